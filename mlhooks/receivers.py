@@ -1,0 +1,1 @@
+"""Listens to reviews: new item versions become due for scoring."""

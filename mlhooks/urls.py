@@ -1,0 +1,4 @@
+"""The pages of the model side."""
+
+app_name = "mlhooks"
+urlpatterns = []

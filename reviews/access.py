@@ -1,0 +1,196 @@
+"""Who may do what. Pages, API and services ask here, and nowhere else.
+
+GRANTS is the table: verb → the roles that may, and the token scope that may. Everything else is
+refused. Object rules (which queue, which platform, whose decision) are the functions below it.
+Fetching and authorising is one call (`get_*`); what a stranger may not see does not exist for her.
+"""
+
+from typing import NamedTuple
+
+from django.db.models import Model, QuerySet
+
+from .errors import Forbidden, NotFound
+from .models import (
+    AuditEntry,
+    Decision,
+    Enforcement,
+    Item,
+    Job,
+    Person,
+    Platform,
+    Policy,
+    Queue,
+    Role,
+)
+
+
+class Grant(NamedTuple):
+    roles: frozenset[str]
+    scope: str = ""
+
+
+def _to(*roles: str, scope: str = "") -> Grant:
+    return Grant(frozenset(roles), scope)
+
+
+_STAFF = tuple(Role.values)
+
+GRANTS: dict[str, Grant] = {
+    "item.submit": _to(Role.ADMIN, scope="items:write"),
+    "item.view": _to(*_STAFF, scope="items:read"),
+    "report.file": _to(Role.ADMIN, scope="reports:write"),
+    "policy.view": _to(*_STAFF, scope="policies:read"),
+    "queue.view": _to(*_STAFF, scope="queues:read"),
+    "job.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
+    "job.claim": _to(Role.REVIEWER, Role.LEAD),
+    "review.record": _to(Role.REVIEWER, Role.LEAD),
+    "decision.view": _to(*_STAFF, scope="decisions:read"),
+    "decision.undo": _to(Role.REVIEWER, Role.LEAD),
+    "decision.override": _to(Role.LEAD),
+    "enforcement.view": _to(Role.LEAD, Role.AUDITOR, Role.ADMIN),
+    "enforcement.approve": _to(Role.LEAD),
+    "audit.view": _to(Role.AUDITOR, Role.ADMIN),
+    "snapshot.view": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, Role.AUDITOR, scope="snapshots:read"),
+    "snapshot.create": _to(Role.ML_ENGINEER, scope="snapshots:write"),
+    "snapshot.download": _to(Role.ML_ENGINEER, scope="snapshots:read"),
+    "model.view": _to(
+        Role.ML_ENGINEER, Role.POLICY_OWNER, Role.LEAD, Role.AUDITOR, scope="models:read"
+    ),
+    "model.train": _to(Role.ML_ENGINEER, scope="models:write"),
+    "model.propose": _to(Role.ML_ENGINEER),
+    "model.approve": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
+    "model.roll_back": _to(Role.ML_ENGINEER),
+}
+SCOPES = sorted({grant.scope for grant in GRANTS.values() if grant.scope})
+
+
+def may(person: Person, verb: str) -> bool:
+    """Does a role of hers, or the scope of the token she came with, allow this verb at all?"""
+    grant = GRANTS[verb]
+    if not person.is_authenticated or not person.is_active:
+        return False
+    token = getattr(person, "token", None)
+    if token is not None:
+        return bool(grant.scope) and grant.scope in token.scopes
+    return not grant.roles.isdisjoint(person.roles)
+
+
+def check(person: Person | None, verb: str, platform: Platform | int | None = None) -> None:
+    """Raise Forbidden unless `person` may; NotFound if the platform is not one of hers.
+
+    None is the system itself (sweeps, commands) and may do everything.
+    """
+    if person is None:
+        return
+    if not may(person, verb):
+        raise Forbidden(_refusal(verb))
+    if platform is not None and not is_on_platform(person, platform):
+        raise NotFound("There is no such thing here.")
+
+
+def is_on_platform(person: Person, platform: Platform | int) -> bool:
+    platform_id = platform if isinstance(platform, int) else platform.pk
+    return platform_id in platform_ids(person)
+
+
+def platform_ids(person: Person) -> frozenset[int]:
+    """Platforms this person belongs to; a token reaches its own only. Read once per request."""
+    token = getattr(person, "token", None)
+    if token is not None:
+        return frozenset({token.platform_id})
+    if not hasattr(person, "_platform_ids"):
+        person._platform_ids = frozenset(person.platforms.values_list("pk", flat=True))
+    return person._platform_ids
+
+
+def visible(person: Person, verb: str, rows: QuerySet, platform_path: str) -> QuerySet:
+    """`rows` cut to the person's platforms; Forbidden when the verb is not hers."""
+    check(person, verb)
+    return rows.filter(**{f"{platform_path}__in": platform_ids(person)})
+
+
+def get(person: Person, verb: str, rows: QuerySet, platform_path: str, **lookup: object) -> Model:
+    """One of `visible` rows, or NotFound."""
+    try:
+        return visible(person, verb, rows, platform_path).get(**lookup)
+    except rows.model.DoesNotExist:
+        name = rows.model._meta.verbose_name
+        raise NotFound(f"There is no such {name} here.") from None
+
+
+def get_item(person: Person, pk: int) -> Item:
+    rows = Item.objects.select_related("kind", "account", "platform")
+    return get(person, "item.view", rows, "platform", pk=pk)
+
+
+def get_policy(person: Person, slug: str) -> Policy:
+    return get(person, "policy.view", Policy.objects.all(), "platform", slug=slug)
+
+
+def get_queue(person: Person, slug: str) -> Queue:
+    return get(
+        person, "queue.view", Queue.objects.select_related("platform"), "platform", slug=slug
+    )
+
+
+def get_decision(person: Person, pk: int) -> Decision:
+    rows = Decision.objects.select_related("item__kind", "queue", "decided_by")
+    return get(person, "decision.view", rows, "item__platform", pk=pk)
+
+
+def get_enforcement(person: Person, pk: int) -> Enforcement:
+    rows = Enforcement.objects.select_related("decision__item", "action")
+    return get(person, "enforcement.view", rows, "action__platform", pk=pk)
+
+
+def get_queue_to_work(person: Person, slug: str) -> Queue:
+    """A queue this person may claim from: she has the role and is a member."""
+    queue = get(
+        person, "job.claim", Queue.objects.select_related("platform"), "platform", slug=slug
+    )
+    check_works(person, queue)
+    return queue
+
+
+def queues_to_work(person: Person) -> QuerySet[Queue]:
+    if not may(person, "job.claim"):
+        return Queue.objects.none()
+    return Queue.objects.filter(members=person, platform__in=platform_ids(person))
+
+
+def check_works(person: Person, queue: Queue) -> None:
+    check(person, "job.claim", queue.platform_id)
+    if not queue.members.filter(pk=person.pk).exists():
+        raise NotFound("There is no such queue for you. Ask a lead to add you to it.")
+
+
+def get_held_job(person: Person, pk: int) -> Job:
+    """A job of a queue she works. Whether her claim still lives is claims.py's to say."""
+    rows = Job.objects.select_related("queue", "item__kind", "item__account")
+    return get(person, "job.claim", rows.filter(queue__members=person), "queue__platform", pk=pk)
+
+
+def check_undo(person: Person, decision: Decision) -> None:
+    """One's own decision only; anyone else's is a lead's override."""
+    check(person, "decision.undo", decision.item.platform_id)
+    if decision.decided_by_id != person.pk:
+        raise Forbidden("You can undo your own decisions only. A lead can override this one.")
+
+
+def check_override(person: Person, decision: Decision) -> None:
+    check(person, "decision.override", decision.item.platform_id)
+
+
+def check_approve_enforcement(person: Person, enforcement: Enforcement) -> None:
+    check(person, "enforcement.approve", enforcement.action.platform_id)
+    if enforcement.requested_by_id == person.pk:
+        raise Forbidden("You asked for this action, so somebody else has to approve it.")
+
+
+def audit_entries(person: Person) -> QuerySet[AuditEntry]:
+    return visible(person, "audit.view", AuditEntry.objects.all(), "platform")
+
+
+def _refusal(verb: str) -> str:
+    roles = sorted(Role(role).label.lower() for role in GRANTS[verb].roles)
+    return f"Your role does not allow this ({verb}). It takes: {', '.join(roles)}."

@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class ReviewsConfig(AppConfig):
+    name = "reviews"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        post_migrate.connect(_create_roles, sender=self)
+
+
+def _create_roles(using: str, **kwargs: object) -> None:
+    """Roles are groups; the code knows them by name, so they always exist."""
+    from django.contrib.auth.models import Group
+
+    from .models import Role
+
+    for name in Role.values:
+        Group.objects.using(using).get_or_create(name=name)

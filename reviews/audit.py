@@ -1,0 +1,117 @@
+"""The trail. record() is the only writer; seal() chains what has committed; verify() recomputes.
+
+hash(n) = SHA-256(hash(n-1) || canonical JSON of entry n), hash(0) = 64 zeros.
+"""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Max, Model
+
+from .models import AuditEntry, Person, Platform
+
+GENESIS = "0" * 64
+_SEAL_LOCK = 7_305_110  # advisory lock: one sealer at a time
+
+
+def record(
+    verb: str,
+    target: Model,
+    *,
+    by: Person | None,
+    platform: Platform | int | None,
+    **data: object,
+) -> AuditEntry:
+    """Write one entry in the caller's transaction. `data` must be JSON."""
+    return AuditEntry.objects.create(**_columns(verb, target, by=by, platform=platform, data=data))
+
+
+def record_many(
+    verb: str, targets: list[Model], *, by: Person | None, platform: Platform | int | None
+) -> None:
+    """One entry a target, in one statement: for bulk operations."""
+    AuditEntry.objects.bulk_create(
+        AuditEntry(**_columns(verb, target, by=by, platform=platform, data={}))
+        for target in targets
+    )
+
+
+def _columns(verb, target, *, by, platform, data) -> dict:
+    token = getattr(by, "token", None)
+    if token is not None:
+        data = {**data, "token": token.name}
+    return {
+        "verb": verb,
+        "target_type": target._meta.model_name,
+        "target_id": str(target.pk),
+        "actor_id": by.pk if by is not None else None,
+        "platform_id": platform.pk if isinstance(platform, Platform) else platform,
+        "data": data,
+    }
+
+
+def seal(*, limit: int = 5000) -> int:
+    """Chain up to `limit` committed entries. Returns how many; 0 also when another is at it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SEAL_LOCK])
+        if not cursor.fetchone()[0]:
+            return 0
+        fresh = list(AuditEntry.objects.filter(position=None).order_by("id")[:limit])
+        if not fresh:
+            return 0
+        position, previous = _head()
+        for entry in fresh:
+            position += 1
+            previous = entry_hash(entry, previous)
+            entry.position, entry.hash = position, previous
+        AuditEntry.objects.bulk_update(fresh, ["position", "hash"], batch_size=1000)
+    return len(fresh)
+
+
+class Verification(NamedTuple):
+    checked: int
+    unsealed: int
+    broken_at: int | None  # position of the first entry that does not fit
+
+
+def verify() -> Verification:
+    """Recompute the whole chain. Reads in short key pages; constant memory."""
+    position, previous = 0, GENESIS
+    while True:
+        page = list(AuditEntry.objects.filter(position__gt=position).order_by("position")[:5000])
+        if not page:
+            break
+        for entry in page:
+            expected = entry_hash(entry, previous)
+            if entry.position != position + 1 or entry.hash != expected:
+                return Verification(position, _unsealed(), position + 1)
+            position, previous = entry.position, expected
+    return Verification(position, _unsealed(), None)
+
+
+def entry_hash(entry: AuditEntry, previous: str) -> str:
+    body = [
+        entry.pk,
+        entry.at.isoformat(),
+        entry.actor_id,
+        entry.platform_id,
+        entry.verb,
+        entry.target_type,
+        entry.target_id,
+        entry.data,
+    ]
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(f"{previous}{canonical}".encode()).hexdigest()
+
+
+def _head() -> tuple[int, str]:
+    position = AuditEntry.objects.aggregate(Max("position"))["position__max"]
+    if position is None:
+        return 0, GENESIS
+    return position, AuditEntry.objects.get(position=position).hash
+
+
+def _unsealed() -> int:
+    return AuditEntry.objects.filter(position=None).count()

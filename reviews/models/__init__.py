@@ -1,0 +1,38 @@
+"""The human side's rows, one file per noun family."""
+
+from .audit import AuditEntry
+from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
+from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
+from .people import ApiToken, Person, Role
+from .policy import Action, Policy, PolicyVersion, Severity
+from .work import Claim, Draw, Job, Lane, Queue, RoutingRule
+
+__all__ = [
+    "Account",
+    "Action",
+    "ApiToken",
+    "AuditEntry",
+    "Claim",
+    "Decision",
+    "Draw",
+    "Enforcement",
+    "Finding",
+    "Item",
+    "ItemKind",
+    "ItemVersion",
+    "Job",
+    "Lane",
+    "Person",
+    "Platform",
+    "Policy",
+    "PolicyVersion",
+    "Queue",
+    "Report",
+    "Review",
+    "Role",
+    "RoutingRule",
+    "Severity",
+    "Strike",
+    "Verdict",
+    "content_hash",
+]

@@ -1,0 +1,65 @@
+"""Who acts: people who sign in, and the tokens programs act with. Permissions live in access.py."""
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Role(models.TextChoices):
+    """The names of the groups that carry roles; created after every migrate."""
+
+    REVIEWER = "reviewer", "Reviewer"
+    LEAD = "lead", "Lead"
+    POLICY_OWNER = "policy-owner", "Policy owner"
+    ML_ENGINEER = "ml-engineer", "ML engineer"
+    AUDITOR = "auditor", "Auditor"
+    ADMIN = "admin", "Admin"
+
+
+class Person(AbstractUser):
+    """Someone who signs in, or the service account behind an API token."""
+
+    class Theme(models.TextChoices):
+        AUTO = "auto", "Like my system"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.AUTO)
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Names of this person's roles; read once per instance (that is, once per request)."""
+        if not hasattr(self, "_roles"):
+            self._roles = frozenset(self.groups.values_list("name", flat=True))
+        return self._roles
+
+
+class ApiToken(models.Model):
+    """A program's key to one platform. Only its SHA-256 is kept; the text is shown once."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="tokens")
+    platform = models.ForeignKey(
+        "reviews.Platform", on_delete=models.PROTECT, related_name="tokens"
+    )
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=40))
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["platform", "name"], name="one_token_per_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_live(self, now) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

@@ -1,0 +1,4 @@
+"""The pages of the human side."""
+
+app_name = "reviews"
+urlpatterns = []

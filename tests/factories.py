@@ -1,0 +1,148 @@
+"""make_x(**kw): boring defaults, rows made straight away. Build through services when the
+state matters (reviewed, decided, enforced)."""
+
+import itertools
+from datetime import timedelta
+
+from django.utils import timezone
+
+from reviews.models import (
+    Account,
+    Action,
+    Item,
+    ItemKind,
+    ItemVersion,
+    Job,
+    Lane,
+    Person,
+    Platform,
+    Policy,
+    PolicyVersion,
+    Queue,
+    Severity,
+    content_hash,
+)
+
+_numbers = itertools.count(1)
+
+
+def make_platform(**kw) -> Platform:
+    n = next(_numbers)
+    return Platform.objects.create(**{"slug": f"platform-{n}", "name": f"Platform {n}", **kw})
+
+
+def make_kind(**kw) -> ItemKind:
+    kw.setdefault("platform", None)
+    kw["platform"] = kw["platform"] or make_platform()
+    fields = [
+        {
+            "name": "subject",
+            "label": "Subject",
+            "type": "string",
+            "role": "title",
+            "required": False,
+        },
+        {"name": "body", "label": "Body", "type": "text", "role": "text", "required": True},
+    ]
+    return ItemKind.objects.create(
+        **{"slug": f"message-{next(_numbers)}", "name": "Message", "fields": fields, **kw}
+    )
+
+
+def make_policy(*, severity_weight=4.0, **kw) -> Policy:
+    """A policy with one version in force, reachable as `.version`."""
+    n = next(_numbers)
+    kw.setdefault("platform", None)
+    kw["platform"] = kw["platform"] or make_platform()
+    policy = Policy.objects.create(**{"slug": f"policy-{n}", "name": f"Policy {n}", **kw})
+    policy.version = PolicyVersion.objects.create(
+        policy=policy,
+        number=1,
+        summary="What it forbids, in a line.",
+        definition="What it forbids.",
+        examples=["buy now"],
+        counter_examples=["see you at lunch"],
+        severity=Severity.MEDIUM,
+        severity_weight=severity_weight,
+        effective_at=timezone.now() - timedelta(days=1),
+    )
+    return policy
+
+
+def make_action(**kw) -> Action:
+    n = next(_numbers)
+    kw.setdefault("platform", None)
+    kw["platform"] = kw["platform"] or make_platform()
+    return Action.objects.create(**{"slug": f"action-{n}", "name": "Remove", **kw})
+
+
+def make_queue(*, policies=None, actions=(), members=(), **kw) -> Queue:
+    n = next(_numbers)
+    kw.setdefault("platform", None)
+    kw["platform"] = kw["platform"] or make_platform()
+    queue = Queue.objects.create(
+        **{"slug": f"queue-{n}", "name": f"Queue {n}", "random_rate": 0, "random_share": 0, **kw}
+    )
+    if policies is None:
+        policies = [make_policy(platform=queue.platform)]
+    queue.policies.set(policies)
+    queue.actions.set(actions)
+    queue.members.set(members)
+    for person in members:
+        queue.platform.members.add(person)
+    return queue
+
+
+def make_account(**kw) -> Account:
+    n = next(_numbers)
+    kw.setdefault("platform", None)
+    kw["platform"] = kw["platform"] or make_platform()
+    return Account.objects.create(
+        **{"external_id": f"account-{n}", "split_group": f"group-{n}", **kw}
+    )
+
+
+def make_item(*, text="hello there", title="", platform=None, kind=None, **kw) -> Item:
+    """An item with its first version, straight into the tables; no job, no score."""
+    n = next(_numbers)
+    platform = platform or (kind.platform if kind else make_platform())
+    kind = kind or platform.kinds.first() or make_kind(platform=platform)
+    item = Item.objects.create(
+        **{
+            "platform": platform,
+            "kind": kind,
+            "external_id": f"item-{n}",
+            "fingerprint": f"{n:032x}",
+            "split_group": f"group-{n}",
+            **kw,
+        }
+    )
+    content = {"subject": title, "body": text}
+    ItemVersion.objects.create(
+        item=item, number=1, content=content, content_hash=content_hash(content)
+    )
+    return item
+
+
+def make_job(*, queue=None, item=None, lane=Lane.RISK, **kw) -> Job:
+    queue = queue or make_queue()
+    item = item or make_item(platform=queue.platform)
+    return Job.objects.create(
+        **{
+            "queue": queue,
+            "item": item,
+            "lane": lane,
+            "due_at": timezone.now() + timedelta(hours=4),
+            **kw,
+        }
+    )
+
+
+def claimed_job(person: Person, **kw) -> Job:
+    """A job that `person` holds through the real claim service."""
+    from reviews import claims
+
+    job = make_job(**kw)
+    job.queue.members.add(person)
+    job.queue.platform.members.add(person)
+    return claims.claim_next(job.queue, by=person)
