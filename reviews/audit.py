@@ -66,7 +66,16 @@ def seal(*, limit: int = 5000) -> int:
             position += 1
             previous = entry_hash(entry, previous)
             entry.position, entry.hash = position, previous
-        AuditEntry.objects.bulk_update(fresh, ["position", "hash"], batch_size=1000)
+        cursor.execute(
+            """UPDATE reviews_auditentry e SET position = s.position, hash = s.hash
+               FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS s (id, position, hash)
+               WHERE e.id = s.id""",
+            [
+                [entry.pk for entry in fresh],
+                [entry.position for entry in fresh],
+                [entry.hash for entry in fresh],
+            ],
+        )
     return len(fresh)
 
 
