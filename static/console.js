@@ -1,0 +1,48 @@
+// Small things every page has: copy buttons and tables that sort by clicking their heads.
+"use strict";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+  const label = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = label; }, 1500);
+});
+
+// A cell's data-value, where it has one, is what sorts; else its text, as a number if it is one.
+function sortKey(row, column) {
+  const cell = row.cells[column];
+  const text = cell.dataset.value ?? cell.textContent.trim();
+  const number = Number(text.replaceAll(",", "").replace("−", "-").replace(/\s?%$/, ""));
+  return text !== "" && !Number.isNaN(number) ? number : text.toLowerCase();
+}
+
+function sortBy(table, column, ascending) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => [sortKey(row, column), row]);
+  rows.sort(([a], [b]) => {
+    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+    return (a < b ? -1 : a > b ? 1 : 0) * (ascending ? 1 : -1);
+  });
+  body.append(...rows.map(([, row]) => row));
+}
+
+for (const table of document.querySelectorAll("table[data-sort]")) {
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (!head.textContent.trim()) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const ascending = head.ariaSort
+        ? head.ariaSort !== "ascending"
+        : !head.classList.contains("num");
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.ariaSort = ascending ? "ascending" : "descending";
+      sortBy(table, column, ascending);
+    });
+  });
+}
