@@ -1,12 +1,295 @@
+"""Fixtures of the whole suite.
+
+`db` and `transactional_db` come from pytest-django, on real PostgreSQL. For tests in a browser:
+`live_app` is the base URL of a real gunicorn on the test database, `page` a fresh Chromium page
+that fails its test on any console error, `worker` a real Celery worker with beat. In a test that
+uses none of these, nothing but the test itself touches the database.
+"""
+
 import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests import servers
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings():
-    """TEST_DATABASE lets several suites run side by side on one server."""
+def django_db_modify_db_settings() -> None:
     from django.conf import settings
 
-    name = os.environ.get("TEST_DATABASE", "test_trustconsole")
-    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = name
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = servers.NAME
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_as_they_lie() -> None:
+    """No manifest: pages render without collectstatic. live_app is the real thing."""
+    from django.conf import settings
+
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES["staticfiles"]["BACKEND"] = plain
+
+
+# Processes
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: a killed pytest takes its servers with it (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def app_environment(django_db_setup: None) -> dict[str, str]:
+    """What a process of the product needs to work on the test database."""
+    return {
+        **os.environ,
+        "DATABASE_URL": servers.database_url(servers.NAME),
+        "DJANGO_SETTINGS_MODULE": "trustconsole.settings",
+        "STATIC_ROOT": str(servers.FOLDER / "static"),
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "DEBUG": "0",
+    }
+
+
+@pytest.fixture(scope="session")
+def start_process(app_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen]]:
+    """start_process(name, *arguments, **environment) → Popen, its output in <name>.log, ended with
+    the session."""
+    children: list[subprocess.Popen] = []
+
+    def start(name: str, *arguments: str, **environment: str) -> subprocess.Popen:
+        servers.FOLDER.mkdir(parents=True, exist_ok=True)
+        with (servers.FOLDER / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env={**app_environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,
+            )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.send_signal(signal.SIGCONT)
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _log_of(name: str) -> str:
+    return (servers.FOLDER / f"{name}.log").read_text(errors="replace")[-4000:]
+
+
+def wait_until(
+    what: Callable[[], object], *, seconds: float = 15, message: str = "it did not come true"
+) -> object:
+    """Poll `what` until it returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"after {seconds} s: {message}")
+        time.sleep(0.05)
+
+
+# The web server
+
+
+@pytest.fixture(scope="session")
+def _web_server(
+    app_environment: dict[str, str], start_process: Callable[..., subprocess.Popen]
+) -> str:
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "-v", "0"],
+        cwd=ROOT,
+        env=app_environment,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    child = start_process(
+        "web",
+        *("-m", "gunicorn", "trustconsole.wsgi", "--bind", f"127.0.0.1:{port}"),
+        *("--worker-class", "gthread", "--threads", "8", "--workers", "1", "--timeout", "60"),
+    )
+
+    def answers() -> bool:
+        if child.poll() is not None:
+            pytest.fail(f"the web server ended at once:\n{_log_of('web')}")
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(answers, seconds=60, message="the web server does not answer")
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def live_app(transactional_db: None, _web_server: str) -> str:
+    """Base URL (no trailing slash) of the product on the test database; rows are committed, and
+    gone after the test. Roles exist."""
+    return _web_server
+
+
+# The worker
+
+
+@pytest.fixture(scope="session")
+def _worker_processes(
+    start_process: Callable[..., subprocess.Popen],
+) -> tuple[subprocess.Popen, subprocess.Popen]:
+    celery = ("-m", "celery", "-A", "trustconsole")
+    worker = start_process(
+        "worker",
+        *(*celery, "worker", "--queues", "celery,score,enforce,train,sweep", "--concurrency", "1"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+    )
+    beat = start_process(
+        "beat", *celery, "beat", "--schedule", str(servers.FOLDER / "celerybeat-schedule")
+    )
+
+    def is_ready() -> bool:
+        if worker.poll() is not None:
+            pytest.fail(f"the worker ended at once:\n{_log_of('worker')}")
+        return " ready." in _log_of("worker")
+
+    wait_until(is_ready, seconds=60, message="the worker does not start")
+    return worker, beat
+
+
+@pytest.fixture
+def worker(
+    transactional_db: None, _worker_processes: tuple[subprocess.Popen, subprocess.Popen]
+) -> Iterator[subprocess.Popen]:
+    """A real Celery worker on every queue, with beat, for the length of this test. Between tests
+    beat is halted and the queues are empty, so that the worker rests."""
+    broker = _broker()
+    broker.flushdb()
+    process, beat = _worker_processes
+    beat.send_signal(signal.SIGCONT)
+    yield process
+    beat.send_signal(signal.SIGSTOP)
+    queues = ["celery", "score", "enforce", "train", "sweep"]
+    broker.delete(*queues)
+    # What the worker has taken (acks_late: until done) stands in "unacked".
+    wait_until(lambda: not broker.hlen("unacked"), seconds=60, message="the worker is still busy")
+
+
+def _broker():
+    import redis
+
+    url = os.environ["CELERY_BROKER_URL"].replace("redis+socket://", "unix://")
+    return redis.Redis.from_url(url.replace("virtual_host=", "db="))
+
+
+# The browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["object"]:
+    """One headless Chromium for the session: the system's, never a download."""
+    from playwright.sync_api import sync_playwright
+
+    names = ["chromium", "chromium-browser", "google-chrome", "chrome"]
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.fail("No Chromium. `make test` installs it, or set CHROMIUM to its path.")
+    # Playwright's sync API keeps an event loop in this thread; Django would refuse its queries.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=CHROMIUM_FLAGS, headless=True
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(chromium, request: pytest.FixtureRequest) -> Iterator[Callable[..., object]]:
+    """new_page(**context options) → a page of its own context (its own cookies). The test fails
+    if any of them logged an error, broke the CSP, missed a static file or saw a 5xx."""
+    contexts, problems = [], []
+
+    def console(message) -> None:
+        # A refused form (4xx) is logged by Chromium itself and is no fault of the page.
+        refused = re.search(r"Failed to load resource.*status of 4\d\d", message.text)
+        if message.type == "error" and not refused:
+            problems.append(f"console: {message.text}")
+
+    def response(answer) -> None:
+        missing = answer.status == 404 and "/static/" in answer.url
+        if answer.status >= 500 or missing:
+            problems.append(f"{answer.status} {answer.url}")
+
+    def make(**options):
+        context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        context.set_default_timeout(10_000)
+        context.on("console", console)
+        context.on("weberror", lambda error: problems.append(f"uncaught: {error.error}"))
+        context.on("response", response)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def page(new_page: Callable[..., object]):
+    """One page at 1440 × 900; see new_page."""
+    return new_page()
+
+
+@pytest.fixture
+def sign_in(live_app: str) -> Callable[..., None]:
+    """sign_in(page, person): give the page's context a session of hers, without the form."""
+    from django.conf import settings
+    from django.test import Client
+
+    def put(page, person) -> None:
+        client = Client()
+        client.force_login(person)
+        session = client.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies(
+            [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_app}]
+        )
+
+    return put

@@ -1,13 +1,36 @@
-"""Loaded by pytest before Django: the embedded servers, in their own folder under var/."""
+"""Loaded by pytest before Django: the embedded servers, in their own folder under var/test.
+
+TEST_DATABASE names the suite: its database, its Redis databases and its folders. Suites with
+different names run side by side on the same two servers.
+"""
 
 import os
+import zlib
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+NAME = os.environ.setdefault("TEST_DATABASE", "test_trustconsole")
 
 os.environ.setdefault(
     "TRUSTCONSOLE_VAR", str(Path(__file__).resolve().parent.parent / "var" / "test")
 )
-os.environ.setdefault("SECRET_KEY", "tests-only")
+FOLDER = Path(os.environ["TRUSTCONSOLE_VAR"]) / NAME
+os.environ.setdefault(
+    "SECRET_KEY", "only-for-tests-and-long-enough-that-no-check-complains-0123456789"
+)
+os.environ.setdefault("MODEL_DIR", str(FOLDER / "models"))
+os.environ.setdefault("SNAPSHOT_DIR", str(FOLDER / "snapshots"))
 
 from trustconsole import embedded  # noqa: E402
 
 embedded.lend_to(["test"])
+
+if "virtual_host" not in os.environ["CELERY_BROKER_URL"]:
+    databases = getattr(embedded, "REDIS_DATABASES", 16)
+    number = zlib.crc32(NAME.encode()) % (databases // 2) * 2
+    os.environ["CELERY_BROKER_URL"] += f"?virtual_host={number}"
+
+
+def database_url(name: str) -> str:
+    """DATABASE_URL, but for the database `name` on the same server."""
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
