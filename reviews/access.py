@@ -43,6 +43,7 @@ GRANTS: dict[str, Grant] = {
     "queue.view": _to(*_STAFF, scope="queues:read"),
     "job.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
     "job.claim": _to(Role.REVIEWER, Role.LEAD),
+    "job.adjudicate": _to(Role.LEAD),
     "review.record": _to(Role.REVIEWER, Role.LEAD),
     "decision.view": _to(*_STAFF, scope="decisions:read"),
     "decision.undo": _to(Role.REVIEWER, Role.LEAD),

@@ -1,0 +1,389 @@
+"""The lease on a job: take, renew, give back, finish, expire. All times are the database's.
+
+A live claim is the job row itself (token, holder, expiry); when it ends, a Claim row keeps it.
+Renewing and ending name primary key + token and nothing else: with the state in the condition the
+planner may walk the partial index of claimed jobs instead (measured: 0.7 → 10.8 ms).
+"""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, Func, Q
+from django.utils import timezone
+
+from . import access, audit
+from .errors import ClaimLost, Conflict, Invalid
+from .models import Claim, Job, Lane, Person, Queue
+from .ranking import OVERDUE_LIFT, UNDONE_LIFT
+
+# Of a queue's claims, so many look into this lane first; otherwise a busy queue starves it.
+SECOND_SHARE = 0.1
+_GOLDEN = 0.6180339887498949
+_BATCH = 500
+_TRIES = 5
+
+# Where a claim looks when its own lane is empty. Every lane is here, so none starves; a lead looks
+# into adjudication before all of them, since nobody else may.
+_FALLBACK = (
+    Lane.RISK,
+    Lane.RANDOM,
+    Lane.SECOND,
+    Lane.LEARNING,
+    Lane.GOLD,
+    Lane.APPEAL,
+    Lane.QA,
+)
+
+# The lanes are tried in the order given: unnest streams, and LIMIT stops it at the first hit, so
+# no row of a later lane is locked. OFFSET 0 keeps each NOT EXISTS a per-row index probe; as a join
+# it could cost the serving order.
+_CLAIM = """
+WITH picked AS MATERIALIZED (
+  SELECT job.id
+  FROM unnest(%(lanes)s::text[]) AS lanes(lane)
+  CROSS JOIN LATERAL (
+    SELECT ready.id FROM reviews_job AS ready
+    WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
+      AND (ready.run_after IS NULL OR ready.run_after <= clock_timestamp())
+      AND NOT EXISTS (
+        SELECT FROM reviews_review AS own
+        WHERE own.item_id = ready.item_id AND own.reviewer_id = %(by)s OFFSET 0
+      )
+      AND NOT EXISTS (
+        SELECT FROM reviews_claim AS own
+        WHERE own.job_id = ready.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped' OFFSET 0
+      )
+    ORDER BY ready.rank DESC, ready.id
+    LIMIT 1 FOR UPDATE SKIP LOCKED
+  ) AS job
+  LIMIT 1
+)
+UPDATE reviews_job SET
+  state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
+  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s,
+  attempts = attempts + 1
+FROM picked WHERE reviews_job.id = picked.id
+RETURNING reviews_job.*
+"""
+
+_CLAIM_ONE = """
+UPDATE reviews_job SET
+  state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
+  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s,
+  attempts = attempts + 1
+WHERE id = %(job)s AND state = 'ready'
+RETURNING *
+"""
+
+_RENEW = """
+UPDATE reviews_job
+SET expires_at = clock_timestamp() + make_interval(secs => reviews_queue.lease_seconds)
+FROM reviews_queue
+WHERE reviews_job.id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
+  AND expires_at > clock_timestamp() AND reviews_queue.id = reviews_job.queue_id
+RETURNING expires_at
+"""
+
+_END = """
+WITH ended AS (
+  UPDATE reviews_job SET
+    state = %(state)s, claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL,
+    expires_at = NULL
+  WHERE id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
+    AND expires_at > clock_timestamp()
+  RETURNING id, claimed_at
+)
+INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
+SELECT id, %(by)s, %(token)s, claimed_at, clock_timestamp(), %(end)s, %(reason)s FROM ended
+RETURNING id, claimed_at, ended_at
+"""
+
+_EXPIRE = """
+WITH expired AS MATERIALIZED (
+  SELECT id, claimed_by_id, claim_token, claimed_at, expires_at FROM reviews_job
+  WHERE state = 'claimed' AND expires_at <= clock_timestamp() {whose}
+  ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), freed AS (
+  UPDATE reviews_job SET
+    state = 'ready', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL, expires_at = NULL
+  FROM expired WHERE reviews_job.id = expired.id
+)
+INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
+SELECT id, claimed_by_id, claim_token, claimed_at, expires_at, 'expired', '' FROM expired
+"""
+
+_LIFT = """
+WITH late AS MATERIALIZED (
+  SELECT id FROM reviews_job
+  WHERE state = 'ready' AND NOT is_overdue AND due_at <= clock_timestamp()
+  ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE reviews_job SET is_overdue = true, rank = rank + %(lift)s
+FROM late WHERE reviews_job.id = late.id
+"""
+
+
+class Clock(Func):
+    """clock_timestamp(): the database's time now, not when the transaction began."""
+
+    function = "clock_timestamp"
+    output_field = DateTimeField()
+
+
+class Ended(NamedTuple):
+    """A claim that was alive until now."""
+
+    claim_id: int
+    claimed_at: datetime
+    at: datetime
+
+
+def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | None:
+    """The next job of this queue for this person, leased to her; None when there is none.
+
+    A job of the queue that she already holds comes first, unless she asks for one more in advance
+    (`prefetch`). Raises Conflict when both her places are taken.
+    """
+    access.check_works(by, queue)
+    for _ in range(_TRIES):
+        held = _held(by)
+        if not prefetch:
+            for job in held:
+                if job.queue_id == queue.pk:
+                    return job
+        slot = _free_slot(held)
+        if slot is None:
+            raise Conflict(_both_taken(held))
+        try:
+            return _claim(queue, by, slot)
+        except IntegrityError:
+            continue  # she claimed in another window at the same moment: look again
+    raise Conflict("You are claiming from several windows at once. Try again.")
+
+
+def claim_job(job: Job, *, by: Person) -> Job | None:
+    """This one ready job, leased to her, in the caller's transaction; None if that cannot be."""
+    slot = _free_slot(_held(by))
+    if slot is None:
+        return None
+    values = {"job": job.pk, **_lease(job.queue, by, slot)}
+    try:
+        with transaction.atomic():
+            rows = list(Job.objects.raw(_CLAIM_ONE, values))
+    except IntegrityError:
+        return None
+    return rows[0] if rows else None
+
+
+def live_claims(person: Person) -> list[Job]:
+    """The jobs she holds now, the one to show first in front. At most two."""
+    return [job for job in _held(person) if job.is_live]
+
+
+def renew(job_id: int, token: uuid.UUID | str, *, by: Person) -> datetime:
+    """The heartbeat: a full lease from now. Returns when it runs out."""
+    access.check(by, "job.claim")
+    token = _as_uuid(token)
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, {"job": job_id, "token": token, "by": by.pk})
+        row = cursor.fetchone()
+    if row is None:
+        raise _lost(job_id, token, by)
+    return row[0]
+
+
+def release(job_id: int, token: uuid.UUID | str, *, by: Person) -> Job:
+    """Give it back unanswered; anyone may have it next, she too."""
+    return _give_back(job_id, token, by=by, end=Claim.End.RELEASED, verb="job.release")
+
+
+def skip(job_id: int, token: uuid.UUID | str, *, by: Person, reason: str = "") -> Job:
+    """Give it back for somebody else: it never comes to her again. No penalty, no reason needed."""
+    return _give_back(
+        job_id, token, by=by, end=Claim.End.SKIPPED, verb="job.skip", reason=reason[:200]
+    )
+
+
+def finish(job_id: int, token: uuid.UUID | str, *, by: Person) -> Ended:
+    """The job is done; the caller writes the review in the same transaction."""
+    token = _as_uuid(token)
+    return _end(job_id, token, by=by, state=Job.State.DONE, end=Claim.End.FINISHED)
+
+
+def clock() -> datetime:
+    """The database's time now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def expire_claims() -> int:
+    """Sweep: jobs whose lease has run out are ready again. Returns how many."""
+    return _in_batches(_EXPIRE.format(whose=""))
+
+
+def lift_overdue() -> int:
+    """Sweep: ready jobs past their due time go before all others. Returns how many."""
+    return _in_batches(_LIFT, lift=OVERDUE_LIFT)
+
+
+def lanes_in_turn(turn: int, *, random_share: float, adjudicates: bool) -> list[str]:
+    """The lanes in the order in which the claim numbered `turn` looks into them.
+
+    The fractional part of turn × golden ratio is spread evenly over every run of claims, so a
+    lane's share holds for a hundred claims as for a million, without a shared counter to lock.
+    """
+    fraction = turn * _GOLDEN % 1.0
+    first: list[str] = []
+    if fraction < random_share:
+        first = [Lane.RANDOM]
+    elif fraction >= 1 - SECOND_SHARE:
+        first = [Lane.SECOND]
+    if adjudicates:
+        first = [Lane.ADJUDICATION, *first]
+    return [str(lane) for lane in dict.fromkeys([*first, *_FALLBACK])]
+
+
+def _claim(queue: Queue, by: Person, slot: int) -> Job | None:
+    # A claim that a crash forgets was never answered, so it need not wait for the disk: its lease
+    # covers the loss. Only when the transaction is ours alone.
+    alone = not connection.in_atomic_block
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT nextval('reviews_claim_turn'), "
+                "CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) END",
+                [alone],
+            )
+            turn = cursor.fetchone()[0]
+        lanes = lanes_in_turn(
+            turn,
+            random_share=queue.random_share,
+            adjudicates=access.may(by, "job.adjudicate"),
+        )
+        values = {"queue": queue.pk, "lanes": lanes, **_lease(queue, by, slot)}
+        rows = list(Job.objects.raw(_CLAIM, values))
+    if not rows:
+        return None
+    rows[0].queue = queue
+    return rows[0]
+
+
+def _lease(queue: Queue, by: Person, slot: int) -> dict:
+    return {
+        "by": by.pk,
+        "slot": slot,
+        "token": uuid.uuid4(),
+        "lease": timedelta(seconds=queue.lease_seconds),
+    }
+
+
+def _held(by: Person) -> list[Job]:
+    """Her live claims; those that have run out are freed on the way, so they block no place."""
+    is_live = ExpressionWrapper(Q(expires_at__gt=Clock()), output_field=BooleanField())
+    held = list(Job.objects.held_by(by).select_related("queue").annotate(is_live=is_live))
+    if not all(job.is_live for job in held):
+        _in_batches(_EXPIRE.format(whose="AND claimed_by_id = %(reviewer)s"), reviewer=by.pk)
+        held = [job for job in held if job.is_live]
+    # What she has just taken back goes first, then what she took first.
+    return sorted(held, key=lambda job: (job.rank < UNDONE_LIFT / 2, job.claimed_at))
+
+
+def _free_slot(held: Iterable[Job]) -> int | None:
+    taken = {job.claim_slot for job in held}
+    return next((slot for slot in range(1, Job.MAX_CLAIMS + 1) if slot not in taken), None)
+
+
+def _both_taken(held: list[Job]) -> str:
+    queues = " and ".join(sorted({job.queue.name for job in held}))
+    return f"You already hold two jobs ({queues}). Answer, skip or release one first."
+
+
+def _give_back(
+    job_id: int,
+    token: uuid.UUID | str,
+    *,
+    by: Person,
+    end: str,
+    verb: str,
+    reason: str = "",
+) -> Job:
+    access.check(by, "job.claim")
+    token = _as_uuid(token)
+    with transaction.atomic():
+        _end(job_id, token, by=by, state=Job.State.READY, end=end, reason=reason)
+        job = Job.objects.select_related("queue").get(pk=job_id)
+        data = {"reason": reason} if reason else {}
+        audit.record(verb, job, by=by, platform=job.queue.platform_id, **data)
+    return job
+
+
+def _end(
+    job_id: int, token: uuid.UUID, *, by: Person, state: str, end: str, reason: str = ""
+) -> Ended:
+    values = {
+        "job": job_id,
+        "token": token,
+        "by": by.pk,
+        "state": str(state),
+        "end": str(end),
+        "reason": reason,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_END, values)
+        row = cursor.fetchone()
+    if row is None:
+        raise _lost(job_id, token, by)
+    return Ended(*row)
+
+
+def _in_batches(statement: str, **values: object) -> int:
+    """Short transactions until one comes back less than full."""
+    total = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"limit": _BATCH, **values})
+            count = cursor.rowcount
+        total += count
+        if count < _BATCH:
+            return total
+
+
+def _lost(job_id: int, token: uuid.UUID, by: Person) -> ClaimLost:
+    """Why this token no longer holds, in her words."""
+    claim = Claim.objects.filter(token=token, job_id=job_id, reviewer=by).first()
+    if claim is None:
+        job = Job.objects.filter(pk=job_id, claim_token=token, claimed_by=by).first()
+        if job is None:
+            return ClaimLost("You do not hold this job.")
+        return ClaimLost(_ran_out(job.expires_at))
+    if claim.end == Claim.End.EXPIRED:
+        return ClaimLost(_ran_out(claim.ended_at))
+    if claim.end == Claim.End.FINISHED:
+        return ClaimLost("You have already answered this job.")
+    return ClaimLost(f"You {claim.end} this job at {_clock(claim.ended_at)}.")
+
+
+def _ran_out(at: datetime) -> str:
+    return (
+        f"Your claim ran out at {_clock(at)}. Nothing was recorded, and the job went back to the "
+        "queue."
+    )
+
+
+def _clock(at: datetime) -> str:
+    return f"{timezone.localtime(at):%H:%M}"
+
+
+def _as_uuid(token: uuid.UUID | str) -> uuid.UUID:
+    if isinstance(token, uuid.UUID):
+        return token
+    try:
+        return uuid.UUID(str(token))
+    except ValueError:
+        raise Invalid(
+            "This claim token is not one of ours.", details={"token": "not a UUID"}
+        ) from None

@@ -1,0 +1,167 @@
+"""Carrying a decision out: plan → (hold → approve) → due → … → reversed, and strikes.
+
+What is live for an item is what its standing decision asks for, no more and no less. Delivery to
+the platform starts where a row becomes due.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from . import access, audit
+from .errors import Conflict
+from .models import Action, Decision, Enforcement, Person, Strike
+
+State = Enforcement.State
+_BATCH = 500
+
+
+def plan(decision: Decision, actions: Iterable[Action]) -> list[Enforcement]:
+    """Make the item's live enforcements those of `decision`, in the caller's transaction.
+
+    An action that the superseded decision already asked for is carried over, not reversed and
+    asked for again: the platform must not see the item come back in between, nor the account get
+    a second strike. Only a new version of the item is a new breach.
+    """
+    wanted = {action.pk: action for action in actions}
+    missing = dict(wanted)
+    if decision.supersedes_id is not None:
+        live = _live_for_item(decision)
+        _reverse([one for one in live if one.action_id not in wanted], by=decision.decided_by)
+        for enforcement in live:
+            is_same_breach = enforcement.decision.item_version_id == decision.item_version_id
+            if enforcement.action_id in wanted and is_same_breach:
+                Enforcement.objects.filter(pk=enforcement.pk).update(decision=decision)
+                del missing[enforcement.action_id]
+    return Enforcement.objects.bulk_create(
+        Enforcement(
+            decision=decision,
+            action=action,
+            parameters=action.parameters,
+            requested_by_id=decision.decided_by_id,
+            due_at=decision.undo_until,
+        )
+        for action in missing.values()
+    )
+
+
+def reverse_all(decision: Decision, *, by: Person | None) -> int:
+    """Take back whatever is live for the decision's item, in the caller's transaction."""
+    return _reverse(_live_for_item(decision), by=by)
+
+
+def release_planned() -> int:
+    """Sweep: the undo window is over, so what was planned is due, or held for a second person."""
+    total = 0
+    while True:
+        count = _release_batch()
+        total += count
+        if count < _BATCH:
+            return total
+
+
+def approve(enforcement: Enforcement, *, by: Person) -> Enforcement:
+    """The second person says yes: it is due."""
+    access.check_approve_enforcement(by, enforcement)
+    with transaction.atomic():
+        _move(enforcement, State.DUE, believed=State.HELD, approved_by=by)
+        _strike([enforcement])
+        _record("enforcement.approve", enforcement, by=by)
+    return enforcement
+
+
+def refuse(enforcement: Enforcement, *, by: Person, note: str = "") -> Enforcement:
+    """The second person says no: the action is never carried out. The decision stands."""
+    access.check_approve_enforcement(by, enforcement)
+    with transaction.atomic():
+        _move(enforcement, State.REVERSED, believed=State.HELD)
+        _record("enforcement.refuse", enforcement, by=by, **({"note": note} if note else {}))
+    return enforcement
+
+
+def _live_for_item(decision: Decision) -> list[Enforcement]:
+    return list(
+        Enforcement.objects.live()
+        .filter(decision__item=decision.item_id)
+        .select_related("decision", "action")
+        .select_for_update(of=("self",), no_key=True)
+        .order_by("pk")
+    )
+
+
+def _release_batch() -> int:
+    with transaction.atomic():
+        planned = list(
+            Enforcement.objects.filter(state=State.PLANNED, due_at__lte=Now())
+            .select_related("action", "decision__item")
+            .order_by("due_at")
+            .select_for_update(of=("self",), no_key=True, skip_locked=True)[:_BATCH]
+        )
+        moved: dict[tuple[str, int], list[Enforcement]] = defaultdict(list)
+        for enforcement in planned:
+            after = State.HELD if enforcement.action.needs_approval else State.DUE
+            moved[after, enforcement.action.platform_id].append(enforcement)
+        for (after, platform_id), enforcements in moved.items():
+            Enforcement.objects.filter(pk__in=[one.pk for one in enforcements]).update(
+                state=after, changed_at=Now()
+            )
+            if after == State.DUE:
+                _strike(enforcements)
+            verb = "enforcement.hold" if after == State.HELD else "enforcement.due"
+            audit.record_many(verb, enforcements, by=None, platform=platform_id)
+    return len(planned)
+
+
+def _move(enforcement: Enforcement, to: str, *, believed: str, **values: object) -> None:
+    """One step of the state machine; Conflict when the row is no longer where we believed."""
+    if to not in Enforcement.NEXT[State(believed)]:
+        raise Conflict(f"An action that is {believed} cannot become {to}.")
+    rows = Enforcement.objects.filter(pk=enforcement.pk, state=believed)
+    if not rows.update(state=to, changed_at=Now(), **values):
+        now_is = Enforcement.objects.get(pk=enforcement.pk).get_state_display().lower()
+        raise Conflict(f"This action no longer waits for approval: it is {now_is}.")
+    enforcement.state = to
+    for name, value in values.items():
+        setattr(enforcement, name, value)
+
+
+def _reverse(enforcements: list[Enforcement], *, by: Person | None) -> int:
+    if not enforcements:
+        return 0
+    keys = [enforcement.pk for enforcement in enforcements]
+    Enforcement.objects.filter(pk__in=keys).update(state=State.REVERSED, changed_at=Now())
+    Strike.objects.filter(enforcement__in=keys, reversed_at=None).update(reversed_at=Now())
+    audit.record_many(
+        "enforcement.reverse", enforcements, by=by, platform=enforcements[0].action.platform_id
+    )
+    return len(enforcements)
+
+
+def _strike(enforcements: list[Enforcement]) -> None:
+    """A strike for each that counts as one and has an author to count against; never a second."""
+    Strike.objects.bulk_create(
+        (
+            Strike(
+                account_id=enforcement.decision.item.account_id,
+                enforcement=enforcement,
+                expires_at=Now() + timedelta(days=enforcement.action.strike_days),
+            )
+            for enforcement in enforcements
+            if enforcement.action.is_strike and enforcement.decision.item.account_id is not None
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def _record(verb: str, enforcement: Enforcement, *, by: Person, **data: object) -> None:
+    audit.record(
+        verb,
+        enforcement,
+        by=by,
+        platform=enforcement.action.platform_id,
+        action=enforcement.action.slug,
+        **data,
+    )
