@@ -28,6 +28,7 @@ class Snapshot(models.Model):
     manifest = models.JSONField(default=dict)  # files, sha256, counts per split and label
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True)  # of the process that builds it
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     finished_at = models.DateTimeField(null=True)
@@ -135,6 +136,7 @@ class TrainingRun(models.Model):
         RUNNING = "running", "Running"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="training_runs")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="training_runs")
