@@ -23,10 +23,10 @@ os.environ.setdefault("SNAPSHOT_DIR", str(FOLDER / "snapshots"))
 
 from trustconsole import embedded  # noqa: E402
 
-embedded.lend_to(["test"])
+embedded.lend_to(["test"], durable=False)
 
 if "virtual_host" not in os.environ["CELERY_BROKER_URL"]:
-    databases = getattr(embedded, "REDIS_DATABASES", 16)
+    databases = embedded.REDIS_DATABASES
     number = zlib.crc32(NAME.encode()) % (databases // 2) * 2
     os.environ["CELERY_BROKER_URL"] += f"?virtual_host={number}"
 
