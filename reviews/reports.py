@@ -1,0 +1,132 @@
+"""Reports come in here: complaints and signals about items that are known already."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db import connection
+from psycopg2.extras import execute_values
+
+from . import access, audit
+from .errors import Invalid
+from .models import Decision, Item, Person, Platform, Report
+from .placement import again_on_deadlock, open_missing_jobs, rerank_jobs, shapes_of
+from .routing import Router
+from .submission import MAX_ROWS, Errors, Outcome, ReportRow, read_report
+
+_COUNT_REPORTS = """
+WITH given (id, fresh) AS (VALUES %s), locked AS MATERIALIZED (
+  SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE reviews_item AS item SET report_count = report_count + given.fresh
+FROM given JOIN locked USING (id) WHERE item.id = given.id
+"""
+
+
+def file_reports(platform: Platform, rows: Sequence[object], *, by: Person | None) -> list[Outcome]:
+    """File reports about items; one outcome a row. The same report twice is one report.
+
+    A row: {"kind", "item" (external id), "reason", "source"?, "reporter"?, "text"?,
+    "external_id"?}. A decided item stays decided, unless a trusted flagger or law enforcement
+    asks; for everybody else there is the appeal.
+    """
+    access.check(by, "report.file", platform)
+    if len(rows) > MAX_ROWS:
+        raise Invalid(f"At most {MAX_ROWS:,} rows at once; these are {len(rows):,}.")
+    shapes = shapes_of(platform)
+    sources = frozenset(Report.Source.values)
+    read = [
+        read_report(row, index=index, shapes=shapes, sources=sources)
+        for index, row in enumerate(rows)
+    ]
+    return again_on_deadlock(lambda: _file(platform, read, by=by))
+
+
+def _file(
+    platform: Platform, read: Sequence[ReportRow | Errors], *, by: Person | None
+) -> list[Outcome]:
+    outcomes = {}
+    good: list[ReportRow] = []
+    for index, row in enumerate(read):
+        if isinstance(row, dict):
+            outcomes[index] = Outcome(index, "rejected", errors=row)
+        else:
+            good.append(row)
+    items = _reported_items(platform, good)
+    first: dict[tuple[int, str], ReportRow] = {}
+    for row in good:
+        item = items.get((row.kind_id, row.item))
+        if item is None:
+            errors = {"item": ["There is no such item. Submit it first."]}
+            outcomes[row.index] = Outcome(row.index, "rejected", errors=errors)
+        else:
+            first.setdefault((item.pk, row.external_id), row)
+            outcomes[row.index] = Outcome(row.index, "unchanged", item.pk, item.version_number)
+    filed = _insert_reports(first)
+    for key in filed:
+        outcomes[first[key].index].status = "created"
+    if filed:
+        _follow_up(platform, [first[key] for key in filed], filed)
+        audit.record(
+            "report.file",
+            Item(pk=filed[0][0]) if len({item_id for item_id, _ in filed}) == 1 else platform,
+            by=by,
+            platform=platform,
+            created=len(filed),
+            rejected=sum(outcome.status == "rejected" for outcome in outcomes.values()),
+        )
+    return [outcomes[index] for index in range(len(read))]
+
+
+def _reported_items(platform: Platform, rows: Iterable[ReportRow]) -> dict[tuple[int, str], Item]:
+    ids_by_kind: dict[int, set[str]] = {}
+    for row in rows:
+        ids_by_kind.setdefault(row.kind_id, set()).add(row.item)
+    items = {}
+    for kind_id, external_ids in ids_by_kind.items():
+        found = Item.objects.filter(
+            platform=platform, kind_id=kind_id, external_id__in=external_ids
+        ).only("pk", "external_id", "version_number")
+        items |= {(kind_id, item.external_id): item for item in found}
+    return items
+
+
+def _insert_reports(rows: Mapping[tuple[int, str], ReportRow]) -> list[tuple[int, str]]:
+    """Insert in key order; returns the keys that were not there before."""
+    values = [
+        (item_id, external_id, row.source, row.reporter, row.reason, row.text)
+        for (item_id, external_id), row in sorted(rows.items())
+    ]
+    if not values:
+        return []
+    with connection.cursor() as cursor:
+        return execute_values(
+            cursor.cursor,
+            "INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text)"
+            " VALUES %s ON CONFLICT (item_id, external_id) DO NOTHING"
+            " RETURNING item_id, external_id",
+            values,
+            page_size=len(values),
+            fetch=True,
+        )
+
+
+def _follow_up(
+    platform: Platform, rows: Iterable[ReportRow], keys: Sequence[tuple[int, str]]
+) -> None:
+    """Count the new reports, rank the jobs again, open one where it is called for."""
+    fresh = Counter(item_id for item_id, _ in keys)
+    with connection.cursor() as cursor:
+        execute_values(cursor.cursor, _COUNT_REPORTS, list(fresh.items()), page_size=len(fresh))
+    router = Router(platform)
+    rerank_jobs(fresh.keys(), router=router)
+    urgent = {
+        item_id
+        for (item_id, _), row in zip(keys, rows, strict=True)
+        if row.source in (Report.Source.TRUSTED_FLAGGER, Report.Source.LAW_ENFORCEMENT)
+    }
+    decided = set(
+        Decision.objects.settled()
+        .filter(item_id__in=fresh.keys() - urgent)
+        .values_list("item_id", flat=True)
+    )
+    open_missing_jobs(fresh.keys() - decided, router=router)

@@ -1,0 +1,390 @@
+"""Where a job belongs: rules → queue, the draw → lane, harm → rank.
+
+A rule's condition is parsed by rule-engine and evaluated here, over a few kinds of node only: no
+regular expressions, no loops, no powers, so that no condition can run away. A missing name is
+null, and null is neither true nor false (as in SQL): a rule holds only when it is true.
+"""
+
+import hashlib
+import logging
+import operator
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import rule_engine
+from django.db.models import Count
+from django.db.models.functions import Now
+from django.utils import timezone
+from rule_engine import ast
+
+from . import ranking
+from .errors import Conflict, Invalid
+from .models import Draw, Item, Lane, Platform, PolicyVersion, Queue, RoutingRule, Strike
+
+logger = logging.getLogger(__name__)
+
+NAMES = ("kind", "language", "views_per_hour", "report_count", "account_age_days", "strikes")
+SPACES = ("risk", "field")  # risk.<policy>, field.<name>; a "-" in a name is written "_"
+MAX_CONDITION = 1000  # characters
+# Parsing works constants out, so what could explode there is refused before it.
+_FORBIDDEN = ("**", "=~", "!~", "<<", ">>")
+
+Facts = Mapping[str, Any]
+_Node = Callable[[Facts], Any]
+
+_COMPARE = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+_ARITHMETIC = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "tdiv": operator.truediv,
+}
+
+
+class Condition(NamedTuple):
+    """A compiled condition and the top names it reads."""
+
+    holds: Callable[[Facts], bool]
+    reads: frozenset[str]
+
+
+def check_condition(text: str) -> None:
+    """Raise Invalid, in words, unless `text` is a condition that can be run."""
+    compile_condition(text)
+
+
+def compile_condition(text: str) -> Condition:
+    if len(text) > MAX_CONDITION:
+        raise _bad(f"A condition has at most {MAX_CONDITION} characters.")
+    for sign in _FORBIDDEN:
+        if sign in text:
+            raise _bad(f"A condition cannot use {sign}.")
+    try:
+        expression = rule_engine.Rule(text).statement.expression
+    except rule_engine.EngineError as error:
+        raise _bad(f"This is not a condition: {error.message}.") from None
+    except (ValueError, RecursionError):
+        raise _bad("This is not a condition.") from None
+    reads: set[str] = set()
+    evaluate = _compile(expression, reads)
+    return Condition(lambda facts: evaluate(facts) is True, frozenset(reads))
+
+
+def _compile(node: object, reads: set[str]) -> _Node:
+    """`node` as a function of the facts. Null in, null out."""
+    if isinstance(node, ast.ArrayExpression):
+        members = [_compile(member, reads) for member in node.value]
+        return lambda facts: [member(facts) for member in members]
+    if isinstance(
+        node,
+        ast.FloatExpression | ast.StringExpression | ast.BooleanExpression | ast.NullExpression,
+    ):
+        value = float(node.value) if isinstance(node.value, Decimal) else node.value
+        return lambda facts: value
+    if isinstance(node, ast.SymbolExpression):
+        return _symbol(node, reads)
+    if isinstance(node, ast.GetAttributeExpression):
+        return _member(node.object, node.name, reads)
+    if isinstance(node, ast.GetItemExpression) and isinstance(node.item, ast.StringExpression):
+        return _member(node.container, node.item.value, reads)
+    if isinstance(node, ast.LogicExpression):
+        left, right = _compile(node.left, reads), _compile(node.right, reads)
+        return _both(left, right) if node.type == "and" else _either(left, right)
+    if isinstance(node, ast.UnaryExpression):
+        inner = _compile(node.right, reads)
+        if node.type == "not":
+            return lambda facts: None if (value := inner(facts)) is None else not value
+        return _guarded(lambda value, _: -value, inner, lambda facts: 0)
+    if isinstance(node, ast.ContainsExpression):
+        member, container = _compile(node.member, reads), _compile(node.container, reads)
+        return _guarded(lambda value, values: value in values, member, container)
+    if isinstance(node, ast.ArithmeticComparisonExpression):
+        left, right = _compile(node.left, reads), _compile(node.right, reads)
+        return _guarded(_COMPARE[node.type], left, right)
+    if type(node) is ast.ComparisonExpression:
+        left, right = _compile(node.left, reads), _compile(node.right, reads)
+        if _is_null(node.left) or _is_null(node.right):
+            equal = _COMPARE[node.type]
+            return lambda facts: equal(left(facts), right(facts))
+        return _guarded(_COMPARE[node.type], left, right)
+    if getattr(node, "type", None) in _ARITHMETIC:
+        left, right = _compile(node.left, reads), _compile(node.right, reads)
+        return _guarded(_ARITHMETIC[node.type], left, right)
+    raise _bad(f"A condition cannot use {type(node).__name__.removesuffix('Expression')}.")
+
+
+def _symbol(node: ast.SymbolExpression, reads: set[str]) -> _Node:
+    name = node.name
+    if node.scope is not None or name not in NAMES:
+        known = ", ".join([*NAMES, *(f"{space}.…" for space in SPACES)])
+        raise _bad(f"There is no {name} to ask about. There is: {known}.")
+    reads.add(name)
+    return lambda facts: facts.get(name)
+
+
+def _member(space: object, name: str, reads: set[str]) -> _Node:
+    if not isinstance(space, ast.SymbolExpression) or space.name not in SPACES:
+        raise _bad(f"Only {' and '.join(SPACES)} have parts; .{name} does not exist.")
+    outer, key = space.name, name.replace("-", "_")
+    reads.add(outer)
+    return lambda facts: (facts.get(outer) or {}).get(key)
+
+
+def _guarded(apply: Callable[[Any, Any], Any], left: _Node, right: _Node) -> _Node:
+    """`apply` on two values; null where one is null or the two do not go together."""
+
+    def evaluate(facts: Facts) -> Any:
+        one, other = left(facts), right(facts)
+        if one is None or other is None:
+            return None
+        try:
+            return apply(one, other)
+        except (TypeError, ArithmeticError):
+            return None
+
+    return evaluate
+
+
+def _both(left: _Node, right: _Node) -> _Node:
+    def evaluate(facts: Facts) -> bool | None:
+        one = left(facts)
+        if one is not None and not one:
+            return False
+        other = right(facts)
+        if other is not None and not other:
+            return False
+        return None if one is None or other is None else True
+
+    return evaluate
+
+
+def _either(left: _Node, right: _Node) -> _Node:
+    def evaluate(facts: Facts) -> bool | None:
+        one = left(facts)
+        if one:
+            return True
+        other = right(facts)
+        if other:
+            return True
+        return None if one is None or other is None else False
+
+    return evaluate
+
+
+def _is_null(node: object) -> bool:
+    return isinstance(node, ast.NullExpression)
+
+
+def _bad(message: str) -> Invalid:
+    return Invalid(message, details={"condition": [message]})
+
+
+def facts(
+    item: Item,
+    *,
+    risks: Mapping[str, float] | None = None,
+    report_count: int | None = None,
+    strikes: int | None = None,
+    content: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """What rules may ask about an item; what is not given is read from its row."""
+    return make_facts(
+        kind=item.kind.slug,
+        language=item.language,
+        views_per_hour=item.views_per_hour,
+        report_count=item.report_count if report_count is None else report_count,
+        joined_at=item.account.joined_at if item.account else None,
+        strikes=strikes,
+        risks=item.risks if risks is None else risks,
+        content=content or {},
+        now=now or timezone.now(),
+    )
+
+
+def make_facts(
+    *,
+    kind: str,
+    language: str,
+    views_per_hour: float,
+    report_count: int,
+    joined_at: datetime | None,
+    strikes: int | None,
+    risks: Mapping[str, float],
+    content: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    age = None if joined_at is None else (now - joined_at) / timedelta(days=1)
+    return {
+        "kind": kind,
+        "language": language or None,
+        "views_per_hour": views_per_hour,
+        "report_count": report_count,
+        "account_age_days": age,
+        "strikes": strikes,
+        "risk": {slug.replace("-", "_"): risk for slug, risk in risks.items()},
+        "field": {name.replace("-", "_"): value for name, value in content.items()},
+    }
+
+
+def draw_value(seed: int, item_id: int) -> float:
+    """The item's place in [0, 1) under `seed`: the same for ever, so a draw can be repeated."""
+    digest = hashlib.sha256(b"%d:%d" % (seed, item_id)).digest()
+    # 53 bits, so that the float is exact and stays below 1.
+    return (struct.unpack_from(">Q", digest)[0] >> 11) * 2.0**-53
+
+
+class Placement(NamedTuple):
+    """Everything of a job but its item."""
+
+    queue_id: int
+    lane: str
+    draw_id: int | None
+    inclusion_probability: float | None
+    harm: float
+    rank: float
+    due_at: datetime
+
+
+class _Stream(NamedTuple):
+    queue: Queue
+    weights: list[tuple[str, float]]  # policy slug, severity weight
+
+
+class Router:
+    """One platform's rules, queues and weights, read once: for the length of one call."""
+
+    def __init__(self, platform: Platform | int) -> None:
+        platform_id = platform if isinstance(platform, int) else platform.pk
+        queues = list(Queue.objects.filter(platform_id=platform_id))
+        if not queues:
+            raise Conflict("This platform has no queue yet, so nothing could be reviewed.")
+        weights = _weights(platform_id)
+        self._streams = {queue.pk: _Stream(queue, weights.get(queue.pk, [])) for queue in queues}
+        self.default = next((queue for queue in queues if queue.is_default), queues[0])
+        self._rules: list[tuple[Condition, int]] = []
+        for rule in RoutingRule.objects.filter(platform_id=platform_id, is_active=True):
+            try:
+                self._rules.append((compile_condition(rule.condition), rule.queue_id))
+            except Invalid as error:
+                # One bad rule must not stop the intake of a platform.
+                logger.error("Routing rule %s (%s) is skipped: %s", rule.pk, rule.name, error)
+        self.reads = frozenset().union(*(condition.reads for condition, _ in self._rules))
+        self._draws: dict[int, int] = {}
+        self._prior_harms: dict[tuple[int, float], float] = {}
+
+    @property
+    def has_rules(self) -> bool:
+        return bool(self._rules)
+
+    @property
+    def queues(self) -> list[Queue]:
+        return [stream.queue for stream in self._streams.values()]
+
+    def queue_for(self, item_facts: Facts) -> Queue:
+        """The queue of the first rule that holds, else the default queue."""
+        for condition, queue_id in self._rules:
+            if condition.holds(item_facts):
+                return self._streams[queue_id].queue
+        return self.default
+
+    def place(
+        self,
+        item_id: int,
+        queue: Queue,
+        *,
+        risks: Mapping[str, float],
+        views_per_hour: float,
+        submitted_at: datetime,
+        opened_at: datetime,
+    ) -> Placement:
+        """Lane, harm, rank and due time of an item's job in `queue`."""
+        lane, draw_id, probability = self.draw(item_id, queue)
+        harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
+        return Placement(
+            queue.pk,
+            lane,
+            draw_id,
+            probability,
+            harm,
+            ranking.rank(harm, submitted_at=submitted_at, doubling_hours=queue.doubling_hours),
+            opened_at + timedelta(minutes=queue.sla_minutes),
+        )
+
+    def draw(self, item_id: int, queue: Queue) -> tuple[str, int | None, float | None]:
+        """Poisson sampling: each item on its own, with the queue's probability."""
+        rate = queue.random_rate
+        if rate <= 0 or draw_value(queue.draw_seed, item_id) >= rate:
+            return Lane.RISK, None, None
+        if queue.pk not in self._draws:
+            draw, _ = Draw.objects.get_or_create(
+                queue=queue,
+                lane=Lane.RANDOM,
+                strategy=Draw.Strategy.POISSON,
+                probability=rate,
+                seed=queue.draw_seed,
+            )
+            self._draws[queue.pk] = draw.pk
+        return Lane.RANDOM, self._draws[queue.pk], rate
+
+    def harm(self, queue: Queue, *, risks: Mapping[str, float], views_per_hour: float) -> float:
+        if risks:
+            return self._harm(queue, risks, views_per_hour)
+        # Unscored items differ in their views only, and arrive by the thousand.
+        key = (queue.pk, views_per_hour)
+        if key not in self._prior_harms:
+            self._prior_harms[key] = self._harm(queue, {}, views_per_hour)
+        return self._prior_harms[key]
+
+    def _harm(self, queue: Queue, risks: Mapping[str, float], views_per_hour: float) -> float:
+        weights = self._streams[queue.pk].weights or [("", 1.0)]
+        return ranking.harm(
+            [(weight, risks.get(slug, ranking.PRIOR)) for slug, weight in weights],
+            views_per_hour=views_per_hour,
+            handling_minutes=queue.handling_minutes,
+        )
+
+
+def route(item: Item) -> Queue:
+    """The queue an item belongs in now. For many items, use one Router."""
+    router = Router(item.platform_id)
+    content = item.current_version.content if "field" in router.reads else {}
+    strikes = None
+    if "strikes" in router.reads and item.account_id:
+        strikes = count_strikes([item.account_id]).get(item.account_id, 0)
+    return router.queue_for(facts(item, content=content, strikes=strikes))
+
+
+def count_strikes(account_ids: Iterable[int]) -> dict[int, int]:
+    """Standing strikes an account; accounts without one are left out."""
+
+    standing = Strike.objects.filter(
+        account_id__in=list(account_ids), reversed_at=None, expires_at__gt=Now()
+    )
+    return dict(standing.values_list("account_id").annotate(Count("pk")).order_by())
+
+
+def _weights(platform_id: int) -> dict[int, list[tuple[str, float]]]:
+    """Queue → its policies' slugs and severity weights in force now."""
+    in_force = {
+        policy_id: (slug, weight)
+        for policy_id, slug, weight in PolicyVersion.objects.in_force()
+        .filter(policy__platform_id=platform_id)
+        .values_list("policy_id", "policy__slug", "severity_weight")
+    }
+    weights: dict[int, list[tuple[str, float]]] = {}
+    links = Queue.policies.through.objects.filter(queue__platform_id=platform_id)
+    for queue_id, policy_id in links.values_list("queue_id", "policy_id"):
+        if policy_id in in_force:
+            weights.setdefault(queue_id, []).append(in_force[policy_id])
+    return weights

@@ -1,0 +1,382 @@
+"""PURE. Rows from outside → clean typed rows, or what is wrong with them, field by field.
+
+No database: intake.py stores what comes out. Text that PostgreSQL cannot hold (NUL, lone
+surrogates) is replaced by U+FFFD in content and refused in identifiers.
+"""
+
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+MAX_ROWS = 10_000  # a call, so that one transaction stays short
+MAX_TEXT_BYTES = 2**20  # one text field, UTF-8
+MAX_STRING = 10_000  # characters of a string field
+MAX_URL = 4_000
+MAX_ID = 200
+MAX_NUMBER = 2**53  # beyond it JSON readers disagree
+MAX_VIEWS = 1e12
+
+Errors = dict[str, list[str]]
+
+_ITEM_KEYS = frozenset(
+    {"kind", "external_id", "content", "account", "language", "posted_at", "views_per_hour"}
+)
+_ACCOUNT_KEYS = frozenset({"external_id", "name", "joined_at"})
+_REPORT_KEYS = frozenset({"kind", "item", "source", "reporter", "reason", "text", "external_id"})
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+# The recipe of models.content_hash: what is stored is what was hashed.
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
+
+
+class Shape:
+    """An item kind made ready for reading rows by the thousand."""
+
+    def __init__(self, pk: int, slug: str, fields: list[dict[str, Any]]) -> None:
+        self.pk = pk
+        self.slug = slug
+        self.readers = {each["name"]: _READERS[each["type"]] for each in fields}
+        self.required = [each["name"] for each in fields if each.get("required")]
+        self.text_names = [each["name"] for each in fields if each.get("role") == "title"]
+        self.text_names += [each["name"] for each in fields if each.get("role") == "text"]
+
+
+@dataclass(slots=True)
+class AccountRow:
+    external_id: str
+    name: str = ""
+    joined_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class ItemRow:
+    """A row that may be stored. None: the sender did not say."""
+
+    index: int
+    shape: Shape
+    external_id: str
+    content: dict[str, Any]
+    content_json: str
+    content_hash: str
+    fingerprint: str
+    account: AccountRow | None
+    language: str | None
+    posted_at: datetime | None
+    views_per_hour: float | None
+    known_answer: dict[str, bool] | None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.shape.pk, self.external_id
+
+
+@dataclass(slots=True)
+class ReportRow:
+    index: int
+    kind_id: int
+    item: str
+    external_id: str
+    source: str
+    reporter: str
+    reason: str
+    text: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one row.
+
+    created: stored. changed: something of it is other than before; `version` tells whether the
+    content was. unchanged: seen before, just so. rejected: nothing stored, see `errors`.
+    """
+
+    index: int
+    status: str
+    item_id: int | None = None
+    version: int | None = None
+    errors: Errors = field(default_factory=dict)
+
+
+def read_item(
+    row: object, *, index: int, shapes: Mapping[str, Shape], trusted: bool = False
+) -> ItemRow | Errors:
+    """One submitted item. `trusted` rows may carry a known answer (demo, benchmarks)."""
+    if not isinstance(row, dict):
+        return {"row": ["An item is an object."]}
+    errors: Errors = {}
+    allowed = _ITEM_KEYS | {"known_answer"} if trusted else _ITEM_KEYS
+    if not row.keys() <= allowed:
+        _unknown(row, allowed, errors)
+    shape = _read_kind(row, shapes, errors)
+    external_id = _read_id(row, "external_id", errors)
+    content = row.get("content")
+    if not isinstance(content, dict):
+        errors["content"] = ["Give an object with the kind's fields."]
+    elif shape is not None:
+        content = _read_content(content, shape, errors)
+    account = row.get("account")
+    if account is not None:
+        account = _read_account(account, errors)
+    language = row.get("language")
+    if language is not None and not (
+        isinstance(language, str) and len(language) <= 16 and _LANGUAGE.fullmatch(language)
+    ):
+        errors["language"] = ["Give a BCP 47 tag of at most 16 characters, such as en or pt-BR."]
+    posted_at = row.get("posted_at")
+    if posted_at is not None:
+        posted_at = _read_time(posted_at, "posted_at", errors)
+    views = row.get("views_per_hour")
+    if views is not None:
+        views = _read_views(views, errors)
+    if errors:
+        return errors
+    assert shape is not None and isinstance(content, dict)  # noqa: S101  (for the type checker)
+    canonical = _canonical(content)
+    return ItemRow(
+        index,
+        shape,
+        external_id,
+        content,
+        canonical,
+        hashlib.sha256(canonical.encode()).hexdigest(),
+        fingerprint(text_of(content, shape) or f"{shape.pk}:{external_id}"),
+        account,
+        language,
+        posted_at,
+        views,
+        row.get("known_answer"),
+    )
+
+
+def read_report(
+    row: object, *, index: int, shapes: Mapping[str, Shape], sources: frozenset[str]
+) -> ReportRow | Errors:
+    if not isinstance(row, dict):
+        return {"row": ["A report is an object."]}
+    errors: Errors = {}
+    if not row.keys() <= _REPORT_KEYS:
+        _unknown(row, _REPORT_KEYS, errors)
+    shape = _read_kind(row, shapes, errors)
+    item = _read_id(row, "item", errors)
+    source = row.get("source", "user")
+    if not isinstance(source, str) or source not in sources:
+        errors["source"] = [f"Give one of: {', '.join(sorted(sources))}."]
+    reporter = _read_short(row, "reporter", errors)
+    reason = _read_short(row, "reason", errors)
+    if not reason and "reason" not in errors:
+        errors["reason"] = ["Say why, in up to 200 characters."]
+    text = row.get("text") or ""
+    if not isinstance(text, str) or len(text) > MAX_STRING:
+        errors["text"] = [f"Give text of at most {MAX_STRING:,} characters."]
+    else:
+        text = clean(text)
+    external_id = ""
+    if row.get("external_id") is not None:
+        external_id = _read_id(row, "external_id", errors)
+    if errors or shape is None:
+        return errors
+    # Without an id of the sender's own, the same words from the same person are the same report.
+    derived = _digest32("\x1f".join((str(source), reporter, reason, text)))
+    return ReportRow(
+        index, shape.pk, item, external_id or derived, str(source), reporter, reason, text
+    )
+
+
+def clean(text: str) -> str:
+    """`text` as PostgreSQL can store it, changed only where it has to be."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Through UTF-16, so that the two halves of a pair find each other.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def fold(text: str) -> str:
+    """Case, compatibility forms and white space folded: what makes two texts the same text."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
+
+
+def fingerprint(text: str) -> str:
+    return _digest32(fold(text))
+
+
+def text_of(content: Mapping[str, Any], shape: Shape) -> str:
+    """Title and text fields, one blank line apart; the same as ItemVersion.text()."""
+    values = (content.get(name) for name in shape.text_names)
+    return "\n\n".join(str(value) for value in values if value)
+
+
+def new_group(platform_id: int, *, author: str | None, fingerprint: str) -> str:
+    """A split group for what has none: the author's, or the text's own."""
+    if author is not None:
+        return _digest32(f"{platform_id}:author:{author}")
+    return _digest32(f"{platform_id}:text:{fingerprint}")
+
+
+def _digest32(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _unknown(row: Mapping[Any, Any], allowed: frozenset[str], errors: Errors) -> None:
+    for name in row.keys() - allowed:
+        errors[clean(str(name))[:100]] = [f"Unknown. Known: {', '.join(sorted(allowed))}."]
+
+
+def _read_kind(row: Mapping[str, Any], shapes: Mapping[str, Shape], errors: Errors) -> Shape | None:
+    slug = row.get("kind")
+    shape = shapes.get(slug) if isinstance(slug, str) else None
+    if shape is None:
+        errors["kind"] = [f"Give one of this platform's kinds: {', '.join(sorted(shapes))}."]
+    return shape
+
+
+def _read_id(row: Mapping[str, Any], name: str, errors: Errors) -> str:
+    value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID:
+        errors[name] = [f"Give text of 1 to {MAX_ID} characters."]
+    elif not value.isprintable() and clean(value) != value:
+        errors[name] = ["It holds a character that cannot be stored (NUL or half a pair)."]
+    else:
+        return value
+    return ""
+
+
+def _read_short(row: Mapping[str, Any], name: str, errors: Errors) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_ID:
+        errors[name] = [f"Give text of at most {MAX_ID} characters."]
+        return ""
+    return clean(value)
+
+
+def _read_account(value: object, errors: Errors) -> AccountRow | None:
+    if not isinstance(value, dict):
+        errors["account"] = ["Give an object with external_id, and name and joined_at if known."]
+        return None
+    own: Errors = {}
+    if not value.keys() <= _ACCOUNT_KEYS:
+        _unknown(value, _ACCOUNT_KEYS, own)
+    external_id = _read_id(value, "external_id", own)
+    name = _read_short(value, "name", own)
+    joined_at = value.get("joined_at")
+    if joined_at is not None:
+        joined_at = _read_time(joined_at, "joined_at", own)
+    for key, messages in own.items():
+        errors[f"account.{key}"] = messages
+    return AccountRow(external_id, name, joined_at)
+
+
+def _read_views(value: object, errors: Errors) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_VIEWS:
+        return float(value)
+    errors["views_per_hour"] = ["Give a number from 0 up."]
+    return None
+
+
+def _read_time(value: object, name: str, errors: Errors) -> datetime | None:
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        errors[name] = ["Give a time as in 2026-11-23T10:00:00Z."]
+        return None
+
+
+def _read_content(content: dict[Any, Any], shape: Shape, errors: Errors) -> dict[str, Any]:
+    readers = shape.readers
+    read: dict[str, Any] = {}
+    for name, value in content.items():
+        reader = readers.get(name)
+        if reader is None:
+            known = ", ".join(readers)
+            errors[f"content.{clean(str(name))[:100]}"] = [f"Unknown. {shape.slug} has: {known}."]
+        elif value is not None:
+            try:
+                read[name] = reader(value)
+            except ValueError as error:
+                errors[f"content.{name}"] = [str(error)]
+    for name in shape.required:
+        if name not in read and f"content.{name}" not in errors:
+            errors[f"content.{name}"] = ["Required."]
+    return read
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Give text.")
+    if len(value) > MAX_STRING:
+        raise ValueError(f"At most {MAX_STRING:,} characters; this has {len(value):,}.")
+    return clean(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Give text.")
+    value = clean(value)
+    # A character has at most four bytes: most texts need no counting.
+    if len(value) * 4 > MAX_TEXT_BYTES and (size := len(value.encode())) > MAX_TEXT_BYTES:
+        raise ValueError(f"At most {MAX_TEXT_BYTES:,} bytes; this has {size:,}.")
+    return value
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("Give a number.")
+    if not math.isfinite(value) or abs(value) > MAX_NUMBER:
+        raise ValueError("Give a finite number of at most 2^53.")
+    return value
+
+
+def _datetime(value: object) -> str:
+    errors: Errors = {}
+    time = _read_time(value, "time", errors)
+    if time is None:
+        raise ValueError(errors["time"][0])
+    return time.isoformat()
+
+
+def _url(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_URL:
+        raise ValueError(f"Give a URL of at most {MAX_URL:,} characters.")
+    value = clean(value)
+    try:
+        if urlsplit(value).scheme.lower() not in ("http", "https"):
+            raise ValueError
+    except ValueError:
+        raise ValueError("Give a URL that begins with http:// or https://.") from None
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("Give true or false.")
+    return value
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "string": _string,
+    "text": _text,
+    "number": _number,
+    "datetime": _datetime,
+    "url": _url,
+    "boolean": _boolean,
+}
