@@ -1,0 +1,224 @@
+"""The files of a snapshot: written from label rows in constant memory, and read back.
+
+Imports Arrow; snapshots.py, which the web process loads, imports this only where files are made.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from reviews.errors import Conflict
+
+from . import dataset_card, labels
+from .models import Snapshot
+from .snapshots import get_file
+
+FORMAT = 1  # raise it when a column changes its meaning
+PAGE = 10_000  # decision ids a statement
+ROW_GROUP = 20_000
+
+_CONTENT_TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/jsonl",
+    ".json": "application/json",
+    ".md": "text/markdown",
+}
+
+
+def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | None = None) -> dict:
+    """All files of the snapshot, in constant memory. Returns the manifest."""
+    frozen = labels.Frozen(**snapshot.manifest["frozen"])
+    pages = labels.Pages(snapshot.platform_id, snapshot.cutoff_id, frozen)
+    counts = _Counts(frozen)
+    lines_hash = hashlib.sha256()
+    writers = {split: _SplitWriter(into, split, pages.schema) for split in labels.SPLITS}
+    try:
+        with (into / "data.jsonl").open("wb") as lines_file:
+            for after in range(0, snapshot.cutoff_id, PAGE):
+                lines = pages.read(after, min(after + PAGE, snapshot.cutoff_id))
+                lines_file.write(lines)
+                lines_hash.update(lines)
+                table = pages.parse(lines)
+                counts.add(table)
+                for split, writer in writers.items():
+                    writer.add(table.filter(pc.equal(table["split"], split)))
+                if progress is not None:
+                    progress(counts.rows)
+            _sync(lines_file)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    files = [
+        entry_of(into / f"data-{split}.parquet", rows=writers[split].rows) for split in writers
+    ]
+    files.append(entry_of(into / "data.jsonl", rows=counts.rows, sha256=lines_hash.hexdigest()))
+    manifest = {
+        "format": FORMAT,
+        "platform": {"slug": snapshot.platform.slug, "name": snapshot.platform.name},
+        "number": snapshot.number,
+        "note": snapshot.note,
+        "cutoff": {
+            "decision_id": snapshot.cutoff_id,
+            "at": snapshot.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "rows": counts.rows,
+        "counts": counts.as_json(),
+        "policies": [
+            {**policy, "versions": counts.policy_versions(policy["slug"])}
+            for policy in frozen.policies
+        ],
+        "schema": [
+            {"name": field.name, "type": str(field.type), "description": text}
+            for field, text in labels.columns(frozen.policies)
+        ],
+        "code": {"pyarrow": pa.__version__},
+        "frozen": frozen._asdict(),
+    }
+    for name, text in (
+        ("croissant.json", dataset_card.croissant(manifest, files=files)),
+        ("README.md", dataset_card.dataset_card(manifest)),
+    ):
+        (into / name).write_text(text, encoding="utf-8")
+        files.append(entry_of(into / name))
+    manifest["files"] = files
+    with (into / "manifest.json").open("w", encoding="utf-8") as file:
+        json.dump(manifest, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    return manifest
+
+
+def read_labels(
+    snapshot: Snapshot,
+    *,
+    policy_slugs: Iterable[str] | None = None,
+    columns: Iterable[str] = ("item_version_id", "text", "split", "lane", "weight"),
+) -> pa.Table:
+    """The rows of all splits, with `label_<slug>` for the policies asked for (default: all).
+
+    Each Parquet file is checked against its SHA-256 first.
+    """
+    if policy_slugs is None:
+        policy_slugs = [policy["slug"] for policy in snapshot.manifest["policies"]]
+    wanted = [*columns, *(f"label_{slug}" for slug in policy_slugs)]
+    tables = []
+    for split in labels.SPLITS:
+        path, entry = get_file(snapshot, f"data-{split}.parquet")
+        if _sha256(path) != entry["sha256"]:
+            raise Conflict(
+                f"{entry['name']} was changed after it was written. Make a new snapshot."
+            )
+        tables.append(pq.read_table(path, columns=wanted))
+    return pa.concat_tables(tables)
+
+
+class _SplitWriter:
+    """One Parquet file; row groups of ROW_GROUP rows, so memory stays the same at any size."""
+
+    def __init__(self, into: Path, split: str, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._file = (into / f"data-{split}.parquet").open("wb")
+        plain = {"text", "external_id", "content_hash"}  # hardly ever repeat
+        self._parquet = pq.ParquetWriter(
+            self._file,
+            schema,
+            compression="zstd",
+            use_dictionary=[
+                field.name
+                for field in schema
+                if pa.types.is_string(field.type) and field.name not in plain
+            ],
+        )
+        self._schema = schema
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        self._pending.append(table)
+        self._pending_rows += table.num_rows
+        self.rows += table.num_rows
+        if self._pending_rows >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending_rows:
+            table = pa.concat_tables(self._pending)
+            self._parquet.write_table(table, row_group_size=table.num_rows)
+        self._pending, self._pending_rows = [], 0
+
+    def close(self) -> None:
+        self._flush()
+        self._parquet.close()
+        _sync(self._file)
+        self._file.close()
+
+
+class _Counts:
+    """Adds up pages into the manifest's counts."""
+
+    _PLAIN = ("split", "lane", "language", "verdict", "kind", "queue")
+
+    def __init__(self, frozen: labels.Frozen) -> None:
+        self.rows = 0
+        self._plain: dict[str, Counter] = {name: Counter() for name in self._PLAIN}
+        self._slugs = [policy["slug"] for policy in frozen.policies]
+        self._labels: Counter = Counter()  # (slug, split, label)
+        self._versions: Counter = Counter()  # (slug, version)
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        for name, counter in self._plain.items():
+            for pair in pc.value_counts(table[name]).to_pylist():
+                counter[pair["values"]] += pair["counts"]
+        for slug in self._slugs:
+            column = f"label_{slug}"
+            grouped = table.group_by(["split", column]).aggregate([([], "count_all")])
+            for row in grouped.to_pylist():
+                self._labels[slug, row["split"], row[column]] += row["count_all"]
+            versions = pc.value_counts(table[f"policy_version_{slug}"])
+            for pair in versions.to_pylist():
+                self._versions[slug, pair["values"]] += pair["counts"]
+
+    def policy_versions(self, slug: str) -> list[int]:
+        return sorted(v for (s, v) in self._versions if s == slug and v is not None)
+
+    def as_json(self) -> dict:
+        counts = {name: dict(sorted(counter.items())) for name, counter in self._plain.items()}
+        counts["split"] = {split: self._plain["split"][split] for split in labels.SPLITS}
+        counts["labels"] = {
+            slug: {
+                split: {
+                    word: self._labels[slug, split, label]
+                    for word, label in (("violating", 1), ("clean", 0), ("not_judged", None))
+                }
+                for split in labels.SPLITS
+            }
+            for slug in self._slugs
+        }
+        return counts
+
+
+def entry_of(path: Path, *, rows: int | None = None, sha256: str = "") -> dict:
+    entry: dict = {
+        "name": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": sha256 or _sha256(path),
+        "content_type": _CONTENT_TYPES[path.suffix],
+    }
+    return entry if rows is None else {**entry, "rows": rows}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(file) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,262 @@
+"""Freezes labels into files anyone can load: Parquet by split, JSONL, manifest, card, Croissant.
+
+A snapshot is a cutoff. Its files follow from the cutoff alone, so building it twice gives the
+same bytes, and a build that dies is simply begun again.
+"""
+
+import os
+import shutil
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from celery import current_app
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F, Max, Q
+from django.db.models.functions import Now
+
+from reviews import access, audit
+from reviews.errors import Conflict, DomainError, Invalid, NotFound
+from reviews.models import Decision, Person, Platform
+
+from . import labels
+from .models import Snapshot
+
+MAX_ATTEMPTS = 3
+SILENT_FOR = timedelta(seconds=60)  # a build that says nothing this long is dead
+WRITERS_WAIT_SECONDS = 60
+
+
+def create_snapshot(platform: Platform, *, by: Person | None, note: str = "") -> Snapshot:
+    """Fix the cutoff at the newest decision there is now; the files follow in a task."""
+    access.check(by, "snapshot.create", platform)
+    note = " ".join(note.split())
+    if len(note) > 200:
+        raise Invalid("The note is too long.", details={"note": "At most 200 characters."})
+    with transaction.atomic():
+        # Numbers have no gaps, so makers queue up; rows that point here are not held up by it.
+        Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
+        decisions = Decision.objects.filter(item__platform=platform)
+        cutoff_id = decisions.aggregate(Max("id"))["id__max"]
+        if cutoff_id is None:
+            raise Invalid("There is nothing to freeze yet: no item has been decided.")
+        newest = Snapshot.objects.filter(platform=platform).aggregate(Max("number"))["number__max"]
+        snapshot = Snapshot.objects.create(
+            platform=platform,
+            number=(newest or 0) + 1,
+            note=note,
+            cutoff_id=cutoff_id,
+            cutoff_at=Now(),
+            rows_expected=decisions.filter(verdict__isnull=False).count(),
+            manifest={"frozen": labels.freeze(platform)._asdict()},
+            created_by=by,
+        )
+        snapshot.refresh_from_db()
+        audit.record(
+            "snapshot.create",
+            snapshot,
+            by=by,
+            platform=platform,
+            number=snapshot.number,
+            cutoff_id=cutoff_id,
+        )
+        transaction.on_commit(lambda: nudge(snapshot.pk), robust=True)
+    return snapshot
+
+
+def preview(platform: Platform) -> labels.Tally:
+    """What a snapshot taken now would hold."""
+    newest = Decision.objects.filter(item__platform=platform).aggregate(Max("id"))["id__max"]
+    return labels.Pages(platform.pk, newest or 0, labels.freeze(platform)).tally()
+
+
+def nudge(snapshot_id: int) -> None:
+    current_app.send_task("mlhooks.tasks.build_snapshot", args=[snapshot_id])
+
+
+def build(snapshot_id: int) -> None:
+    """Write the files, unless that is done or another process is at it. Safe to call again."""
+    from . import snapshot_files
+
+    snapshot = _begin(snapshot_id)
+    if snapshot is None:
+        return
+    scratch = folder(snapshot).with_name(f".{snapshot.number}.{snapshot.attempts}")
+    try:
+        _wait_for_writers(snapshot)
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        manifest = snapshot_files.write(snapshot, scratch, progress=_Heartbeat(snapshot))
+        _publish(scratch, folder(snapshot))
+        _finish(snapshot, manifest)
+    except _Overtaken:
+        return
+    except (DomainError, OSError) as error:
+        _fail(snapshot, str(error), for_good=True)
+    except Exception as error:
+        _fail(
+            snapshot,
+            f"{type(error).__name__}: {error}",
+            for_good=not isinstance(error, OperationalError) or snapshot.attempts >= MAX_ATTEMPTS,
+        )
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def resume_stuck() -> int:
+    """Sweep: begin again what waits or fell silent; give up after three attempts."""
+    silent = Q(state=Snapshot.State.BUILDING, heartbeat_at__lt=Now() - SILENT_FOR)
+    waiting = Q(state=Snapshot.State.WAITING, created_at__lt=Now() - timedelta(seconds=10))
+    for snapshot in Snapshot.objects.filter(silent, attempts__gte=MAX_ATTEMPTS):
+        _fail(
+            snapshot,
+            f"The process that built it stopped {snapshot.attempts} times without a word; "
+            "it may be short of memory. Look at the worker's log.",
+            for_good=True,
+        )
+    due = Snapshot.objects.filter(silent | waiting, attempts__lt=MAX_ATTEMPTS)
+    pks = list(due.values_list("pk", flat=True))
+    for pk in pks:
+        nudge(pk)
+    return len(pks)
+
+
+def folder(snapshot: Snapshot) -> Path:
+    return settings.SNAPSHOT_DIR / snapshot.platform.slug / str(snapshot.number)
+
+
+def list_files(snapshot: Snapshot) -> list[dict]:
+    """What can be downloaded: the manifest's files, and the manifest itself."""
+    return [*snapshot.manifest.get("files", []), *snapshot.manifest.get("itself", [])]
+
+
+def get_file(snapshot: Snapshot, name: str) -> tuple[Path, dict]:
+    """A file of the snapshot by the name in its manifest; no other path can be asked for."""
+    if snapshot.state != Snapshot.State.READY:
+        raise Conflict("This snapshot has no files: it is not ready.")
+    for entry in list_files(snapshot):
+        if entry["name"] == name:
+            path = folder(snapshot) / entry["name"]
+            if not path.is_file():
+                raise NotFound("The file is gone from the snapshot folder.")
+            return path, entry
+    raise NotFound("This snapshot has no file of that name.")
+
+
+class _Overtaken(Exception):
+    """Another process took the build over."""
+
+
+class _Heartbeat:
+    """Writes progress to the row, at most twice a second."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._mine = _mine(snapshot)
+        self._next = 0.0
+
+    def __call__(self, rows: int) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 0.5
+        if not self._mine.update(rows_done=rows, heartbeat_at=Now()):
+            raise _Overtaken
+
+
+def _mine(snapshot: Snapshot):
+    """The row, as long as this attempt is the one that builds it."""
+    return Snapshot.objects.filter(
+        pk=snapshot.pk, state=Snapshot.State.BUILDING, attempts=snapshot.attempts
+    )
+
+
+def _begin(snapshot_id: int) -> Snapshot | None:
+    silent = Q(state=Snapshot.State.BUILDING, heartbeat_at__lt=Now() - SILENT_FOR)
+    begun = Snapshot.objects.filter(
+        silent | Q(state=Snapshot.State.WAITING), pk=snapshot_id, attempts__lt=MAX_ATTEMPTS
+    ).update(
+        state=Snapshot.State.BUILDING,
+        attempts=F("attempts") + 1,
+        heartbeat_at=Now(),
+        rows_done=0,
+        error="",
+    )
+    if not begun:
+        return None
+    return Snapshot.objects.select_related("platform").get(pk=snapshot_id)
+
+
+def _wait_for_writers(snapshot: Snapshot) -> None:
+    """Wait until no open transaction can still commit a decision with an id up to the cutoff.
+
+    Ids are given out before commit, so one below the cutoff may appear after it. Whoever was
+    given such an id held a write lock on the table then; when those of this moment are gone,
+    the cutoff is closed. (CREATE INDEX CONCURRENTLY waits in the same way.)
+    """
+    holders = _decision_writers()
+    give_up = time.monotonic() + WRITERS_WAIT_SECONDS
+    while holders & _decision_writers():
+        if time.monotonic() > give_up:
+            raise Conflict(
+                "A transaction that writes decisions has been open for over a minute, so the "
+                "cutoff cannot be closed. End it (see pg_stat_activity) and make a new snapshot."
+            )
+        _mine(snapshot).update(heartbeat_at=Now())
+        time.sleep(0.1)
+
+
+def _decision_writers() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT virtualtransaction FROM pg_locks
+            WHERE locktype = 'relation' AND relation = 'reviews_decision'::regclass
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND mode = 'RowExclusiveLock' AND granted AND pid IS DISTINCT FROM pg_backend_pid()
+            """
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _publish(scratch: Path, final: Path) -> None:
+    """Put the finished folder in place in one step. What stands there is an equal older build."""
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(scratch, final)
+
+
+def _finish(snapshot: Snapshot, manifest: dict) -> None:
+    from . import snapshot_files
+
+    itself = snapshot_files.entry_of(folder(snapshot) / "manifest.json")
+    with transaction.atomic():
+        if not _mine(snapshot).update(
+            state=Snapshot.State.READY,
+            manifest={**manifest, "itself": [itself]},
+            rows_done=manifest["rows"],
+            rows_expected=manifest["rows"],
+            finished_at=Now(),
+            error="",
+        ):
+            raise _Overtaken
+        audit.record(
+            "snapshot.finish",
+            snapshot,
+            by=None,
+            platform=snapshot.platform_id,
+            rows=manifest["rows"],
+            manifest_sha256=itself["sha256"],
+        )
+
+
+def _fail(snapshot: Snapshot, error: str, *, for_good: bool) -> None:
+    state = Snapshot.State.FAILED if for_good else Snapshot.State.WAITING
+    with transaction.atomic():
+        if _mine(snapshot).update(state=state, error=error[:2000]) and for_good:
+            audit.record(
+                "snapshot.fail",
+                snapshot,
+                by=None,
+                platform=snapshot.platform_id,
+                error=error[:200],
+            )
