@@ -1,0 +1,333 @@
+"""Any order of submitting, claiming, answering, expiring, undoing and overriding keeps the books.
+
+30 runs of 25 steps here; HYPOTHESIS_PROFILE=full makes it 1,000 of 50.
+"""
+
+import os
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.db.models import Count, F, Q
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from reviews import claims, decisions, enforcement, intake
+from reviews.errors import ClaimLost, Conflict, Invalid
+from reviews.models import Claim, Decision, Enforcement, Item, Job, Review, Strike
+
+from .factories import make_action, make_kind, make_platform, make_policy, make_queue
+from .people import make_person
+
+RUNS, STEPS = (1000, 50) if os.environ.get("HYPOTHESIS_PROFILE") == "full" else (30, 25)
+WORKERS = ("rosa", "remy", "lena")
+people = st.sampled_from(WORKERS)
+picks = st.integers(0, 10**6)  # which of what there is, modulo how many
+settling = st.sampled_from(["violating", "clean"])
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """The books as a careful clerk would keep them, beside the real ones in the database."""
+
+    def __init__(self):
+        super().__init__()
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
+        platform = make_platform()
+        self.platform = platform
+        self.kind = make_kind(platform=platform)
+        self.people = {name: make_person(name, platform=platform) for name in WORKERS}
+        self.queue = make_queue(
+            platform=platform,
+            is_default=True,
+            policies=[make_policy(platform=platform, slug="spam")],
+            actions=[
+                make_action(platform=platform, slug="remove"),
+                make_action(platform=platform, slug="warn", is_strike=True, needs_approval=True),
+            ],
+            members=self.people.values(),
+            random_rate=0.3,
+            random_share=0.3,
+        )
+        self.claims: dict = {}  # token → (job id, name), every claim there ever was
+        self.live: set = set()  # tokens that should still hold
+        self.ran_out: set = set()  # tokens that ran out and have not been swept
+        self.decisions: list[int] = []
+
+    def teardown(self):
+        transaction.set_rollback(True)
+        self.transaction.__exit__(None, None, None)
+
+    # Coming in
+
+    @rule(number=st.integers(0, 5), text=st.sampled_from(["a", "b"]), has_author=st.booleans())
+    def submit(self, number, text, has_author):
+        row = {
+            "kind": self.kind.slug,
+            "external_id": f"item-{number}",
+            "content": {"body": f"{number}: {text}"},
+        }
+        if has_author:
+            row["account"] = {"external_id": f"author-{number % 2}"}
+        (outcome,) = intake.submit_items(self.platform, [row], by=None)
+        assert outcome.status in ("created", "changed", "unchanged")
+
+    @rule(number=st.integers(0, 5), risk=st.floats(0, 1))
+    def score(self, number, risk):
+        for item in Item.objects.filter(external_id=f"item-{number}"):
+            intake.set_risks({item.pk: {"spam": risk}}, source="v1")
+
+    # Holding
+
+    @rule(name=people, prefetch=st.booleans())
+    def claim(self, name, prefetch):
+        mine = [token for token in self.live if self.claims[token][1] == name]
+        try:
+            job = claims.claim_next(self.queue, by=self.people[name], prefetch=prefetch)
+        except Conflict:
+            assert len(mine) == 2
+            return
+        finally:
+            # Looking for a free place frees what she let run out.
+            self.ran_out = {token for token in self.ran_out if self.claims[token][1] != name}
+        if job is None:
+            assert prefetch or not mine
+            return
+        if job.claim_token in self.live:
+            assert job.claim_token in mine
+            assert not prefetch
+            return
+        assert not Review.objects.filter(item=job.item_id, reviewer__username=name).exists()
+        assert job.lane != "adjudication" or name == "lena"
+        assert not Claim.objects.filter(job=job, reviewer__username=name, end="skipped").exists()
+        self.took(job, name)
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=picks)
+    def renew(self, pick):
+        token, job_id, by = self.some_claim(pick)
+        self.if_live(token, lambda: claims.renew(job_id, token, by=by))
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=picks, verb=st.sampled_from(["release", "skip"]))
+    def give_back(self, pick, verb):
+        token, job_id, by = self.some_claim(pick)
+        self.if_live(token, lambda: getattr(claims, verb)(job_id, token, by=by), ends=True)
+
+    @precondition(lambda self: self.live)
+    @rule(pick=picks)
+    def run_out(self, pick):
+        token = sorted(self.live)[pick % len(self.live)]
+        Job.objects.filter(pk=self.claims[token][0]).update(
+            claimed_at=F("claimed_at") - timedelta(hours=1),
+            expires_at=F("claimed_at") - timedelta(minutes=1),
+        )
+        self.live.remove(token)
+        self.ran_out.add(token)
+
+    @rule()
+    def sweep_claims(self):
+        assert claims.expire_claims() == len(self.ran_out)
+        self.ran_out = set()
+
+    # Answering
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        pick=picks,
+        verdict=st.sampled_from(["violating", "clean", "unsure", "escalate"]),
+        has_read_anew=st.booleans(),
+    )
+    def answer(self, pick, verdict, has_read_anew):
+        token, job_id, by = self.some_claim(pick)
+        job = Job.objects.get(pk=job_id)
+        seen = job.item.current_version.pk if has_read_anew else None
+        before = self.counts()
+
+        def record():
+            return decisions.record_review(
+                job_id,
+                token,
+                by=by,
+                verdict=verdict,
+                policy_slugs=["spam"] if verdict == "violating" else [],
+                action_slugs=["remove", "warn"] if verdict == "violating" else None,
+                item_version_id=seen,
+            )
+
+        try:
+            decision = self.if_live(token, record, ends=True)
+        except Invalid:
+            assert job.lane == "adjudication"
+            assert verdict in ("unsure", "escalate")
+        except Conflict:
+            assert not has_read_anew
+        else:
+            if decision is not None:
+                self.decisions.append(decision.pk)
+            return
+        assert self.counts() == before
+        assert token in self.live
+
+    @rule(seconds=st.sampled_from([0, 3600]))
+    def change_the_undo_window(self, seconds):
+        self.queue.undo_seconds = seconds
+        self.queue.save()
+
+    @precondition(lambda self: self.decisions)
+    @rule(pick=picks)
+    def undo(self, pick):
+        decision = self.some_decision(pick)
+        by = decision.decided_by
+        stands = not Decision.objects.filter(supersedes=decision).exists()
+        is_open = decision.undo_until is not None and decision.undo_until > claims.clock()
+        try:
+            job = decisions.undo(decision, by=by)
+        except Conflict:
+            assert not (stands and is_open)
+            return
+        finally:
+            if stands and is_open:
+                self.ran_out = {t for t in self.ran_out if self.claims[t][1] != by.username}
+        assert stands
+        assert is_open
+        self.decisions.append(decision.superseded_by.pk)
+        if job.claimed_by_id == by.pk and job.claim_token not in self.live:
+            self.took(job, by.username)
+
+    @precondition(lambda self: self.decisions)
+    @rule(pick=picks, verdict=settling)
+    def override(self, pick, verdict):
+        decision = self.some_decision(pick)
+        stands = not Decision.objects.filter(supersedes=decision).exists()
+        try:
+            new = decisions.override(
+                decision,
+                by=self.people["lena"],
+                verdict=verdict,
+                policy_slugs=["spam"] if verdict == "violating" else [],
+                note="looked again",
+            )
+        except Conflict:
+            assert not stands or decision.kind == "undo"
+            return
+        assert stands
+        self.decisions.append(new.pk)
+
+    # Time and what follows
+
+    @rule()
+    def sweep_the_rest(self):
+        claims.lift_overdue()
+        enforcement.release_planned()
+
+    @rule(pick=picks, verb=st.sampled_from(["approve", "refuse"]))
+    def second_person(self, pick, verb):
+        held = list(Enforcement.objects.held().select_related("action", "decision__item"))
+        if not held:
+            return
+        one = held[pick % len(held)]
+        by = self.people["lena"]
+        if one.requested_by_id != by.pk:
+            getattr(enforcement, verb)(one, by=by)
+
+    # What must hold whatever happened
+
+    @invariant()
+    def every_claim_is_where_it_should_be(self):
+        held = Job.objects.filter(state="claimed").values_list("claim_token", flat=True)
+        assert set(held) == self.live | self.ran_out
+        ended = set(Claim.objects.values_list("token", flat=True))
+        assert ended == set(self.claims) - self.live - self.ran_out
+
+    @invariant()
+    def a_claim_is_counted_once(self):
+        for job in Job.objects.annotate(ended=Count("claims")):
+            assert job.attempts == job.ended + (job.state == "claimed")
+
+    @invariant()
+    def nobody_holds_more_than_two(self):
+        held = Job.objects.filter(state="claimed").values("claimed_by").annotate(n=Count("pk"))
+        assert all(row["n"] <= 2 for row in held)
+
+    @invariant()
+    def a_done_job_has_one_review_and_no_other_has_any(self):
+        for job in Job.objects.annotate(n=Count("reviews")):
+            assert job.n == (job.state == "done")
+        finished = Claim.objects.filter(end="finished").count()
+        assert finished == Review.objects.count()
+
+    @invariant()
+    def one_decision_stands_an_item(self):
+        current = Decision.objects.current().values("item").annotate(n=Count("pk"))
+        assert all(row["n"] == 1 for row in current)
+
+    @invariant()
+    def no_item_is_lost(self):
+        """Each waits in one job, or what it says now is settled."""
+        for item in Item.objects.annotate(
+            n_open=Count("jobs", filter=Q(jobs__state__in=["ready", "claimed"]))
+        ):
+            settled = Decision.objects.settled().filter(
+                item=item, item_version__number=item.version_number
+            )
+            assert item.n_open == 1 or (item.n_open == 0 and settled.exists())
+
+    @invariant()
+    def only_a_standing_violation_is_enforced(self):
+        live = Enforcement.objects.live().select_related("decision__item")
+        for one in live:
+            standing = Decision.objects.current().get(item=one.decision.item)
+            assert standing.verdict == "violating"
+        counted = Strike.objects.filter(reversed_at=None)
+        assert not counted.exclude(enforcement__state="due").exists()
+
+    def took(self, job, name):
+        self.claims[job.claim_token] = (job.pk, name)
+        self.live.add(job.claim_token)
+
+    def some_claim(self, pick):
+        token = sorted(self.claims)[pick % len(self.claims)]
+        job_id, name = self.claims[token]
+        return token, job_id, self.people[name]
+
+    def some_decision(self, pick):
+        pk = self.decisions[pick % len(self.decisions)]
+        return Decision.objects.select_related("item", "queue", "job__queue").get(pk=pk)
+
+    def if_live(self, token, call, *, ends=False):
+        """A claim that holds works; one that does not is refused and changes nothing."""
+        if token in self.live:
+            result = call()
+            if ends:
+                self.live.remove(token)
+            return result
+        before = self.counts()
+        with pytest.raises(ClaimLost):
+            call()
+        assert self.counts() == before
+        return None
+
+    def counts(self):
+        return [model.objects.count() for model in (Review, Decision, Claim, Job, Enforcement)]
+
+
+@pytest.mark.django_db
+def test_no_order_of_events_breaks_the_books():
+    run_state_machine_as_test(
+        Lifecycle,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=RUNS < 1000,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
