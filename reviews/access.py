@@ -50,6 +50,8 @@ GRANTS: dict[str, Grant] = {
     "decision.override": _to(Role.LEAD),
     "enforcement.view": _to(Role.LEAD, Role.AUDITOR, Role.ADMIN),
     "enforcement.approve": _to(Role.LEAD),
+    "token.create": _to(Role.ADMIN),
+    "token.revoke": _to(Role.ADMIN),
     "audit.view": _to(Role.AUDITOR, Role.ADMIN),
     "snapshot.view": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, Role.AUDITOR, scope="snapshots:read"),
     "snapshot.create": _to(Role.ML_ENGINEER, scope="snapshots:write"),

@@ -1,3 +1,21 @@
-"""API routes."""
+"""API routes. Each view names its verb of access.py; without one it answers nobody."""
 
-urlpatterns = []
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.permissions import IsAuthenticated
+
+from .decisions import DecisionsView
+from .items import ItemsView, ItemView, ReportsView
+from .queues import PoliciesView, QueuesView
+
+schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
+
+urlpatterns = [
+    path("items", ItemsView.as_view(), name="items"),
+    path("items/<int:pk>", ItemView.as_view(), name="item"),
+    path("reports", ReportsView.as_view(), name="reports"),
+    path("decisions", DecisionsView.as_view(), name="decisions"),
+    path("queues", QueuesView.as_view(), name="queues"),
+    path("policies", PoliciesView.as_view(), name="policies"),
+    path("schema", schema, name="schema"),
+]

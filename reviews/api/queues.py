@@ -1,0 +1,76 @@
+"""Queues and policies, to be read."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from reviews import access, metrics
+from reviews.models import PolicyVersion, Queue
+
+from . import schemas
+
+_REFUSALS = {401: schemas.Refusal, 403: schemas.Refusal}
+
+
+class QueuesView(APIView):
+    verb = "queue.view"
+
+    @extend_schema(
+        operation_id="list_queues",
+        summary="Queues and how full they are",
+        responses={200: schemas.QueueList, **_REFUSALS},
+    )
+    def get(self, request: Request) -> Response:
+        queues = access.visible(request.user, "queue.view", Queue.objects.all(), "platform")
+        figures = metrics.queue_figures(queues.prefetch_related("policies"))
+        return Response(
+            {
+                "results": [
+                    {
+                        "slug": figure.queue.slug,
+                        "name": figure.queue.name,
+                        "policies": [policy.slug for policy in figure.queue.policies.all()],
+                        "ready": figure.ready,
+                        "claimed": figure.claimed,
+                        "overdue": figure.overdue,
+                        "oldest_at": figure.oldest_at,
+                    }
+                    for figure in figures
+                ]
+            }
+        )
+
+
+class PoliciesView(APIView):
+    verb = "policy.view"
+
+    @extend_schema(
+        operation_id="list_policies",
+        summary="Policies as they are in force",
+        responses={200: schemas.PolicyList, **_REFUSALS},
+    )
+    def get(self, request: Request) -> Response:
+        versions = access.visible(
+            request.user, "policy.view", PolicyVersion.objects.in_force(), "policy__platform"
+        ).select_related("policy")
+        ordered = sorted(versions, key=lambda version: (version.policy.position, version.policy_id))
+        return Response(
+            {
+                "results": [
+                    {
+                        "slug": version.policy.slug,
+                        "name": version.policy.name,
+                        "version": version.number,
+                        "summary": version.summary,
+                        "definition": version.definition,
+                        "examples": version.examples,
+                        "counter_examples": version.counter_examples,
+                        "severity": version.severity,
+                        "severity_weight": version.severity_weight,
+                        "effective_at": version.effective_at,
+                    }
+                    for version in ordered
+                ]
+            }
+        )

@@ -1,0 +1,166 @@
+"""What goes in and comes out, for the OpenAPI document only; submission.py reads the rows."""
+
+from rest_framework import serializers
+
+from reviews.models import Enforcement, Job, Lane, Report, Severity, Verdict
+
+
+class Refusal(serializers.Serializer):
+    error = serializers.CharField(help_text="A sentence for a person.")
+    details = serializers.DictField(help_text="What is wrong, by field.")
+
+
+class AccountIn(serializers.Serializer):
+    external_id = serializers.CharField(max_length=200)
+    name = serializers.CharField(max_length=200, required=False)
+    joined_at = serializers.DateTimeField(required=False)
+
+
+class ItemIn(serializers.Serializer):
+    kind = serializers.CharField(help_text="Slug of one of the platform's item kinds.")
+    external_id = serializers.CharField(max_length=200, help_text="Your id: unique in its kind.")
+    content = serializers.DictField(help_text="The kind's fields by name.")
+    account = AccountIn(required=False, help_text="The author.")
+    language = serializers.CharField(max_length=16, required=False, help_text="BCP 47.")
+    posted_at = serializers.DateTimeField(required=False)
+    views_per_hour = serializers.FloatField(required=False, min_value=0)
+
+
+class ReportIn(serializers.Serializer):
+    kind = serializers.CharField(help_text="The item's kind.")
+    item = serializers.CharField(max_length=200, help_text="The item's external id.")
+    reason = serializers.CharField(max_length=200)
+    source = serializers.ChoiceField(choices=Report.Source.choices, required=False)
+    reporter = serializers.CharField(max_length=200, required=False)
+    text = serializers.CharField(max_length=10_000, required=False)
+    external_id = serializers.CharField(
+        max_length=200,
+        required=False,
+        help_text="Your id of the report. Without it, the same words are the same report.",
+    )
+
+
+class RowOutcome(serializers.Serializer):
+    index = serializers.IntegerField(help_text="Place in the body, from 0.")
+    status = serializers.ChoiceField(choices=["created", "changed", "unchanged", "rejected"])
+    item_id = serializers.IntegerField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True)
+    errors = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="Why it is rejected."
+    )
+
+
+class Counts(serializers.Serializer):
+    created = serializers.IntegerField()
+    changed = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+
+
+class Outcomes(serializers.Serializer):
+    results = RowOutcome(many=True)
+    counts = Counts()
+
+
+class JobOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    queue = serializers.CharField()
+    lane = serializers.ChoiceField(choices=Lane.choices)
+    state = serializers.ChoiceField(choices=Job.State.choices)
+    created_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField()
+
+
+class PolicyReference(serializers.Serializer):
+    slug = serializers.CharField()
+    version = serializers.IntegerField()
+
+
+class ActionTaken(serializers.Serializer):
+    slug = serializers.CharField()
+    state = serializers.ChoiceField(choices=Enforcement.State.choices)
+
+
+class ItemReference(serializers.Serializer):
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    external_id = serializers.CharField()
+    version = serializers.IntegerField(help_text="The version that was decided.")
+
+
+class DecisionOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=["settled", "undo", "override"])
+    item = ItemReference()
+    queue = serializers.CharField()
+    verdict = serializers.ChoiceField(
+        choices=Verdict.choices, allow_null=True, help_text="Null: an undo, nothing stands."
+    )
+    policies = PolicyReference(many=True, help_text="Found violated.")
+    actions = ActionTaken(many=True)
+    decided_at = serializers.DateTimeField()
+    supersedes = serializers.IntegerField(allow_null=True)
+    superseded_by = serializers.IntegerField(allow_null=True)
+
+
+class DecisionPage(serializers.Serializer):
+    results = DecisionOut(many=True)
+    next_after = serializers.IntegerField(help_text="`after` of the next page.")
+    has_more = serializers.BooleanField()
+
+
+class ItemOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    external_id = serializers.CharField()
+    version = serializers.IntegerField()
+    content = serializers.DictField()
+    language = serializers.CharField(allow_blank=True)
+    posted_at = serializers.DateTimeField(allow_null=True)
+    submitted_at = serializers.DateTimeField()
+    views_per_hour = serializers.FloatField()
+    report_count = serializers.IntegerField()
+    risks = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="Calibrated probability by policy. Left out for people who review.",
+    )
+    risk_source = serializers.CharField(allow_blank=True, required=False)
+    scored_at = serializers.DateTimeField(allow_null=True, required=False)
+    jobs = JobOut(many=True, required=False)
+    decision = DecisionOut(allow_null=True, required=False, help_text="The one that stands.")
+
+
+class ItemList(serializers.Serializer):
+    results = ItemOut(many=True)
+
+
+class QueueOut(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    policies = serializers.ListField(child=serializers.CharField())
+    ready = serializers.IntegerField(help_text="Counted up to 100,000.")
+    claimed = serializers.IntegerField()
+    overdue = serializers.IntegerField()
+    oldest_at = serializers.DateTimeField(allow_null=True)
+
+
+class QueueList(serializers.Serializer):
+    results = QueueOut(many=True)
+
+
+class PolicyOut(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    summary = serializers.CharField()
+    definition = serializers.CharField()
+    examples = serializers.ListField(child=serializers.CharField())
+    counter_examples = serializers.ListField(child=serializers.CharField())
+    severity = serializers.ChoiceField(choices=Severity.choices)
+    severity_weight = serializers.FloatField()
+    effective_at = serializers.DateTimeField()
+
+
+class PolicyList(serializers.Serializer):
+    results = PolicyOut(many=True)
