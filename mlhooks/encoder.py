@@ -4,6 +4,7 @@ One thread a process: workers are the unit of scale, and two-thread torch collap
 """
 
 import copy
+import functools
 import hashlib
 import importlib.util
 import os
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
-transformers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 Vectors = NDArray[np.float32]
 
@@ -114,6 +115,12 @@ def load(name: str) -> Encoder:
     exact = Encoder(model, family=family, precision="fp32")
     half = Encoder(copy.deepcopy(model).to(torch.bfloat16), family=family, precision="bf16")
     return half if _bf16_pays(exact, half) else exact
+
+
+@functools.cache
+def shared(name: str) -> Encoder:
+    """This process's one copy. Never before a fork: torch does not survive it with threads."""
+    return load(name)
 
 
 def family_of(version: str) -> str:

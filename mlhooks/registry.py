@@ -1,0 +1,346 @@
+"""Model versions: files on disk, rows in the database, and which one is the champion.
+
+Files are safetensors and JSON under MODEL_DIR/<platform>/<number>/, checked by SHA-256 each time
+they are opened. Only load() and ensure_zero_shot() touch torch, and import it themselves.
+"""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from reviews import access, audit
+from reviews.errors import Conflict, Forbidden, Invalid
+from reviews.models import Person, Platform, PolicyVersion
+
+from . import cards, due
+from .models import ModelVersion, Promotion, Snapshot
+
+if TYPE_CHECKING:
+    from .heads import Head, PolicyText
+
+State = ModelVersion.State
+WEIGHTS = "weights.safetensors"
+CARD = "README.md"
+
+
+def register(
+    platform: Platform,
+    head: "Head",
+    *,
+    kind: str,
+    policy_versions: Iterable[PolicyVersion],
+    encoder_version: str,
+    snapshot: Snapshot | None,
+    evaluation: dict[str, Any],
+    by: Person | None,
+) -> ModelVersion:
+    """Keep a head as the platform's next model version, a candidate.
+
+    Files first, row second, both or neither: the folder gets its number under the platform's lock.
+    """
+    from . import heads
+
+    access.check(by, "model.train", platform)
+    policy_versions = list(policy_versions)
+    known = {version.policy.slug for version in policy_versions}
+    if known != set(head.policies):
+        raise Invalid(f"The head answers {sorted(head.policies)}, not {sorted(known)}.")
+    root = settings.MODEL_DIR / platform.slug
+    scratch = root / f".{uuid.uuid4().hex}"
+    try:
+        sha256 = heads.to_files(head, scratch)
+        with transaction.atomic():
+            _lock(platform)
+            newest = platform.model_versions.aggregate(Max("number"))["number__max"]
+            model_version = ModelVersion.objects.create(
+                platform=platform,
+                number=(newest or 0) + 1,
+                kind=kind,
+                encoder=encoder_version,
+                snapshot=snapshot,
+                sha256=sha256,
+                evaluation=evaluation,
+                created_by=by,
+            )
+            model_version.policy_versions.set(policy_versions)
+            model_version.refresh_from_db()
+            (scratch / CARD).write_text(model_card(model_version))
+            _publish(scratch, folder(model_version))
+            audit.record(
+                "model.register",
+                model_version,
+                by=by,
+                platform=platform,
+                label=model_version.label,
+                sha256=sha256,
+            )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return model_version
+
+
+def folder(model_version: ModelVersion) -> Path:
+    root: Path = settings.MODEL_DIR
+    return root / model_version.platform.slug / str(model_version.number)
+
+
+def verify(model_version: ModelVersion) -> None:
+    """Conflict unless the weights are there and unchanged. Needs no torch."""
+    path = folder(model_version) / WEIGHTS
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Conflict(f"The files of {model_version.label} cannot be read: {error}") from error
+    if found != model_version.sha256:
+        raise Conflict(
+            f"The weights of {model_version.label} were changed after they were registered: "
+            f"sha256 is {found}, it was {model_version.sha256}."
+        )
+
+
+def load(model_version: ModelVersion) -> "Head":
+    """The head, ready to predict. Conflict when a file is missing or changed."""
+    from . import heads
+
+    try:
+        return heads.from_files(folder(model_version), sha256=model_version.sha256)
+    except heads.HeadRefused as error:
+        raise Conflict(f"{model_version.label}: {error}") from error
+
+
+def champion(platform: Platform | int) -> ModelVersion | None:
+    platform_id = platform if isinstance(platform, int) else platform.pk
+    found = ModelVersion.objects.filter(platform_id=platform_id, state=State.CHAMPION)
+    return found.select_related("platform").first()
+
+
+def ensure_zero_shot(platform: Platform) -> ModelVersion:
+    """The champion; the first time, a zero-shot head made from the policies in force."""
+    from . import encoder, heads
+
+    found = champion(platform)
+    if found is not None:
+        return found
+    versions = in_force(platform)
+    if not versions:
+        raise Invalid(f"{platform} has no policy in force: there is nothing to score for.")
+    text_encoder = encoder.shared(settings.ENCODER)
+    head = heads.ZeroShot.from_policies(policy_texts(versions), text_encoder.encode)
+    with transaction.atomic():
+        _lock(platform)
+        found = champion(platform)
+        if found is not None:
+            return found
+        model_version = register(
+            platform,
+            head,
+            kind=ModelVersion.Kind.ZERO_SHOT,
+            policy_versions=versions,
+            encoder_version=text_encoder.version,
+            snapshot=None,
+            evaluation={},
+            by=None,
+        )
+        promotion = Promotion.objects.create(
+            model_version=model_version,
+            reason="The first model: made from the policies' own words.",
+            approved_at=Now(),
+        )
+        _crown(model_version, instead_of=None)
+        audit.record(
+            "model.approve",
+            model_version,
+            by=None,
+            platform=platform,
+            label=model_version.label,
+            promotion=promotion.pk,
+        )
+    return model_version
+
+
+def in_force(platform: Platform) -> list[PolicyVersion]:
+    """The policy versions that hold now, in the policies' own order."""
+    versions = PolicyVersion.objects.in_force().filter(policy__platform=platform)
+    rows = list(versions.select_related("policy"))
+    return sorted(rows, key=lambda version: (version.policy.position, version.policy_id))
+
+
+def policy_texts(versions: Iterable[PolicyVersion]) -> "list[PolicyText]":
+    from .heads import PolicyText
+
+    return [
+        PolicyText(
+            slug=version.policy.slug,
+            definition=version.definition,
+            examples=tuple(map(str, version.examples)),
+            counter_examples=tuple(map(str, version.counter_examples)),
+        )
+        for version in versions
+    ]
+
+
+def propose(model_version: ModelVersion, *, by: Person | None, reason: str) -> Promotion:
+    """Ask for a model version to become the champion. Somebody else approves it."""
+    platform = model_version.platform
+    access.check(by, "model.propose", platform)
+    reason = " ".join(reason.split())
+    if not reason:
+        raise Invalid("Say why.", details={"reason": "Whoever approves it needs a reason."})
+    if len(reason) > 300:
+        raise Invalid("The reason is too long.", details={"reason": "At most 300 characters."})
+    verify(model_version)
+    with transaction.atomic():
+        _lock(platform)
+        model_version.refresh_from_db(fields=["state"])
+        if model_version.state == State.CHAMPION:
+            raise Conflict(f"{model_version.label} is the champion already.")
+        try:
+            with transaction.atomic():
+                promotion = Promotion.objects.create(
+                    model_version=model_version,
+                    previous=champion(platform),
+                    proposed_by=by,
+                    reason=reason,
+                )
+        except IntegrityError as error:
+            raise Conflict(f"{model_version.label} is proposed already.") from error
+        audit.record(
+            "model.propose",
+            model_version,
+            by=by,
+            platform=platform,
+            label=model_version.label,
+            promotion=promotion.pk,
+            reason=reason,
+        )
+    return promotion
+
+
+def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
+    """Make it the champion, and everything that waits for a reviewer due again."""
+    model_version = promotion.model_version
+    platform = model_version.platform
+    access.check(by, "model.approve", platform)
+    if by is not None and by.pk == promotion.proposed_by_id:
+        raise Forbidden("You proposed this promotion, so somebody else has to approve it.")
+    verify(model_version)
+    with transaction.atomic():
+        _lock(platform)
+        previous = champion(platform)
+        taken = Promotion.objects.filter(
+            pk=promotion.pk, approved_at=None, withdrawn_at=None
+        ).update(approved_at=Now(), approved_by=by, previous=previous)
+        if not taken:
+            raise Conflict("This promotion was approved or withdrawn meanwhile.")
+        if previous is not None and previous.pk == model_version.pk:
+            raise Conflict(f"{model_version.label} is the champion already.")
+        _crown(model_version, instead_of=previous)
+        audit.record(
+            "model.approve",
+            model_version,
+            by=by,
+            platform=platform,
+            label=model_version.label,
+            promotion=promotion.pk,
+            previous=previous.label if previous else None,
+            rescored=due.mark_open_items(platform),
+        )
+    promotion.refresh_from_db()
+    return model_version
+
+
+def withdraw(promotion: Promotion, *, by: Person | None) -> Promotion:
+    """Take an open proposal back."""
+    model_version = promotion.model_version
+    access.check(by, "model.propose", model_version.platform)
+    with transaction.atomic():
+        taken = Promotion.objects.filter(
+            pk=promotion.pk, approved_at=None, withdrawn_at=None
+        ).update(withdrawn_at=Now())
+        if not taken:
+            raise Conflict("This promotion was approved or withdrawn meanwhile.")
+        audit.record(
+            "model.withdraw",
+            model_version,
+            by=by,
+            platform=model_version.platform,
+            label=model_version.label,
+            promotion=promotion.pk,
+        )
+    promotion.refresh_from_db()
+    return promotion
+
+
+def roll_back(platform: Platform, *, by: Person | None) -> ModelVersion:
+    """One person, one step: the champion before this one is the champion again."""
+    access.check(by, "model.roll_back", platform)
+    with transaction.atomic():
+        _lock(platform)
+        current = champion(platform)
+        promotion = last_promotion(current)
+        if current is None or promotion is None or promotion.previous is None:
+            raise Conflict("There is no earlier champion to go back to.")
+        previous = promotion.previous
+        verify(previous)
+        Promotion.objects.filter(pk=promotion.pk).update(rolled_back_at=Now())
+        _crown(previous, instead_of=current)
+        audit.record(
+            "model.roll_back",
+            previous,
+            by=by,
+            platform=platform,
+            label=previous.label,
+            promotion=promotion.pk,
+            instead_of=current.label,
+            rescored=due.mark_open_items(platform),
+        )
+    return previous
+
+
+def last_promotion(model_version: ModelVersion | None) -> Promotion | None:
+    """The promotion that made this version champion and still stands."""
+    if model_version is None:
+        return None
+    standing = model_version.promotions.filter(approved_at__isnull=False, rolled_back_at=None)
+    return standing.select_related("previous__platform").order_by("-approved_at", "-id").first()
+
+
+def model_card(model_version: ModelVersion) -> str:
+    """Markdown with a Hugging Face front matter, from the row alone."""
+    versions: Sequence[PolicyVersion] = list(
+        model_version.policy_versions.select_related("policy").order_by("policy__position", "id")
+    )
+    return cards.model_card(model_version, versions)
+
+
+def _lock(platform: Platform) -> None:
+    """One at a time a platform: numbers without gaps, one change of champion at once."""
+    Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
+
+
+def _crown(model_version: ModelVersion, *, instead_of: ModelVersion | None) -> None:
+    """Under the platform's lock. First down, then up: the constraint never sees two."""
+    if instead_of is not None:
+        ModelVersion.objects.filter(pk=instead_of.pk).update(state=State.RETIRED)
+    ModelVersion.objects.filter(pk=model_version.pk).update(state=State.CHAMPION)
+    model_version.state = State.CHAMPION
+
+
+def _publish(scratch: Path, target: Path) -> None:
+    """Rename into place. What stands there without a row is from a transaction that failed."""
+    for path in scratch.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if target.exists():
+        shutil.rmtree(target)
+    scratch.rename(target)

@@ -1,0 +1,50 @@
+"""Celery's doors to the model side. Each may run twice, or twice at once, unharmed."""
+
+from celery import shared_task
+
+from . import due, scoring
+
+BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
+
+
+@shared_task
+def score_due() -> int:
+    done = scoring.score_due(seconds=BUDGET_SECONDS)
+    if done and scoring.is_any_due():
+        due.nudge()
+    return done
+
+
+@shared_task
+def sweep_scores() -> int:
+    """The guarantee behind the nudges: parks what no worker survives, scores what was forgotten."""
+    scoring.park_lost()
+    return scoring.score_due(seconds=BUDGET_SECONDS) if scoring.is_any_due() else 0
+
+
+@shared_task
+def build_snapshot(snapshot_id: int) -> None:
+    from . import snapshots
+
+    snapshots.build(snapshot_id)
+
+
+@shared_task
+def sweep_snapshots() -> int:
+    from . import snapshots
+
+    return snapshots.resume_stuck()
+
+
+@shared_task
+def run_training(training_run_id: int) -> None:
+    from . import learning
+
+    learning.run(training_run_id)
+
+
+@shared_task
+def sweep_training() -> int:
+    from . import learning
+
+    return learning.resume_stuck()
