@@ -1,0 +1,299 @@
+"""Puts the demo into the database through the ordinary services; again adds nothing twice."""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Subquery
+from django.utils import timezone
+
+from reviews import claims, decisions, intake, simulation
+from reviews.models import (
+    Action,
+    Decision,
+    Item,
+    ItemKind,
+    Job,
+    Person,
+    Platform,
+    Policy,
+    PolicyVersion,
+    Queue,
+    Report,
+    Review,
+    Role,
+    RoutingRule,
+    Verdict,
+)
+from reviews.placement import rerank_jobs
+from reviews.routing import Router
+
+from . import PASSWORD, PLATFORM_NAME, PLATFORM_SLUG, people, platform_life, rules
+from .corpus import read_mails
+from .platform_life import Arrival
+
+SEED = 1
+# So many mails came in earlier, and simulated reviewers have worked most of them.
+EARLIER = 600
+WORKED = 520
+_OVERRIDDEN = 5
+_EARLIER_DAYS = 3
+_WAITING_HOURS = 10
+_BATCH = 500
+_UNSURE, _ESCALATE = 0.015, 0.005
+
+Progress = Callable[[int], object]
+
+
+class Arrivals(NamedTuple):
+    earlier: list[Arrival]
+    waiting: list[Arrival]
+
+
+def set_up_platform() -> Platform:
+    """The platform with its rules and people; what is there already stays as it is."""
+    with transaction.atomic():
+        platform, _ = Platform.objects.get_or_create(
+            slug=PLATFORM_SLUG, defaults={"name": PLATFORM_NAME}
+        )
+        ItemKind.objects.get_or_create(
+            platform=platform,
+            slug=rules.KIND["slug"],
+            defaults={"name": rules.KIND["name"], "fields": rules.KIND["fields"]},
+        )
+        members = {member.username: _person(member, platform) for member in people.MEMBERS}
+        policies = _policies(platform, by=members["paul"])
+        actions = {}
+        for position, values in enumerate(rules.ACTIONS):
+            actions[values["slug"]], _ = Action.objects.get_or_create(
+                platform=platform, slug=values["slug"], defaults={**values, "position": position}
+            )
+        queues = {}
+        for position, values in enumerate(rules.QUEUES):
+            queues[values["slug"]] = _queue(platform, position, values, policies, actions)
+        for member in people.MEMBERS:
+            for slug in member.queues:
+                queues[slug].members.add(members[member.username])
+        for position, rule in enumerate(rules.ROUTING_RULES):
+            RoutingRule.objects.get_or_create(
+                platform=platform,
+                name=rule["name"],
+                defaults={
+                    "condition": rule["condition"],
+                    "queue": queues[rule["queue"]],
+                    "position": position,
+                },
+            )
+    return platform
+
+
+def make_simulated_reviewers(
+    platform: Platform, count: int, *, queues: Sequence[Queue] | None = None
+) -> list[Person]:
+    """sim-01 … sim-NN: reviewers of all the platform's queues, or of `queues`."""
+    group = Group.objects.get(name=Role.REVIEWER)
+    made = []
+    for number in range(1, count + 1):
+        person, is_new = Person.objects.get_or_create(
+            username=f"sim-{number:02d}",
+            defaults={"first_name": "Simulated", "last_name": f"Reviewer {number}"},
+        )
+        if is_new:
+            person.set_unusable_password()
+            person.save(update_fields=["password"])
+        person.groups.add(group)
+        platform.members.add(person)
+        for queue in platform.queues.all() if queues is None else queues:
+            queue.members.add(person)
+        made.append(person)
+    return made
+
+
+def plan_arrivals(now) -> Arrivals:
+    """All mails of the demo as they came in: the earlier ones, and those that wait."""
+    mails = platform_life.in_order_of_arrival(read_mails(), SEED)
+    reporters = platform_life.make_reporters(SEED)
+    latest = now - timedelta(hours=_WAITING_HOURS)
+    times = platform_life.arrival_times(
+        EARLIER, first=now - timedelta(days=_EARLIER_DAYS), last=latest, seed=SEED
+    )
+    times += platform_life.arrival_times(
+        len(mails) - EARLIER, first=latest, last=now - timedelta(minutes=1), seed=SEED
+    )
+    arrivals = [
+        platform_life.arrive(mail, at=at, reporters=reporters, seed=SEED)
+        for mail, at in zip(mails, times, strict=True)
+    ]
+    return Arrivals(arrivals[:EARLIER], arrivals[EARLIER:])
+
+
+def not_there_yet(platform: Platform, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    known = set(Item.objects.filter(platform=platform).values_list("external_id", flat=True))
+    return [arrival for arrival in arrivals if arrival.mail.id not in known]
+
+
+def submit(
+    platform: Platform, arrivals: Sequence[Arrival], *, progress: Progress = lambda count: None
+) -> None:
+    """Items and reports through intake, then their times as if they had come in one by one."""
+    kind = rules.KIND["slug"]
+    for start in range(0, len(arrivals), _BATCH):
+        batch = arrivals[start : start + _BATCH]
+        with transaction.atomic():
+            rows = [platform_life.item_row(arrival, kind=kind, seed=SEED) for arrival in batch]
+            _refuse_rejects(intake.submit_items(platform, rows, by=None))
+            reports = [row for arrival in batch for row in _report_rows(arrival, kind)]
+            for first in range(0, len(reports), 1000):
+                _refuse_rejects(
+                    intake.file_reports(platform, reports[first : first + 1000], by=None)
+                )
+            _date_back(platform, batch)
+        progress(len(batch))
+
+
+def work_earlier(platform: Platform, *, progress: Progress = lambda count: None) -> int:
+    """Simulated reviewers answer most of what came in earlier; the lead settles and corrects."""
+    to_do = WORKED - Review.objects.filter(item__platform=platform).count()
+    if to_do <= 0:
+        return 0
+    rng = random.Random(f"{SEED} work")  # noqa: S311
+    make_simulated_reviewers(platform, len(people.SIMULATED))
+    accuracies = people.NAMED | people.SIMULATED
+    desks = {queue.pk: simulation.Desk(queue) for queue in platform.queues.all()}
+    desks_of, habits_of = {}, {}
+    for person in Person.objects.filter(username__in=accuracies):
+        # The main queue first: that is where most of the work is.
+        queues = person.queues.filter(platform=platform).order_by("-is_default", "position")
+        desks_of[person] = [desks[queue.pk] for queue in queues]
+        habits_of[person] = simulation.Habits(accuracies[person.username], _UNSURE, _ESCALATE)
+    done = simulation.work(
+        desks_of,
+        habits_of=habits_of,
+        count=to_do,
+        rng=rng,
+        progress=lambda: progress(1),
+    )
+    _override_some(platform, by=Person.objects.get(username="lena"))
+    return done
+
+
+def _person(member: people.Member, platform: Platform) -> Person:
+    person, is_new = Person.objects.get_or_create(
+        username=member.username,
+        defaults={"first_name": member.first_name, "last_name": member.last_name},
+    )
+    if is_new:
+        person.set_password(PASSWORD)
+        person.save(update_fields=["password"])
+    person.groups.add(Group.objects.get(name=member.role))
+    platform.members.add(person)
+    return person
+
+
+def _policies(platform: Platform, *, by: Person) -> dict[str, Policy]:
+    policies = {}
+    for position, values in enumerate(rules.POLICIES):
+        policy, is_new = Policy.objects.get_or_create(
+            platform=platform,
+            slug=values["slug"],
+            defaults={"name": values["name"], "key": values["key"], "position": position},
+        )
+        if is_new:
+            text = {name: values[name] for name in values.keys() - {"slug", "name", "key"}}
+            PolicyVersion.objects.create(policy=policy, number=1, created_by=by, **text)
+        policies[policy.slug] = policy
+    return policies
+
+
+def _queue(
+    platform: Platform,
+    position: int,
+    values: dict,
+    policies: dict[str, Policy],
+    actions: dict[str, Action],
+) -> Queue:
+    own = {name: values[name] for name in values.keys() - {"slug", "policies", "actions"}}
+    queue, is_new = Queue.objects.get_or_create(
+        platform=platform, slug=values["slug"], defaults={**own, "position": position}
+    )
+    if is_new:
+        queue.policies.set(policies[slug] for slug in values["policies"])
+        queue.actions.set(actions[slug] for slug in values["actions"])
+    return queue
+
+
+def _report_rows(arrival: Arrival, kind: str) -> list[dict]:
+    return platform_life.report_rows(arrival, kind=kind)
+
+
+def _refuse_rejects(outcomes: Sequence[intake.Outcome]) -> None:
+    rejected = [outcome for outcome in outcomes if outcome.status == "rejected"]
+    if rejected:
+        raise ValueError(f"Intake refused {len(rejected)} demo rows: {rejected[0].errors}")
+
+
+def _date_back(platform: Platform, arrivals: Sequence[Arrival]) -> None:
+    """Intake stamps the present. A queue where everything came in this second shows nothing."""
+    at = {arrival.mail.id: arrival.submitted_at for arrival in arrivals}
+    items = list(Item.objects.filter(platform=platform, external_id__in=at))
+    for item in items:
+        item.submitted_at = at[item.external_id]
+    Item.objects.bulk_update(items, ["submitted_at"], batch_size=_BATCH)
+    ids = [item.pk for item in items]
+    submitted = Subquery(Item.objects.filter(pk=OuterRef("item")).values("submitted_at"))
+    sla = Subquery(
+        Queue.objects.filter(pk=OuterRef("queue")).values(
+            minutes=ExpressionWrapper(
+                F("sla_minutes") * timedelta(minutes=1), output_field=DurationField()
+            )
+        )
+    )
+    jobs = Job.objects.ready().filter(item__in=ids)
+    jobs.update(created_at=submitted, due_at=submitted + sla)
+    # People report what they have seen: some time after it came.
+    Report.objects.filter(item__in=ids).update(created_at=submitted + timedelta(minutes=1))
+    rerank_jobs(ids, router=Router(platform))
+
+
+def _override_some(platform: Platform, *, by: Person) -> None:
+    """The lead goes through some decisions and puts right what was wrong."""
+    wrong = 0
+    rows = Decision.objects.settled().filter(item__platform=platform).select_related("item")
+    for decision in rows.prefetch_related("policy_versions__policy").order_by("id"):
+        judged = set(decision.queue.policies.values_list("slug", flat=True))
+        known = {slug for slug, is_so in decision.item.known_answer.items() if is_so} & judged
+        found = {version.policy.slug for version in decision.policy_versions.all()}
+        if bool(known) == bool(found):
+            continue
+        decisions.override(
+            decision,
+            by=by,
+            verdict=Verdict.VIOLATING if known else Verdict.CLEAN,
+            policy_slugs=sorted(known),
+            action_slugs=None if known else (),
+            note="Weekly check of a sample: the first answer does not hold.",
+        )
+        wrong += 1
+        if wrong == _OVERRIDDEN:
+            return
+
+
+def summarise(platform: Platform) -> list[str]:
+    """What there is now, a line each, for the person who typed the command."""
+    claims.lift_overdue()
+    now = timezone.now()
+    items = Item.objects.filter(platform=platform)
+    lines = [
+        f"{items.count():,} messages, {Report.objects.filter(item__platform=platform).count():,} "
+        f"reports, {Decision.objects.filter(item__platform=platform).count():,} decisions"
+    ]
+    for queue in platform.queues.all():
+        ready = Job.objects.ready().filter(queue=queue)
+        lines.append(
+            f"queue {queue.name}: {ready.count():,} ready, "
+            f"{ready.filter(due_at__lt=now).count():,} overdue"
+        )
+    return lines
