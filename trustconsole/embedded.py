@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,27 @@ def give_back() -> list[str]:
         while _is_kept(name) and _keeper(name) in (keeper, None) and time.monotonic() < deadline:
             time.sleep(0.02)
     return still_used
+
+
+def stop(name: str) -> None:
+    """Stop the server although somebody may use it: before its data is deleted."""
+    keeper = _keeper(name)
+    if keeper is None or not _is_kept(name):
+        return
+    os.kill(keeper, signal.SIGTERM)
+    deadline = time.monotonic() + 90
+    while _is_kept(name):
+        if time.monotonic() > deadline:
+            raise CannotStart(f"{name} (kept by process {keeper}) does not stop.")
+        time.sleep(0.05)
+
+
+def process_that_runs_up() -> int | None:
+    """The `manage.py up` of this folder; it holds a lock on run/up for as long as it lives."""
+    with contextlib.suppress(FileNotFoundError), (var_dir() / "run" / "up").open() as lock:
+        if not _is_lockable(lock, fcntl.LOCK_SH):
+            return int(lock.read().split()[0])
+    return None
 
 
 def hold_through_exec() -> None:

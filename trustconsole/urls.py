@@ -2,7 +2,13 @@
 
 from django.urls import include, path
 
+from . import health
+
+handler500 = "trustconsole.outage.failed"
+
 urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include(("reviews.api.urls", "reviews_api"))),
     path("api/v1/", include(("mlhooks.api.urls", "mlhooks_api"))),

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
@@ -187,9 +188,10 @@ def _answers() -> bool:
 
 def _collect_static() -> None:
     """Only when a file, a version or the storage changed: hashing and compressing takes a while."""
+    ignored = apps.get_app_config("staticfiles").ignore_patterns
     marks = [settings.STORAGES["staticfiles"]["BACKEND"]]
     for finder in get_finders():
-        for path, storage in finder.list(["CVS", ".*", "*~"]):
+        for path, storage in finder.list(ignored):
             stat = os.stat(storage.path(path))
             marks.append(f"{path} {stat.st_size} {stat.st_mtime_ns}")
     fingerprint = hashlib.sha256(json.dumps(sorted(marks)).encode()).hexdigest()
