@@ -46,3 +46,21 @@ for (const table of document.querySelectorAll("table[data-sort]")) {
     });
   });
 }
+
+// What htmx cannot swap in: no connection, or a server error. Said where refusals are said.
+function say(words) {
+  const notice = document.getElementById("_notice");
+  const box = document.createElement("div");
+  const line = document.createElement("p");
+  box.className = "notice bad";
+  line.textContent = words;
+  box.append(line);
+  notice.replaceChildren(box);
+}
+document.addEventListener("htmx:sendError", () => {
+  say("No connection to the server. Nothing was recorded; what you typed is still here. Try again.");
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  if (status >= 500) say(`The server could not do that (${status}). What you typed is still here. Try again.`);
+});

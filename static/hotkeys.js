@@ -16,7 +16,7 @@ function targetOf(key) {
   const wanted = key.length === 1 ? key.toLowerCase() : key;
   const open = document.querySelector("dialog[open]");
   return [...(open ?? document).querySelectorAll("[data-key]")].find(
-    (element) => element.dataset.key === wanted && element.getClientRects().length && !element.disabled,
+    (element) => element.dataset.key === wanted && element.getClientRects().length && !element.matches(":disabled"),
   );
 }
 

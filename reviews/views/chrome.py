@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
-from .. import access
+from reviews import access
 
 
 class Entry(NamedTuple):
@@ -36,6 +36,9 @@ def _entries(request: HttpRequest) -> Iterator[Entry]:
     for label, name, verb in PAGES:
         if verb and not access.may(request.user, verb):
             continue
-        url = reverse(name)
+        try:
+            url = reverse(name)
+        except NoReverseMatch:
+            continue
         is_here = request.path == url if url == "/" else request.path.startswith(url)
         yield Entry(label, url, is_here)

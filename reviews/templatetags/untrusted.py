@@ -1,0 +1,39 @@
+"""Template filters for what comes from outside: every piece of platform text passes one of them."""
+
+from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from reviews import marks
+
+register = template.Library()
+
+_OPEN = {
+    marks.GLYPH: '<span class="glyph" title="{}">',
+    marks.URL: '<span class="url" title="{}">',
+    marks.STYLED: '<span class="styled" title="{}">',
+    marks.SPACE: '<span class="glyph">',
+}
+
+
+@register.filter
+def marked(text: object) -> SafeString:
+    """Escaped, with marks; white space is kept by the class around it (.text)."""
+    return mark_safe("".join(_html(run) for run in marks.runs(str(text))))  # noqa: S308
+
+
+@register.filter
+def name(text: object) -> SafeString:
+    """A short piece (a name, a title) kept from reordering what stands beside it."""
+    return mark_safe(f"<bdi>{marked(text)}</bdi>")  # noqa: S308
+
+
+@register.filter
+def defanged(url: object) -> str:
+    return marks.defang(str(url))
+
+
+def _html(run: marks.Run) -> str:
+    if run.kind == marks.PLAIN:
+        return escape(run.text)
+    return f"{_OPEN[run.kind].format(escape(run.title))}{escape(run.text)}</span>"

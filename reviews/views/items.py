@@ -1,0 +1,218 @@
+"""One item: what it says and said, and everything that happened to it, as one timeline."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import F, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from reviews import access, metrics
+from reviews.models import (
+    AuditEntry,
+    Claim,
+    Decision,
+    Enforcement,
+    Item,
+    ItemVersion,
+    Job,
+    Policy,
+    Review,
+)
+
+from .review import BLIND_LANES, TEXT_SHOWN, language_name, other_fields
+
+TEXT_STEP = 50_000
+# A comparison by words costs their square: longer texts are shown whole instead.
+_WORDS_COMPARED = 2_000
+
+
+class Event(NamedTuple):
+    """`kind` names the template that tells it: reviews/timeline/_<kind>.html."""
+
+    at: datetime
+    kind: str
+    thing: object
+
+    @property
+    def template(self) -> str:
+        return f"reviews/timeline/_{self.kind}.html"
+
+
+@require_GET
+def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    item = access.get_item(request.user, pk)
+    versions = _versions(item)
+    jobs = list(item.jobs.select_related("queue", "claimed_by").order_by("created_at"))
+    decisions = list(
+        item.decisions.select_related("decided_by", "queue", "item_version", "superseded_by")
+        .prefetch_related("policy_versions__policy")
+        .order_by("id")
+    )
+    may_see_work = access.may(request.user, "job.view")
+    is_open = any(job.state in (Job.State.READY, Job.State.CLAIMED) for job in jobs)
+    # What a second reviewer or a blind lane must not be told while the question is open.
+    is_blind = not may_see_work and any(
+        job.lane in BLIND_LANES and job.state in (Job.State.READY, Job.State.CLAIMED)
+        for job in jobs
+    )
+    reviews = item.reviews.select_related("reviewer", "item_version").order_by("id")
+    if is_open and not may_see_work:
+        reviews = reviews.filter(reviewer=request.user)
+    newest = versions[-1]
+    body = newest.body()
+    return render(
+        request,
+        "reviews/item_detail.html",
+        {
+            "item": item,
+            "version": newest,
+            "title": newest.title(),
+            "body": body[:TEXT_SHOWN],
+            "body_left": max(len(body) - TEXT_SHOWN, 0),
+            "language": language_name(item.language),
+            "details": other_fields(newest),
+            "author": metrics.author_record(item.account) if item.account_id else None,
+            "risks": [] if is_blind else _risks(item),
+            "is_blind": is_blind,
+            "standing": _standing(decisions),
+            "may_override": access.may(request.user, "decision.override"),
+            "open_jobs": [job for job in jobs if job.state in ("ready", "claimed")],
+            "changes": [
+                (later, changes(before, later))
+                for before, later in zip(versions, versions[1:], strict=False)
+            ],
+            "events": _events(
+                item, versions, jobs, decisions, reviews, request, may_see_work=may_see_work
+            ),
+        },
+    )
+
+
+@require_GET
+def item_text(request: HttpRequest, pk: int) -> HttpResponse:
+    """The rest of a long text, in steps: a fragment for htmx, else a page of its own."""
+    item = access.get_item(request.user, pk)
+    start = request.GET.get("from", "0")
+    start = int(start) if start.isdigit() else 0
+    body = item.current_version.body()
+    context = {
+        "item": item,
+        "text": body[start : start + TEXT_STEP],
+        "next": start + TEXT_STEP,
+        "body_left": max(len(body) - start - TEXT_STEP, 0),
+    }
+    template = "reviews/_text_rest.html" if request.htmx else "reviews/item_text.html"
+    return render(request, template, context)
+
+
+def put_lines(items: Iterable[Item]) -> None:
+    """Give each item `.line`: what it says, short. One query for all."""
+    by_id: dict[int, list[Item]] = {}
+    for item in items:
+        by_id.setdefault(item.pk, []).append(item)
+    versions = ItemVersion.objects.filter(item__in=by_id, number=F("item__version_number"))
+    for version in versions:
+        version.item = by_id[version.item_id][0]
+        for item in by_id[version.item_id]:
+            item.line = line_of(version)
+
+
+def line_of(version: ItemVersion) -> str:
+    text = version.title() or version.body()[:400]
+    return re.sub(r"\s+", " ", text).strip()[:160] or "(no text)"
+
+
+def changes(before: ItemVersion, after: ItemVersion) -> list[tuple[str, str]]:
+    """(tag, text) runs from the older text to the newer; tag is "", "ins" or "del"."""
+    old, new = (re.findall(r"\s+|\S+", version.text()) for version in (before, after))
+    if len(old) + len(new) > _WORDS_COMPARED:
+        return [("del", before.text()[:TEXT_SHOWN]), ("ins", after.text()[:TEXT_SHOWN])]
+    runs = []
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            runs.append(("", "".join(old[i:j])))
+            continue
+        if j > i:
+            runs.append(("del", "".join(old[i:j])))
+        if m > k:
+            runs.append(("ins", "".join(new[k:m])))
+    return runs
+
+
+def _versions(item: Item) -> list[ItemVersion]:
+    versions = list(item.versions.order_by("number"))
+    for version in versions:
+        version.item = item
+    return versions
+
+
+def _risks(item: Item) -> list[tuple[str, float]]:
+    names = dict(
+        Policy.objects.filter(platform=item.platform_id, slug__in=item.risks).values_list(
+            "slug", "name"
+        )
+    )
+    rows = [(names.get(slug, slug), risk) for slug, risk in item.risks.items()]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def _standing(decisions: list[Decision]) -> Decision | None:
+    standing = [one for one in decisions if not hasattr(one, "superseded_by")]
+    last = standing[-1] if standing else None
+    return last if last and last.kind != Decision.Kind.UNDO else None
+
+
+def _events(
+    item: Item,
+    versions: list[ItemVersion],
+    jobs: list[Job],
+    decisions: list[Decision],
+    reviews: Iterable[Review],
+    request: HttpRequest,
+    *,
+    may_see_work: bool,
+) -> list[Event]:
+    events = [Event(item.submitted_at, "submitted", item)]
+    events += [Event(one.created_at, "version", one) for one in versions[1:]]
+    events += [Event(one.created_at, "report", one) for one in item.reports.order_by("-id")[:100]]
+    events += [Event(one.created_at, "decided", one) for one in reviews]
+    events += [Event(one.decided_at, "decision", one) for one in decisions]
+    if may_see_work:
+        events += [Event(one.created_at, "job", one) for one in jobs]
+        claims = Claim.objects.filter(job__in=jobs).exclude(end=Claim.End.FINISHED)
+        events += [Event(one.ended_at, "claim", one) for one in claims.select_related("reviewer")]
+    enforcements = list(
+        Enforcement.objects.filter(decision__item=item).select_related(
+            "action", "requested_by", "approved_by"
+        )
+    )
+    events += [Event(one.changed_at, "enforcement", one) for one in enforcements]
+    if access.may(request.user, "audit.view"):
+        entries = _audit_entries(request, item, jobs, decisions, enforcements, reviews)
+        events += [Event(one.at, "audit", one) for one in entries]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _audit_entries(
+    request: HttpRequest,
+    item: Item,
+    jobs: list[Job],
+    decisions: list[Decision],
+    enforcements: list[Enforcement],
+    reviews: Iterable[Review],
+) -> Iterator[AuditEntry]:
+    targets = Q(target_type="item", target_id=str(item.pk))
+    for name, rows in (
+        ("job", jobs),
+        ("decision", decisions),
+        ("enforcement", enforcements),
+        ("review", reviews),
+    ):
+        targets |= Q(target_type=name, target_id__in=[str(row.pk) for row in rows])
+    rows = access.audit_entries(request.user).filter(targets).select_related("actor")
+    return rows.order_by("-id")[:200]

@@ -1,0 +1,322 @@
+"""Every page for everyone who may open it: it renders, in few queries, however many rows."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from reviews import claims, decisions, enforcement
+from reviews.models import Decision, Enforcement, Report
+from tests.factories import (
+    make_account,
+    make_action,
+    make_item,
+    make_job,
+    make_platform,
+    make_policy,
+    make_queue,
+)
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+
+
+class World:
+    """One platform with the cast, a queue, and what a day of work leaves behind."""
+
+    def __init__(self, jobs=3):
+        self.platform = make_platform()
+        names = ["rosa", "remy", "lena", "paul", "mila", "abel", "ada"]
+        self.people = {name: make_person(name, platform=self.platform) for name in names}
+        self.policy = make_policy(platform=self.platform, name="Spam and scams", key="1")
+        self.remove = make_action(platform=self.platform, name="Remove", key="r")
+        self.suspend = make_action(
+            platform=self.platform, name="Suspend", key="l", needs_approval=True, target="account"
+        )
+        self.queue = make_queue(
+            platform=self.platform,
+            policies=[self.policy],
+            actions=[self.remove, self.suspend],
+            members=[self.people[name] for name in ("rosa", "remy", "lena")],
+        )
+        for number in range(jobs):
+            self.add_job(number)
+
+    def add_job(self, number=0):
+        account = make_account(platform=self.platform, name=f"author {number}")
+        item = make_item(
+            platform=self.platform,
+            account=account,
+            title=f"Offer {number}",
+            text="Buy now at https://shop.example/buy",
+            language="en",
+            report_count=2,
+            risks={self.policy.slug: 0.9},
+            risk=0.9,
+            risk_source="v1 zero-shot",
+        )
+        for source in ("user", "rule"):
+            Report.objects.create(item=item, external_id=source, source=source, reason="Spam")
+        return make_job(queue=self.queue, item=item, rank=number)
+
+    def decide(self, name="rosa", verdict="violating"):
+        person = self.people[name]
+        job = claims.claim_next(self.queue, by=person)
+        is_violating = verdict == "violating"
+        return decisions.record_review(
+            job.pk,
+            job.claim_token,
+            by=person,
+            verdict=verdict,
+            policy_slugs=[self.policy.slug] if is_violating else (),
+            action_slugs=[self.remove.slug, self.suspend.slug] if is_violating else None,
+            note="as usual",
+        )
+
+    def client(self, name):
+        client = Client()
+        client.force_login(self.people[name])
+        return client
+
+    def urls(self):
+        item = self.queue.jobs.first().item_id
+        return {
+            "home": "/",
+            "review": reverse("reviews:review", args=[self.queue.slug]),
+            "decisions": reverse("reviews:decision-list"),
+            "item": reverse("reviews:item-detail", args=[item]),
+            "text": reverse("reviews:item-text", args=[item]),
+            "queues": reverse("reviews:queue-list"),
+            "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
+            "policies": reverse("reviews:policy-list"),
+            "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
+            "enforcements": reverse("reviews:enforcement-list") + "?state=all",
+            "audit": reverse("reviews:audit-list"),
+            "you": reverse("reviews:profile"),
+        }
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+PAGES_OF = {
+    "rosa": "home review decisions item text queues queue policies policy you",
+    "lena": "home review decisions item text queues queue policies policy enforcements you",
+    "paul": "home item text queues queue policies policy you",
+    "mila": "home item text queues queue policies policy you",
+    "abel": "home item text queues queue policies policy enforcements audit you",
+    "ada": "home item text queues queue policies policy enforcements audit you",
+}
+
+
+@pytest.mark.parametrize("name", PAGES_OF)
+def test_everyone_opens_what_her_role_allows_and_nothing_else(world, name):
+    decision = world.decide()
+    world.decide(verdict="clean")
+    decisions.undo(decision, by=world.people["rosa"])
+    client = world.client(name)
+    for page, url in world.urls().items():
+        status = client.get(url).status_code
+        assert status == (200 if page in PAGES_OF[name].split() else 403), (page, status)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES_OF["lena"].split()))
+def test_a_page_for_a_lead_costs_as_many_queries_with_25_rows_as_with_5(world, page):
+    assert _queries(world, "lena", page, 5) == _queries(world, "lena", page, 25)
+
+
+def test_the_audit_page_costs_as_many_queries_with_25_rows_as_with_5(world):
+    assert _queries(world, "abel", "audit", 5) == _queries(world, "abel", "audit", 25)
+
+
+def _queries(world, name, page, rows):
+    while world.queue.jobs.ready().count() < rows:
+        world.add_job()
+    while Decision.objects.count() < rows:
+        world.add_job()
+        world.decide("lena")
+    client = world.client(name)
+    client.get(world.urls()[page])
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(world.urls()[page]).status_code == 200
+    return len(queries)
+
+
+def test_a_stranger_of_another_platform_finds_nothing(world):
+    other = World(jobs=0)
+    rosa = world.client("rosa")
+    job = other.add_job()
+    other.people["rosa"].platforms.remove(other.platform)
+    for url in (
+        reverse("reviews:item-detail", args=[job.item_id]),
+        reverse("reviews:queue-detail", args=[other.queue.slug]),
+        reverse("reviews:policy-detail", args=[other.policy.slug]),
+        reverse("reviews:review", args=[other.queue.slug]),
+    ):
+        assert rosa.get(url).status_code == 404, url
+
+
+def test_whoever_is_not_signed_in_is_sent_to_sign_in(world):
+    for page, url in world.urls().items():
+        answer = Client().get(url)
+        assert answer.status_code == 302, page
+        assert answer["Location"].startswith("/accounts/login/?next=/")
+
+
+def test_a_person_without_a_role_is_told_whom_to_ask(db):
+    client = Client()
+    client.force_login(make_person("otto"))
+    assert "You have no role yet" in client.get("/").content.decode()
+
+
+def test_no_page_carries_inline_script_or_style_or_live_htmx_code(world):
+    world.decide()
+    for name, pages in PAGES_OF.items():
+        client = world.client(name)
+        for page in pages.split():
+            text = client.get(world.urls()[page]).content.decode()
+            assert not re.search(r"<script(?![^>]*\bsrc=)", text), page
+            assert not re.search(r"\sstyle=|<style|\son\w+=|hx-on|hx-vals=.js", text), page
+
+
+def test_a_lead_approves_what_somebody_else_asked_for(world):
+    world.decide()
+    Enforcement.objects.update(due_at="2020-01-01T00:00Z")
+    enforcement.release_planned()
+    held = Enforcement.objects.held().get()
+    lena = world.client("lena")
+    assert "Approve" in lena.get(reverse("reviews:enforcement-list")).content.decode()
+    lena.post(reverse("reviews:enforcement-approve", args=[held.pk]))
+    held.refresh_from_db()
+    assert (held.state, held.approved_by.username) == ("due", "lena")
+
+
+def test_a_lead_refuses_and_the_decision_stands(world):
+    decision = world.decide()
+    Enforcement.objects.update(due_at="2020-01-01T00:00Z")
+    enforcement.release_planned()
+    held = Enforcement.objects.held().get()
+    world.client("lena").post(reverse("reviews:enforcement-refuse", args=[held.pk]))
+    held.refresh_from_db()
+    assert held.state == "reversed"
+    assert Decision.objects.current().get() == decision
+
+
+def test_a_lead_overrides_with_a_reason(world):
+    decision = world.decide()
+    lena = world.client("lena")
+    url = reverse("reviews:decision-override", args=[decision.pk])
+    assert lena.get(url).status_code == 200
+    refused = lena.post(url, {"verdict": "clean", "note": ""})
+    assert refused.status_code == 422
+    lena.post(url, {"verdict": "clean", "note": "It is a parody."})
+    new = Decision.objects.current().get()
+    assert (new.verdict, new.supersedes) == ("clean", decision)
+
+
+def test_a_reviewer_does_not_override(world):
+    decision = world.decide()
+    url = reverse("reviews:decision-override", args=[decision.pk])
+    assert world.client("remy").get(url).status_code == 403
+
+
+def test_audit_filters_live_in_the_url(world):
+    world.decide()
+    world.decide("remy")
+    abel = world.client("abel")
+    page = abel.get(reverse("reviews:audit-list"), {"who": "remy", "verb": "review.record"})
+    assert [entry.actor.username for entry in page.context["entries"]] == ["remy"]
+    page = abel.get(reverse("reviews:audit-list"), {"until": "2020-01-01"})
+    assert page.context["entries"] == []
+
+
+def test_audit_pages_are_told_from_each_other_by_key(world):
+    for _ in range(3):
+        world.decide()
+    abel = world.client("abel")
+    first = abel.get(reverse("reviews:audit-list")).context["entries"]
+    rest = abel.get(reverse("reviews:audit-list"), {"before": first[0].pk}).context["entries"]
+    assert [entry.pk for entry in rest] == [entry.pk for entry in first[1:]]
+
+
+def test_audit_as_csv_is_what_is_shown_and_runs_no_formula(world):
+    world.decide()
+    answer = world.client("abel").get(reverse("reviews:audit-list"), {"format": "csv"})
+    assert answer["Content-Type"].startswith("text/csv")
+    assert "review.record" in answer.content.decode()
+
+
+def test_the_auditor_sees_whether_the_chain_holds(world):
+    from reviews import audit
+
+    world.decide()
+    audit.seal()
+    abel = world.client("abel")
+    assert "fit the chain" in abel.get(reverse("reviews:audit-list")).content.decode()
+    whole = abel.get(reverse("reviews:audit-list"), {"verify": "all"}).content.decode()
+    assert "The whole chain holds" in whole
+
+
+def test_a_theme_is_kept_with_the_person(world):
+    rosa = world.client("rosa")
+    rosa.post(reverse("reviews:theme"), {"theme": "dark"})
+    assert 'data-theme="dark"' in rosa.get("/").content.decode()
+    assert rosa.post(reverse("reviews:theme"), {"theme": "plaid"}).status_code == 422
+
+
+def test_the_queue_page_shows_by_which_model_it_is_ranked_and_when(world):
+    from django.utils import timezone
+
+    item = world.queue.jobs.first().item
+    item.scored_at = timezone.now()
+    item.save()
+    text = world.client("lena").get(world.urls()["queue"]).content.decode()
+    assert "Re-ranked" in text and "v1 zero-shot" in text
+
+
+def test_a_reviewer_sees_the_queue_but_no_single_job(world):
+    page = world.client("rosa").get(world.urls()["queue"])
+    assert "rows" not in page.context
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/accounts/login/",
+        "/accounts/logout/",
+        "/accounts/password/change/",
+        "/accounts/2fa/",
+        "/accounts/password/reset/",
+        "/accounts/reauthenticate/",
+    ],
+)
+def test_the_account_pages_wear_our_look(world, url):
+    client = Client() if "login" in url else world.client("rosa")
+    if "login" not in url:
+        world.people["rosa"].set_password("correct horse battery staple")
+        world.people["rosa"].save()
+        client = Client()
+        form = {"login": "rosa", "password": "correct horse battery staple"}
+        assert client.post("/accounts/login/", form).status_code == 302
+    text = client.get(url).content.decode()
+    assert "console.css" in text and "<h1>" in text
+    assert not re.search(r"\sstyle=|<style|src=.data:", text)
+
+
+def test_an_unknown_page_is_ours_too(world):
+    answer = world.client("rosa").get("/no/such/page/")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+
+
+def test_a_get_where_only_a_form_goes_says_so(world):
+    answer = world.client("rosa").get(reverse("reviews:job-decide", args=[1]))
+    assert answer.status_code == 405
+    assert "Go back" in answer.content.decode()
