@@ -25,12 +25,12 @@ from .placement import (
     shapes_of,
 )
 from .reports import file_reports
-from .routing import Placement, Router, count_strikes, make_facts
+from .routing import Placement, Router, count_strikes
 from .submission import MAX_ROWS, AccountRow, Errors, ItemRow, Outcome, new_group, read_item
 
 __all__ = ["Outcome", "file_reports", "open_jobs", "set_risks", "submit_items"]
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 _KNOWN = """
 SELECT item.id, item.external_id, item.version_number, version.content_hash, item.language,
@@ -211,18 +211,20 @@ class _Call:
     def _create(
         self, rows: list[ItemRow], accounts: Mapping[str, _Account], groups: dict[str, str]
     ) -> list[ItemRow]:
-        """Store new items with their jobs; returns the rows somebody else was quicker with."""
+        """Store new items with their jobs; returns them all if one is there already."""
         if not rows:
             return []
         strikes = {}
         if "strikes" in self.router.reads:
             strikes = count_strikes(account.pk for account in accounts.values())
         new = []
-        for item_id, row in zip(stage.next_item_ids(len(rows)), rows, strict=True):
+        ids = stage.next_ids(len(rows))
+        for (item_id, version_id), row in zip(ids, rows, strict=True):
             account = accounts[row.account.external_id] if row.account else None
             new.append(
                 stage.NewItem(
                     item_id,
+                    version_id,
                     row,
                     account.pk if account else None,
                     account.split_group if account else groups[row.fingerprint],
@@ -230,41 +232,31 @@ class _Call:
                     self._place(item_id, row, account, strikes),
                 )
             )
-        versions = stage.write(new, platform_id=self.platform.pk, now=self.now)
-        missed = []
+        if not stage.write(new, platform_id=self.platform.pk, now=self.now):
+            return rows
         for item in new:
-            version_id = versions.get(item.item_id)
-            if version_id is None:
-                missed.append(item.row)
-            else:
-                self.version_ids.append(version_id)
-                self._settle(item.row, "created", item.item_id, 1)
-        return missed
+            self.version_ids.append(item.version_id)
+            self._settle(item.row, "created", item.item_id, 1)
+        return []
 
     def _place(
         self, item_id: int, row: ItemRow, account: _Account | None, strikes: Mapping[int, int]
     ) -> Placement:
-        router = self.router
-        queue = router.default
-        if router.has_rules:
-            queue = router.queue_for(
-                make_facts(
-                    kind=row.shape.slug,
-                    language=row.language or "",
-                    views_per_hour=row.views_per_hour or 0.0,
-                    report_count=0,
-                    joined_at=account.joined_at if account else None,
-                    strikes=strikes.get(account.pk, 0) if account else None,
-                    risks={},
-                    content=row.content if "field" in router.reads else {},
-                    now=self.now,
-                )
-            )
-        return router.place(
+        views = row.views_per_hour or 0.0
+        queue = self.router.queue_for_new(
+            kind=row.shape.slug,
+            language=row.language or "",
+            views_per_hour=views,
+            joined_at=account.joined_at if account else None,
+            strikes=strikes.get(account.pk, 0) if account else None,
+            content=row.content,
+            now=self.now,
+        )
+        return self.router.place(
             item_id,
             queue,
             risks={},
-            views_per_hour=row.views_per_hour or 0.0,
+            views_per_hour=views,
             submitted_at=self.now,
             opened_at=self.now,
         )

@@ -281,11 +281,8 @@ class Router:
                 logger.error("Routing rule %s (%s) is skipped: %s", rule.pk, rule.name, error)
         self.reads = frozenset().union(*(condition.reads for condition, _ in self._rules))
         self._draws: dict[int, int] = {}
-        self._prior_harms: dict[tuple[int, float], float] = {}
-
-    @property
-    def has_rules(self) -> bool:
-        return bool(self._rules)
+        self._new_queues: dict[tuple[str, str], Queue] = {}
+        self._orders: dict[tuple[int, float, datetime], tuple[float, float]] = {}
 
     @property
     def queues(self) -> list[Queue]:
@@ -297,6 +294,41 @@ class Router:
             if condition.holds(item_facts):
                 return self._streams[queue_id].queue
         return self.default
+
+    def queue_for_new(
+        self,
+        *,
+        kind: str,
+        language: str,
+        views_per_hour: float,
+        joined_at: datetime | None,
+        strikes: int | None,
+        content: Mapping[str, Any],
+        now: datetime,
+    ) -> Queue:
+        """The queue of an item nobody has scored or reported; asks the rules once a kind of case.
+
+        Items arrive by the thousand and most rules ask for risks and reports, which a new item
+        has none of: then kind and language settle it.
+        """
+        settled = self.reads <= {"kind", "language", "risk", "report_count"}
+        if settled and (kind, language) in self._new_queues:
+            return self._new_queues[kind, language]
+        queue = self.queue_for(
+            make_facts(
+                kind=kind,
+                language=language,
+                views_per_hour=views_per_hour,
+                report_count=0,
+                joined_at=joined_at,
+                strikes=strikes,
+                risks={},
+                content=content if "field" in self.reads else {},
+                now=now,
+            )
+        )
+        self._new_queues[kind, language] = queue
+        return queue
 
     def place(
         self,
@@ -310,16 +342,18 @@ class Router:
     ) -> Placement:
         """Lane, harm, rank and due time of an item's job in `queue`."""
         lane, draw_id, probability = self.draw(item_id, queue)
-        harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
-        return Placement(
-            queue.pk,
-            lane,
-            draw_id,
-            probability,
-            harm,
-            ranking.rank(harm, submitted_at=submitted_at, doubling_hours=queue.doubling_hours),
-            opened_at + timedelta(minutes=queue.sla_minutes),
-        )
+        # Unscored items of one call differ in their views only, and not even often.
+        key = (queue.pk, views_per_hour, submitted_at)
+        order = None if risks else self._orders.get(key)
+        if order is None:
+            harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
+            hours = queue.doubling_hours
+            order = harm, ranking.rank(harm, submitted_at=submitted_at, doubling_hours=hours)
+            if not risks:
+                self._orders[key] = order
+        harm, rank = order
+        due_at = opened_at + timedelta(minutes=queue.sla_minutes)
+        return Placement(queue.pk, lane, draw_id, probability, harm, rank, due_at)
 
     def draw(self, item_id: int, queue: Queue) -> tuple[str, int | None, float | None]:
         """Poisson sampling: each item on its own, with the queue's probability."""
@@ -338,15 +372,6 @@ class Router:
         return Lane.RANDOM, self._draws[queue.pk], rate
 
     def harm(self, queue: Queue, *, risks: Mapping[str, float], views_per_hour: float) -> float:
-        if risks:
-            return self._harm(queue, risks, views_per_hour)
-        # Unscored items differ in their views only, and arrive by the thousand.
-        key = (queue.pk, views_per_hour)
-        if key not in self._prior_harms:
-            self._prior_harms[key] = self._harm(queue, {}, views_per_hour)
-        return self._prior_harms[key]
-
-    def _harm(self, queue: Queue, risks: Mapping[str, float], views_per_hour: float) -> float:
         weights = self._streams[queue.pk].weights or [("", 1.0)]
         return ranking.harm(
             [(weight, risks.get(slug, ranking.PRIOR)) for slug, weight in weights],

@@ -1,6 +1,7 @@
-"""New items in bulk: COPY into a temporary stage, then one statement writes items, versions, jobs.
+"""New items in bulk: straight into items, versions and jobs with COPY, ids set aside beforehand.
 
-The caller has worked out everything beforehand, ids included; here is only SQL.
+The caller has worked everything out; here is only SQL. COPY writes a table several times as fast
+as INSERT does, and knows no ON CONFLICT: who meets a row that is there already starts over.
 """
 
 import io
@@ -8,56 +9,30 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from .routing import Placement
 from .submission import ItemRow
 
-# One stage a connection, empty outside a transaction; behind a pooler it may have to be made anew.
-_PREPARE = """
-CREATE TEMP TABLE IF NOT EXISTS intake_stage (
-  item_id bigint, kind_id bigint, external_id text, account_id bigint, language text,
-  posted_at timestamptz, views_per_hour float8, fingerprint text, split_group text,
-  known_answer jsonb, content jsonb, content_hash text,
-  queue_id bigint, lane text, draw_id bigint, inclusion_probability float8, harm float8,
-  rank float8, due_at timestamptz
-) ON COMMIT DELETE ROWS;
-DELETE FROM pg_temp.intake_stage
+_IDS = """
+SELECT nextval(item), nextval(version) FROM generate_series(1, %s), (
+  SELECT pg_get_serial_sequence('reviews_item', 'id')::regclass AS item,
+    pg_get_serial_sequence('reviews_itemversion', 'id')::regclass AS version
+) AS sequence
 """
-
-# Items in key order: two calls that bring the same items wait for each other, never in a ring.
-_WRITE = """
-WITH item AS (
-  INSERT INTO reviews_item (
-    id, platform_id, kind_id, external_id, account_id, version_number, language, posted_at,
-    submitted_at, views_per_hour, report_count, fingerprint, split_group, risks, risk_source,
-    known_answer)
-  SELECT item_id, %(platform)s, kind_id, external_id, account_id, 1, language, posted_at,
-    %(now)s, views_per_hour, 0, fingerprint, split_group, '{}', '', known_answer
-  FROM intake_stage ORDER BY kind_id, external_id COLLATE "C"
-  ON CONFLICT (platform_id, kind_id, external_id) DO NOTHING
-  RETURNING id
-), version AS (
-  INSERT INTO reviews_itemversion (item_id, number, content, content_hash, created_at)
-  SELECT item_id, 1, content, content_hash, %(now)s
-  FROM intake_stage JOIN item ON item.id = item_id
-  RETURNING id, item_id
-), job AS (
-  INSERT INTO reviews_job (
-    item_id, queue_id, lane, state, rank, harm, created_at, due_at, is_overdue, attempts, draw_id,
-    inclusion_probability)
-  SELECT item_id, queue_id, lane, 'ready', rank, harm, %(now)s, due_at, false, 0, draw_id,
-    inclusion_probability
-  FROM intake_stage JOIN item ON item.id = item_id
-)
-SELECT item_id, id FROM version
-"""
-
-_COPY = "COPY pg_temp.intake_stage FROM STDIN"
+_ITEMS = """COPY reviews_item (id, platform_id, kind_id, external_id, account_id, version_number,
+  language, posted_at, submitted_at, views_per_hour, report_count, fingerprint, split_group, risks,
+  risk_source, known_answer) FROM STDIN"""
+_VERSIONS = """COPY reviews_itemversion (id, item_id, number, content, content_hash, created_at)
+  FROM STDIN"""
+_JOBS = """COPY reviews_job (item_id, queue_id, lane, state, rank, harm, created_at, due_at,
+  is_overdue, attempts, draw_id, inclusion_probability) FROM STDIN"""
+_ONE_ITEM = "one_item_per_external_id"
 
 
 class NewItem(NamedTuple):
     item_id: int
+    version_id: int
     row: ItemRow
     account_id: int | None
     split_group: str
@@ -65,59 +40,62 @@ class NewItem(NamedTuple):
     placement: Placement
 
 
-def next_item_ids(count: int) -> list[int]:
-    """Ids set aside before the items exist: the draw of a job hangs on them."""
+def next_ids(count: int) -> list[tuple[int, int]]:
+    """Ids of items and their versions before they exist: the draw of a job hangs on the item's."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('reviews_item', 'id'))"
-            " FROM generate_series(1, %s)",
-            [count],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(_IDS, [count])
+        return cursor.fetchall()
 
 
-def write(new: Sequence[NewItem], *, platform_id: int, now: datetime) -> dict[int, int]:
-    """Store the items that are not there yet; returns item id → version id of those stored.
+def write(new: Sequence[NewItem], *, platform_id: int, now: datetime) -> bool:
+    """Store all of them; False, and none stored, if somebody else stored one meanwhile."""
+    # In key order: two calls that bring the same items wait for each other, never in a ring.
+    new = sorted(new, key=lambda item: item.row.key)
+    time = now.isoformat()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.copy_expert(_ITEMS, _file(_item_lines(new, platform_id, time)))
+            cursor.copy_expert(_VERSIONS, _file(_version_lines(new, time)))
+            cursor.copy_expert(_JOBS, _file(_job_lines(new, time)))
+    except IntegrityError as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if getattr(diagnosis, "constraint_name", None) != _ONE_ITEM:
+            raise
+        return False
+    return True
 
-    An item left out was stored by somebody else in the meantime.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_PREPARE)
-        cursor.copy_expert(_COPY, io.StringIO("".join(_lines(new))))
-        cursor.execute(_WRITE, {"platform": platform_id, "now": now})
-        return dict(cursor.fetchall())
+
+def _file(lines: Iterable[str]) -> io.BytesIO:
+    return io.BytesIO("".join(lines).encode())
 
 
-def _lines(new: Iterable[NewItem]) -> Iterable[str]:
-    """COPY's text format. JSON has no raw control characters: only its backslashes need care."""
-    for item_id, row, account_id, split_group, known_answer, place in new:
+def _item_lines(new: Iterable[NewItem], platform_id: int, time: str) -> Iterable[str]:
+    for item_id, _, row, account_id, split_group, known_answer, _ in new:
+        account = "\\N" if account_id is None else account_id
+        posted_at = "\\N" if row.posted_at is None else row.posted_at.isoformat()
+        answer = "\\N" if known_answer is None else known_answer.replace("\\", "\\\\")
         yield (
-            "\t".join(
-                (
-                    str(item_id),
-                    str(row.shape.pk),
-                    _escape(row.external_id),
-                    "\\N" if account_id is None else str(account_id),
-                    row.language or "",
-                    "\\N" if row.posted_at is None else row.posted_at.isoformat(),
-                    repr(row.views_per_hour or 0.0),
-                    row.fingerprint,
-                    split_group,
-                    "\\N" if known_answer is None else known_answer.replace("\\", "\\\\"),
-                    row.content_json.replace("\\", "\\\\"),
-                    row.content_hash,
-                    str(place.queue_id),
-                    place.lane,
-                    "\\N" if place.draw_id is None else str(place.draw_id),
-                    "\\N"
-                    if place.inclusion_probability is None
-                    else repr(place.inclusion_probability),
-                    repr(place.harm),
-                    repr(place.rank),
-                    place.due_at.isoformat(),
-                )
-            )
-            + "\n"
+            f"{item_id}\t{platform_id}\t{row.shape.pk}\t{_escape(row.external_id)}\t{account}\t1\t"
+            f"{row.language or ''}\t{posted_at}\t{time}\t{row.views_per_hour or 0.0!r}\t0\t"
+            f"{row.fingerprint}\t{split_group}\t{{}}\t\t{answer}\n"
+        )
+
+
+def _version_lines(new: Iterable[NewItem], time: str) -> Iterable[str]:
+    """JSON has no raw control characters: in COPY's text format only its backslashes need care."""
+    for item in new:
+        row = item.row
+        content = row.content_json.replace("\\", "\\\\")
+        yield f"{item.version_id}\t{item.item_id}\t1\t{content}\t{row.content_hash}\t{time}\n"
+
+
+def _job_lines(new: Iterable[NewItem], time: str) -> Iterable[str]:
+    for item in new:
+        queue_id, lane, draw_id, probability, harm, rank, due_at = item.placement
+        draw = "\\N\t\\N" if draw_id is None else f"{draw_id}\t{probability!r}"
+        yield (
+            f"{item.item_id}\t{queue_id}\t{lane}\tready\t{rank!r}\t{harm!r}\t{time}\t"
+            f"{due_at.isoformat()}\tf\t0\t{draw}\n"
         )
 
 

@@ -78,11 +78,21 @@ class ItemQuerySet(models.QuerySet):
 class Item(models.Model):
     """One piece of content under review. What it says lives in its versions."""
 
-    platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="items")
-    kind = models.ForeignKey(ItemKind, on_delete=models.PROTECT, related_name="items")
+    # No index of their own for these three: the ones below begin with them.
+    platform = models.ForeignKey(
+        Platform, on_delete=models.PROTECT, related_name="items", db_index=False
+    )
+    kind = models.ForeignKey(
+        ItemKind, on_delete=models.PROTECT, related_name="items", db_index=False
+    )
     external_id = models.CharField(max_length=200)
     account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="items", null=True, blank=True
+        Account,
+        on_delete=models.PROTECT,
+        related_name="items",
+        null=True,
+        blank=True,
+        db_index=False,
     )
     version_number = models.PositiveIntegerField(default=1)
     language = models.CharField(max_length=16, blank=True)  # BCP 47
@@ -91,7 +101,7 @@ class Item(models.Model):
     views_per_hour = models.FloatField(default=0)
     report_count = models.PositiveIntegerField(default=0)
     # Exact duplicates (after folding case and white space) share a fingerprint.
-    fingerprint = models.CharField(max_length=32, db_index=True)
+    fingerprint = models.CharField(max_length=32)
     # Items of one group never stand on both sides of a train/test split. Fixed at first sight.
     split_group = models.CharField(max_length=32)
     # What the model side handed back: {policy slug: calibrated probability}.
@@ -117,7 +127,10 @@ class Item(models.Model):
                 condition=models.Q(views_per_hour__gte=0), name="views_are_not_negative"
             ),
         ]
-        indexes = [models.Index(fields=["account", "-submitted_at"], name="item_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-submitted_at"], name="item_by_account"),
+            models.Index(fields=["fingerprint"], name="item_by_fingerprint"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind_id}:{self.external_id}"
@@ -133,7 +146,9 @@ class Item(models.Model):
 class ItemVersion(models.Model):
     """An item's content as it stood at one time. Reviews point at a version. Never edited."""
 
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="versions")
+    item = models.ForeignKey(
+        Item, on_delete=models.PROTECT, related_name="versions", db_index=False
+    )
     number = models.PositiveIntegerField()
     content = models.JSONField()  # {field name: value}
     content_hash = models.CharField(max_length=64)

@@ -145,7 +145,9 @@ class Job(models.Model):
     MAX_CLAIMS = 2  # live claims a reviewer: one on screen, one prefetched
 
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="jobs")
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="jobs")
+    # Waiting jobs are found by job_serving_order, drawn ones by job_by_draw; every other index
+    # would be paid for by each new job.
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="jobs", db_index=False)
     lane = models.CharField(max_length=16, choices=Lane.choices, default=Lane.RISK)
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     rank = models.FloatField(default=0)
@@ -155,7 +157,9 @@ class Job(models.Model):
     is_overdue = models.BooleanField(default=False)  # lifted above the rest by the sweep
     run_after = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    draw = models.ForeignKey(Draw, on_delete=models.PROTECT, null=True, related_name="jobs")
+    draw = models.ForeignKey(
+        Draw, on_delete=models.PROTECT, null=True, related_name="jobs", db_index=False
+    )
     inclusion_probability = models.FloatField(null=True)
     # The live claim.
     claim_token = models.UUIDField(null=True)
@@ -220,6 +224,7 @@ class Job(models.Model):
                 name="job_falling_due",
             ),
             models.Index(fields=["expires_at"], condition=Q(state="claimed"), name="job_expiring"),
+            models.Index(fields=["draw"], condition=Q(draw__isnull=False), name="job_by_draw"),
         ]
 
     def __str__(self) -> str:
