@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef
 
 from reviews.models import ItemKind, Person, Platform, Policy, Queue, Review
@@ -145,10 +145,11 @@ class Tally(NamedTuple):
 
 
 class Pages:
-    """Reads label rows as JSON lines, a range of decision ids at a time.
+    """Reads label rows, a range of decision ids at a time.
 
     Each page is its own statement: no snapshot of the database is held between two of them.
-    PostgreSQL writes the JSON; those very bytes are data.jsonl, and Arrow reads them for Parquet.
+    PostgreSQL sends each row twice, as columns for Parquet and as the line of data.jsonl: quicker
+    than writing either from the other here.
     """
 
     def __init__(self, platform_id: int, cutoff_id: int, frozen: Frozen) -> None:
@@ -166,11 +167,11 @@ class Pages:
             "kind_slugs": [kind["slug"] for kind in frozen.kinds],
             "queues": [queue["id"] for queue in frozen.queues],
             "queue_slugs": [queue["slug"] for queue in frozen.queues],
-            "policies": [policy["id"] for policy in frozen.policies],
-            "policy_slugs": [policy["slug"] for policy in frozen.policies],
         }
+        # Kept: a thread that reads ahead would be given another.
+        self._connection = connections[DEFAULT_DB_ALIAS]
         self._policies = frozen.policies
-        self._sql = self._compose(frozen, wanted="row_to_json(line)")
+        self._sql = self._compose(frozen, wanted="row_to_json(line), line.*")
         self._tally_sql = self._compose(
             frozen,
             wanted=", ".join(["split, lane, count(*)", *self._label_counts()]),
@@ -182,22 +183,22 @@ class Pages:
         return schema(self._policies)
 
     def read(self, after: int, upto: int) -> bytes:
-        """The rows of decisions in (after, upto], as JSON lines; empty when there are none."""
-        lines = io.BytesIO()
-        with connection.cursor() as cursor:
-            # JSON escapes every control character, so with these two as quote and delimiter
-            # COPY passes the text through as it is.
+        """The rows of decisions in (after, upto], for `parse`; empty when there are none."""
+        rows = io.BytesIO()
+        with self._connection.cursor() as cursor:
             statement = (
-                b"COPY ("
+                # Compiling the statement anew for each page costs more than it saves.
+                b"SET LOCAL jit = off; COPY ("
                 + cursor.mogrify(self._sql, {**self._parameters, "after": after, "upto": upto})
+                # As quote and delimiter, what hardly any text holds: little is to be escaped.
                 + rb") TO STDOUT (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')"
             )
-            cursor.copy_expert(statement, lines)
-        return lines.getvalue()
+            cursor.copy_expert(statement, rows)
+        return rows.getvalue()
 
     def tally(self) -> Tally:
         """What `read` would give from the first decision on, counted in one statement."""
-        with connection.cursor() as cursor:
+        with self._connection.cursor() as cursor:
             cursor.execute(
                 self._tally_sql,
                 {**self._parameters, "after": 0, "upto": self._parameters["cutoff"]},
@@ -217,34 +218,63 @@ class Pages:
                 label["clean"] += clean
         return tally._replace(rows=sum(tally.splits.values()))
 
-    def parse(self, lines: bytes) -> "pa.Table":
+    def parse(self, rows: bytes) -> tuple["pa.Table", bytes]:
+        """A page as a table, and as JSON lines."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.csv
         import pyarrow.json
 
-        if not lines:
-            return self.schema.empty_table()
-        return pyarrow.json.read_json(
-            io.BytesIO(lines),
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=self.schema, unexpected_field_behavior="error"
+        if not rows:
+            return self.schema.empty_table(), b""
+        types = {field.name: field.type for field in self.schema}
+        table = pyarrow.csv.read_csv(
+            io.BytesIO(rows),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, block_size=len(rows) + 1, column_names=["line", *types]
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter="\x02", quote_char="\x01", newlines_in_values=True
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={**types, "line": pa.large_string(), "reviews": pa.string()},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
             ),
         )
+        reviews = pyarrow.json.read_json(
+            io.BytesIO(
+                _joined(pc.binary_join_element_wise('{"reviews":', table["reviews"], "}", ""))
+            ),
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(rows) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema([self.schema.field("reviews")])
+            ),
+        )
+        lines = _joined(table["line"])
+        table = table.drop_columns(["line", "reviews"])
+        return table.append_column(self.schema.field("reviews"), reviews["reviews"]), lines
 
     def _compose(self, frozen: Frozen, *, wanted: str, grouped: str = "") -> str:
         """The statement. Only integers and quoted names are put into its text."""
-        quote = connection.ops.quote_name
-        judged, violated, per_policy = [], [], []
+        quote = self._connection.ops.quote_name
+        answered, judged, violated, violated_slugs, per_policy = [], [], [], [], []
         for n, policy in enumerate(frozen.policies):
             pk, slug = int(policy["id"]), policy["slug"]
-            judged.append(f"max(pv.number) FILTER (WHERE pv.policy_id = {pk}) AS j{n}")
-            violated.append(f"max(pv.number) FILTER (WHERE pv.policy_id = {pk}) AS v{n}")
+            of_policy = f"FILTER (WHERE pv.policy_id = {pk})"
+            answered.append(f"max(2 * pv.number + f.violates::int) {of_policy} AS a{n}")
+            judged.append(f"max(a.a{n}) FILTER (WHERE a.is_latest) AS j{n}")
+            violated.append(f"max(pv.number) {of_policy} AS v{n}")
+            violated_slugs.append(f"CASE WHEN a.a{n} %% 2 = 1 THEN %(quoted{n})s END")
             per_policy.append(
                 f"CASE WHEN violated.v{n} IS NOT NULL THEN 1 WHEN judged.j{n} IS NOT NULL THEN 0 "
                 f"END AS {quote(f'label_{slug}')}, "
-                f"COALESCE(violated.v{n}, judged.j{n}) AS {quote(f'policy_version_{slug}')}, "
+                f"COALESCE(violated.v{n}, judged.j{n} / 2) AS {quote(f'policy_version_{slug}')}, "
                 f"(p.risks ->> %(slug{n})s)::float8 AS {quote(f'score_{slug}')}"
             )
             self._parameters[f"slug{n}"] = slug
+            self._parameters[f"quoted{n}"] = f'"{slug}"'
         texts = []
         for n, kind in enumerate(frozen.kinds):
             fields = []
@@ -257,8 +287,10 @@ class Pages:
         nothing = "0 AS nothing"
         return _SQL.format(
             standing=STANDING,
+            answered=", ".join(answered) or nothing,
             judged=", ".join(judged) or nothing,
             violated=", ".join(violated) or nothing,
+            violated_slugs=", ".join(violated_slugs) or "NULL",
             per_policy="".join(f"{column},\n" for column in per_policy),
             text=text,
             split=_SPLIT_SQL.format(group="p.split_group"),
@@ -267,12 +299,24 @@ class Pages:
         )
 
     def _label_counts(self) -> list[str]:
-        quote = connection.ops.quote_name
+        quote = self._connection.ops.quote_name
         return [
             f"count(*) FILTER (WHERE {quote('label_' + policy['slug'])} = {label})"
             for policy in self._policies
             for label in (1, 0)
         ]
+
+
+def _joined(lines: "pa.ChunkedArray") -> bytes:
+    """The strings, each with a newline behind it: their buffer, in one piece."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
+    whole = pc.binary_join_element_wise(lines.cast(pa.large_string()), nothing, newline)
+    whole = pa.chunked_array(whole).combine_chunks()
+    offsets, data = whole.buffers()[1:]
+    return data.to_pybytes()
 
 
 _SQL = """
@@ -293,47 +337,39 @@ WITH page AS MATERIALIZED (
     LEFT JOIN reviews_draw draw ON draw.id = j.draw_id
     WHERE d.id > %(after)s AND d.id <= %(upto)s AND i.platform_id = %(platform)s
       AND {standing}
-), judged AS (
-    SELECT p.id, {judged}
+), answered AS (
+    -- a<n>: 2 × version number + violated, of policy n; null when it was not judged.
+    SELECT p.id, r.id AS review_id, r.id = p.review_id AS is_latest, r.reviewer_id, r.verdict,
+           r.active_seconds, r.score_shown, {answered}
     FROM page p
-    JOIN reviews_finding f ON f.review_id = p.review_id
-    JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
-    GROUP BY p.id
+    JOIN reviews_review r
+      ON r.item_id = p.item_id AND r.item_version_id = p.item_version_id AND r.id <= p.review_id
+    LEFT JOIN reviews_finding f ON f.review_id = r.id
+    LEFT JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
+    -- An answer its own author took back is not a rating.
+    WHERE r.id = p.review_id OR NOT EXISTS (
+        SELECT FROM reviews_decision taken JOIN reviews_decision u ON u.supersedes_id = taken.id
+        WHERE taken.review_id = r.id AND u.kind = 'undo' AND u.id <= %(cutoff)s)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+), judged AS (
+    -- The JSON is put together by hand: names and slugs in it need no escaping.
+    SELECT a.id, {judged},
+           '[' || string_agg(
+               '{{"rater":"' || raters.name || '","verdict":"' || a.verdict
+               || '","violated":[' || concat_ws(',', {violated_slugs})
+               || '],"seconds":' || a.active_seconds
+               || ',"score_shown":' || a.score_shown::text || '}}',
+               ',' ORDER BY a.review_id) || ']' AS reviews
+    FROM answered a
+    JOIN unnest(%(rater_ids)s::bigint[], %(rater_names)s::text[]) AS raters(id, name)
+      ON raters.id = a.reviewer_id
+    GROUP BY a.id
 ), violated AS (
     SELECT dv.decision_id AS id, {violated}
     FROM reviews_decision_policy_versions dv
     JOIN reviews_policyversion pv ON pv.id = dv.policyversion_id
     WHERE dv.decision_id > %(after)s AND dv.decision_id <= %(upto)s
     GROUP BY dv.decision_id
-), ratings AS MATERIALIZED (
-    SELECT p.id, r.id AS review_id, r.reviewer_id, r.verdict, r.active_seconds, r.score_shown
-    FROM page p
-    JOIN reviews_review r
-      ON r.item_id = p.item_id AND r.item_version_id = p.item_version_id AND r.id <= p.review_id
-    -- An answer its own author took back is not a rating.
-    WHERE r.id = p.review_id OR NOT EXISTS (
-        SELECT FROM reviews_decision taken JOIN reviews_decision u ON u.supersedes_id = taken.id
-        WHERE taken.review_id = r.id AND u.kind = 'undo' AND u.id <= %(cutoff)s)
-), found AS (
-    SELECT r.id, r.review_id, array_agg(policies.slug ORDER BY policies.place) AS violated
-    FROM ratings r
-    JOIN reviews_finding f ON f.review_id = r.review_id AND f.violates
-    JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
-    JOIN unnest(%(policies)s::bigint[], %(policy_slugs)s::text[])
-         WITH ORDINALITY AS policies(id, slug, place) ON policies.id = pv.policy_id
-    GROUP BY r.id, r.review_id
-), answers AS (
-    SELECT r.id, json_agg(json_build_object(
-               'rater', raters.name,
-               'verdict', r.verdict,
-               'violated', COALESCE(found.violated, '{{}}'),
-               'seconds', r.active_seconds,
-               'score_shown', r.score_shown) ORDER BY r.review_id) AS reviews
-    FROM ratings r
-    JOIN unnest(%(rater_ids)s::bigint[], %(rater_names)s::text[]) AS raters(id, name)
-      ON raters.id = r.reviewer_id
-    LEFT JOIN found ON found.id = r.id AND found.review_id = r.review_id
-    GROUP BY r.id
 )
 SELECT {wanted} FROM (
     SELECT p.id AS decision_id, p.item_id, p.external_id, p.item_version_id, v.content_hash,
@@ -344,7 +380,7 @@ SELECT {wanted} FROM (
            CASE WHEN p.lane = 'random' THEN 1 / p.inclusion_probability END AS weight,
            queues.slug AS queue,
            to_char(p.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at,
-           COALESCE(answers.reviews, '[]') AS reviews
+           COALESCE(judged.reviews, '[]')::json AS reviews
     FROM page p
     JOIN reviews_itemversion v ON v.id = p.item_version_id
     JOIN unnest(%(kinds)s::bigint[], %(kind_slugs)s::text[]) AS kinds(id, slug)
@@ -353,7 +389,6 @@ SELECT {wanted} FROM (
       ON queues.id = p.queue_id
     LEFT JOIN judged ON judged.id = p.id
     LEFT JOIN violated ON violated.id = p.id
-    LEFT JOIN answers ON answers.id = p.id
     ORDER BY p.id
 ) line {grouped}
 """

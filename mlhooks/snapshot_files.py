@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from reviews.errors import Conflict
 
@@ -41,16 +43,14 @@ def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | N
     writers = {split: _SplitWriter(into, split, pages.schema) for split in labels.SPLITS}
     try:
         with (into / "data.jsonl").open("wb") as lines_file:
-            for after in range(0, snapshot.cutoff_id, PAGE):
-                lines = pages.read(after, min(after + PAGE, snapshot.cutoff_id))
+            between = (lambda: progress(counts.rows)) if progress is not None else (lambda: None)
+            for rows in _read_ahead(pages, snapshot.cutoff_id, between):
+                table, lines = pages.parse(rows)
                 lines_file.write(lines)
                 lines_hash.update(lines)
-                table = pages.parse(lines)
                 counts.add(table)
                 for split, writer in writers.items():
                     writer.add(table.filter(pc.equal(table["split"], split)))
-                if progress is not None:
-                    progress(counts.rows)
             _sync(lines_file)
     finally:
         for writer in writers.values():
@@ -116,6 +116,27 @@ def read_labels(
             )
         tables.append(pq.read_table(path, columns=wanted))
     return pa.concat_tables(tables)
+
+
+def _read_ahead(
+    pages: labels.Pages, cutoff_id: int, between: Callable[[], None]
+) -> Iterator[bytes]:
+    """Pages in order; PostgreSQL works on the next one while Arrow works on this.
+
+    The connection is lent to the thread that reads. `between` runs while nobody uses it.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.inc_thread_sharing()
+    try:
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(pages.read, 0, min(PAGE, cutoff_id))
+            for upto in range(PAGE, cutoff_id + PAGE, PAGE):
+                rows = ahead.result()
+                between()
+                ahead = reader.submit(pages.read, upto, min(upto + PAGE, cutoff_id))
+                yield rows
+    finally:
+        connection.dec_thread_sharing()
 
 
 class _SplitWriter:

@@ -1,0 +1,302 @@
+"""Export: a snapshot's files against one COPY of the same rows into Parquet, in the same run.
+
+    python bench/export.py [--rows 100000] [--repeat 3] [--full]
+
+Ours pages by key, pivots labels, lists the reviews, and writes Parquet by split, JSONL, hashes
+and cards. The control is a single statement joining the same tables, streamed through Arrow's CSV
+reader into one Parquet file. Memory is each process's peak above what it had when idle.
+"""
+
+import argparse
+import json
+import os
+import platform as machine
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "trustconsole.settings")
+os.environ.setdefault("SECRET_KEY", "benchmarks-only")
+
+TARGET_RATIO = 0.6
+TARGET_MEMORY_MB = 300
+DATABASE = "bench_export"
+
+
+def main() -> None:
+    arguments = _arguments()
+    from trustconsole import embedded
+
+    embedded.lend_to(["bench"])
+    _set_up()
+    if arguments.child:
+        print(json.dumps(_measure(arguments.child)))  # noqa: T201
+        return
+    rows = 1_000_000 if arguments.full else arguments.rows
+    _say(f"Filling {rows:,} decisions …")
+    _fill(rows)
+    samples: dict[str, list[dict]] = {"control": [], "ours": []}
+    for n in range(1 if arguments.full else arguments.repeat):
+        for side in samples:
+            samples[side].append(_in_a_process(side))
+            found = samples[side][-1]
+            _say(
+                f"{n + 1}. {side:8} {found['rows_per_second']:>9,.0f} rows/s"
+                f"  {found['memory_mb']:>5.0f} MB above idle"
+            )
+    _report(rows, samples)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--full", action="store_true", help="1,000,000 rows, once")
+    parser.add_argument("--child", choices=["control", "ours"], help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _set_up() -> None:
+    """A database of its own beside the real one, kept from run to run."""
+    import django
+    from django.conf import settings
+
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = DATABASE
+    django.setup()
+    from django.db import connection
+
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=True)
+
+
+def _fill(rows: int) -> None:
+    from django.db import connection
+
+    from reviews.models import Decision, Platform
+    from tests.factories import make_kind, make_platform, make_policy, make_queue
+    from tests.people import make_person
+
+    if Decision.objects.count() == rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        for table in connection.introspection.table_names(cursor):
+            if table.startswith(("reviews_", "mlhooks_")):
+                cursor.execute(f'TRUNCATE "{table}" RESTART IDENTITY CASCADE')
+    platform: Platform = make_platform(slug="bench")
+    kind = make_kind(platform=platform)
+    policies = [make_policy(platform=platform, slug=f"policy-{n}") for n in range(3)]
+    people = [make_person(name, platform=platform) for name in ("rosa", "remy", "lena", "mila")]
+    queue = make_queue(platform=platform, policies=policies)
+    names = {
+        "n": rows,
+        "platform": platform.pk,
+        "kind": kind.pk,
+        "queue": queue.pk,
+        "people": [person.pk for person in people],
+        "versions": [policy.version.pk for policy in policies],
+    }
+    with connection.cursor() as cursor:
+        for statement in _FILL:
+            cursor.execute(statement, names)
+        cursor.execute("SET session_replication_role = DEFAULT")
+        cursor.execute("VACUUM ANALYZE")
+
+
+_FILL = [
+    """INSERT INTO reviews_item (platform_id, kind_id, external_id, version_number, language,
+         views_per_hour, report_count, fingerprint, split_group, risks, risk_source)
+       SELECT %(platform)s, %(kind)s, 'item-' || i, 1, 'en', 1, 0, md5(i::text),
+              md5((i / 3)::text), '{}', '' FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_itemversion (item_id, number, content, content_hash)
+       SELECT i, 1, jsonb_build_object('subject', 'Message ' || i, 'body',
+                (SELECT string_agg(md5((i * 16 + k)::text), ' ') FROM generate_series(1, 15) k)),
+              md5(i::text) || md5((-i)::text) FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_job (item_id, queue_id, lane, state, rank, harm, due_at, is_overdue,
+         attempts, inclusion_probability)
+       SELECT i, %(queue)s, CASE WHEN i %% 10 = 0 THEN 'random' ELSE 'risk' END, 'done', 0, 0,
+              now(), false, 1, CASE WHEN i %% 10 = 0 THEN 0.1 END
+       FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, "end", reason)
+       SELECT i, (%(people)s)[1 + i %% 4], gen_random_uuid(), now(), 'finished', ''
+       FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_review (job_id, claim_id, item_id, item_version_id, reviewer_id,
+         verdict, note, active_seconds, score_shown)
+       SELECT i, i, i, i, (%(people)s)[1 + i %% 4],
+              CASE WHEN i %% 4 = 0 THEN 'violating' ELSE 'clean' END, '', 12.5, true
+       FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_finding (review_id, policy_version_id, violates)
+       SELECT i, v, i %% 4 = 0 AND k = 1 + i %% 3
+       FROM generate_series(1, %(n)s) i,
+            unnest(%(versions)s) WITH ORDINALITY AS versions(v, k) ORDER BY i""",
+    """INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id,
+         verdict, decided_by_id, note, risks, risk_source)
+       SELECT 'settled', i, i, %(queue)s, i, i,
+              CASE WHEN i %% 4 = 0 THEN 'violating' ELSE 'clean' END, (%(people)s)[1 + i %% 4], '',
+              jsonb_build_object('policy-0', (i %% 97) / 97.0, 'policy-1', 0.25), 'v1 zero-shot'
+       FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
+       SELECT i, (%(versions)s)[1 + i %% 3] FROM generate_series(4, %(n)s, 4) i""",
+]
+
+
+def _in_a_process(side: str) -> dict:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, __file__, "--child", side],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _measure(side: str) -> dict:
+    import pyarrow.csv  # noqa: F401
+    import pyarrow.json
+    import pyarrow.parquet  # noqa: F401
+    from django.db import connection
+
+    connection.ensure_connection()
+    folder = Path(tempfile.mkdtemp(prefix="bench-export-"))
+    try:
+        idle = _peak_mb()
+        start = time.perf_counter(), time.process_time()
+        rows = _SIDES[side](folder)
+        seconds, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+    finally:
+        shutil.rmtree(folder)
+    return {
+        "rows": rows,
+        "rows_per_second": rows / seconds,
+        "cpu_seconds": cpu,
+        "memory_mb": _peak_mb() - idle,
+    }
+
+
+def _export(folder: Path) -> int:
+    """Ours: what a worker does between waiting and ready."""
+    from django.conf import settings
+
+    from mlhooks import snapshots
+    from mlhooks.models import Snapshot
+    from reviews.models import Platform
+
+    settings.SNAPSHOT_DIR = folder
+    settings.CELERY_BROKER_URL = "memory://"
+    snapshots.nudge = lambda snapshot_id: None
+    snapshot = snapshots.create_snapshot(Platform.objects.get(), by=None)
+    snapshots.build(snapshot.pk)
+    snapshot.refresh_from_db()
+    if snapshot.state != Snapshot.State.READY:
+        raise SystemExit(snapshot.error)
+    return snapshot.rows_done
+
+
+_CONTROL = """
+COPY (
+  SELECT d.id AS decision_id, d.item_id, i.external_id, d.item_version_id, v.content_hash,
+         i.language, (v.content ->> 'subject') || E'\\n\\n' || (v.content ->> 'body') AS text,
+         i.split_group, d.verdict, j.lane, j.inclusion_probability, d.queue_id, d.risk_source,
+         (d.risks ->> 'policy-0')::float8 AS score_0, (d.risks ->> 'policy-1')::float8 AS score_1,
+         f.label_0, f.label_1, f.label_2, d.decided_at, r.reviewer_id, r.active_seconds
+  FROM reviews_decision d
+  JOIN reviews_item i ON i.id = d.item_id
+  JOIN reviews_itemversion v ON v.id = d.item_version_id
+  JOIN reviews_job j ON j.id = d.job_id
+  JOIN reviews_review r ON r.id = d.review_id
+  LEFT JOIN (
+    SELECT review_id, max(violates::int) FILTER (WHERE policy_version_id = 1) AS label_0,
+           max(violates::int) FILTER (WHERE policy_version_id = 2) AS label_1,
+           max(violates::int) FILTER (WHERE policy_version_id = 3) AS label_2
+    FROM reviews_finding GROUP BY review_id) f ON f.review_id = r.id
+) TO STDOUT (FORMAT csv, HEADER)
+"""
+
+
+def _control(folder: Path) -> int:
+    import pyarrow.csv
+    import pyarrow.parquet
+    from django.db import connection
+
+    reading, writing = os.pipe()
+
+    def copy() -> None:
+        with os.fdopen(writing, "wb") as sink, connection.cursor() as cursor:
+            cursor.copy_expert(_CONTROL, sink)
+
+    connection.inc_thread_sharing()
+    thread = threading.Thread(target=copy)
+    thread.start()
+    rows = 0
+    with os.fdopen(reading, "rb") as source:
+        batches = pyarrow.csv.open_csv(
+            source,
+            read_options=pyarrow.csv.ReadOptions(block_size=8 << 20),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        )
+        with pyarrow.parquet.ParquetWriter(
+            folder / "control.parquet", batches.schema, compression="zstd"
+        ) as parquet:
+            for batch in batches:
+                parquet.write_batch(batch)
+                rows += batch.num_rows
+    thread.join()
+    return rows
+
+
+_SIDES = {"ours": _export, "control": _control}
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _report(rows: int, samples: dict[str, list[dict]]) -> None:
+    speed = {
+        side: statistics.median(sample["rows_per_second"] for sample in found)
+        for side, found in samples.items()
+    }
+    memory = max(sample["memory_mb"] for sample in samples["ours"])
+    ratio = speed["ours"] / speed["control"]
+    result = {
+        "name": f"export_{rows}",
+        "value": round(ratio, 3),
+        "unit": "of COPY → Parquet",
+        "target": f"≥ {TARGET_RATIO} and ≤ {TARGET_MEMORY_MB} MB above idle",
+        "passes": ratio >= TARGET_RATIO and memory <= TARGET_MEMORY_MB,
+        "higher_is_better": True,
+        "control": round(speed["control"]),
+        "rows_per_second": round(speed["ours"]),
+        "memory_mb": round(memory),
+        "samples": samples,
+        "command": f"python bench/export.py --rows {rows}",
+        "machine": f"{machine.machine()}, {os.cpu_count()} cores",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    from trustconsole.embedded import var_dir
+
+    folder = var_dir() / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{result['name']}.json").write_text(json.dumps(result, indent=1) + "\n")
+    _say(
+        f"{result['rows_per_second']:,} rows/s, {result['value']:.0%} of the control's "
+        f"{result['control']:,}; {result['memory_mb']} MB above idle; "
+        f"{'passes' if result['passes'] else 'FAILS'}"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
