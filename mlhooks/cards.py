@@ -45,7 +45,7 @@ def model_card(model_version: ModelVersion, policy_versions: Sequence[PolicyVers
         "## Policies",
         _policies(model_version, policy_versions),
         "## Evaluation",
-        _evaluation(model_version.evaluation, policy_versions),
+        _evaluation(_own_figures(model_version), policy_versions),
         "## Limits",
         _limits(model_version),
         "## Files",
@@ -83,7 +83,7 @@ def _origin(model_version: ModelVersion) -> str:
 def _policies(model_version: ModelVersion, versions: Sequence[PolicyVersion]) -> str:
     rows = ["| policy | version | in short | answered by |", "| --- | --- | --- | --- |"]
     for version in versions:
-        found = model_version.evaluation.get(version.policy.slug) or {}
+        found = _own_figures(model_version).get(version.policy.slug) or {}
         answered_by = found.get("answered_by", model_version.kind)
         cells = (version.policy.name, str(version.number), version.summary, answered_by)
         rows.append("| " + " | ".join(map(_cell, cells)) + " |")
@@ -134,10 +134,16 @@ def _limits(model_version: ModelVersion) -> str:
     else:
         lines.append(
             "- Its labels are this platform's decisions: what reviewers get wrong together, it "
-            "learns. Rows that risk ranking put in front of them are not a fair sample; figures "
-            "are weighted by inclusion probability where that is known."
+            "learns. Most test rows are ones that risk ranking put in front of them: not a fair "
+            "sample of the platform, so expect lower precision on what nobody reported."
         )
     return "\n".join(lines)
+
+
+def _own_figures(model_version: ModelVersion) -> dict[str, Any]:
+    """Its reports by policy slug; the champion's, on the same rows, stand beside them."""
+    found: dict[str, Any] = model_version.evaluation.get("candidate") or {}
+    return found
 
 
 def _number(value: float | None) -> str:

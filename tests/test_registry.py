@@ -236,9 +236,8 @@ def test_the_card_of_a_zero_shot_model_says_it_has_seen_no_labels():
 def test_the_card_shows_the_evaluation(platform):
     version = make_version(platform)
     slug = platform.policies.get().slug
-    version.evaluation = {
-        slug: {"n": 100, "positives": 10, "auprc": 0.5, "auprc_interval": [0.4, 0.6], "ece": 0.01}
-    }
+    figures = {"n": 100, "positives": 10, "auprc": 0.5, "auprc_interval": [0.4, 0.6], "ece": 0.01}
+    version.evaluation = {"candidate": {slug: figures}}
     assert "| 100 | 10 | 0.500 (0.400–0.600) |" in registry.model_card(version)
 
 
