@@ -42,6 +42,11 @@ LEFT JOIN reviews_account AS account ON account.id = item.account_id
 WHERE item.platform_id = %s AND item.kind_id = %s AND item.external_id = ANY(%s)
 """
 
+_GROUPS = """
+SELECT DISTINCT ON (fingerprint) fingerprint, split_group FROM reviews_item
+WHERE platform_id = %s AND fingerprint = ANY(%s) ORDER BY fingerprint, id
+"""
+
 # A row whose version is no longer the one we compared with is left for another look.
 _CHANGE = """
 WITH given (id, believed, is_new, fingerprint, language, posted_at, views_per_hour, account_id) AS (
@@ -266,12 +271,9 @@ class _Call:
         fingerprints = list({row.fingerprint for row in rows})
         if not fingerprints:
             return {}
-        earlier = (
-            Item.objects.filter(platform=self.platform, fingerprint__in=fingerprints)
-            .order_by("fingerprint", "id")
-            .distinct("fingerprint")
-        )
-        return dict(earlier.values_list("fingerprint", "split_group"))
+        with connection.cursor() as cursor:
+            cursor.execute(_GROUPS, [self.platform.pk, fingerprints])
+            return dict(cursor.fetchall())
 
     def _accounts(self, rows: Sequence[ItemRow], groups: dict[str, str]) -> dict[str, _Account]:
         """The rows' authors by external id: made, or brought up to date, where need be.

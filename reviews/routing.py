@@ -8,7 +8,6 @@ null, and null is neither true nor false (as in SQL): a rule holds only when it 
 import hashlib
 import logging
 import operator
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -241,7 +240,7 @@ def draw_value(seed: int, item_id: int) -> float:
     """The item's place in [0, 1) under `seed`: the same for ever, so a draw can be repeated."""
     digest = hashlib.sha256(b"%d:%d" % (seed, item_id)).digest()
     # 53 bits, so that the float is exact and stays below 1.
-    return (struct.unpack_from(">Q", digest)[0] >> 11) * 2.0**-53
+    return (int.from_bytes(digest[:8]) >> 11) * 2.0**-53
 
 
 class Placement(NamedTuple):
@@ -282,7 +281,7 @@ class Router:
         self.reads = frozenset().union(*(condition.reads for condition, _ in self._rules))
         self._draws: dict[int, int] = {}
         self._new_queues: dict[tuple[str, str], Queue] = {}
-        self._orders: dict[tuple[int, float, datetime], tuple[float, float]] = {}
+        self._unscored: dict[tuple[int, str, float, datetime, datetime], Placement] = {}
 
     @property
     def queues(self) -> list[Queue]:
@@ -343,17 +342,17 @@ class Router:
         """Lane, harm, rank and due time of an item's job in `queue`."""
         lane, draw_id, probability = self.draw(item_id, queue)
         # Unscored items of one call differ in their views only, and not even often.
-        key = (queue.pk, views_per_hour, submitted_at)
-        order = None if risks else self._orders.get(key)
-        if order is None:
-            harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
-            hours = queue.doubling_hours
-            order = harm, ranking.rank(harm, submitted_at=submitted_at, doubling_hours=hours)
-            if not risks:
-                self._orders[key] = order
-        harm, rank = order
+        key = (queue.pk, lane, views_per_hour, submitted_at, opened_at)
+        if not risks and key in self._unscored:
+            return self._unscored[key]
+        harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
+        hours = queue.doubling_hours
+        rank = ranking.rank(harm, submitted_at=submitted_at, doubling_hours=hours)
         due_at = opened_at + timedelta(minutes=queue.sla_minutes)
-        return Placement(queue.pk, lane, draw_id, probability, harm, rank, due_at)
+        placement = Placement(queue.pk, lane, draw_id, probability, harm, rank, due_at)
+        if not risks:
+            self._unscored[key] = placement
+        return placement
 
     def draw(self, item_id: int, queue: Queue) -> tuple[str, int | None, float | None]:
         """Poisson sampling: each item on its own, with the queue's probability."""

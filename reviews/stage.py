@@ -90,13 +90,18 @@ def _version_lines(new: Iterable[NewItem], time: str) -> Iterable[str]:
 
 
 def _job_lines(new: Iterable[NewItem], time: str) -> Iterable[str]:
+    tails: dict[int, str] = {}  # new items share few placements
     for item in new:
-        queue_id, lane, draw_id, probability, harm, rank, due_at = item.placement
-        draw = "\\N\t\\N" if draw_id is None else f"{draw_id}\t{probability!r}"
-        yield (
-            f"{item.item_id}\t{queue_id}\t{lane}\tready\t{rank!r}\t{harm!r}\t{time}\t"
-            f"{due_at.isoformat()}\tf\t0\t{draw}\n"
-        )
+        place = item.placement
+        tail = tails.get(id(place))
+        if tail is None:
+            queue_id, lane, draw_id, probability, harm, rank, due_at = place
+            draw = "\\N\t\\N" if draw_id is None else f"{draw_id}\t{probability!r}"
+            tail = tails[id(place)] = (
+                f"{queue_id}\t{lane}\tready\t{rank!r}\t{harm!r}\t{time}\t{due_at.isoformat()}\t"
+                f"f\t0\t{draw}\n"
+            )
+        yield f"{item.item_id}\t{tail}"
 
 
 def _escape(text: str) -> str:

@@ -63,6 +63,7 @@ class ItemRow:
     index: int
     shape: Shape
     external_id: str
+    key: tuple[int, str]  # kind and external id: what the item is known by on its platform
     content: dict[str, Any]
     content_json: str
     content_hash: str
@@ -72,10 +73,6 @@ class ItemRow:
     posted_at: datetime | None
     views_per_hour: float | None
     known_answer: dict[str, bool] | None
-
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.shape.pk, self.external_id
 
 
 @dataclass(slots=True)
@@ -144,6 +141,7 @@ def read_item(
         index,
         shape,
         external_id,
+        (shape.pk, external_id),
         content,
         canonical,
         hashlib.sha256(canonical.encode()).hexdigest(),
