@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.contrib.auth.models import Group
@@ -36,9 +36,9 @@ from .corpus import read_mails
 from .platform_life import Arrival
 
 SEED = 1
-# So many mails came in earlier, and simulated reviewers have worked most of them.
-EARLIER = 600
-WORKED = 520
+# This share of the mails came in earlier, and simulated reviewers have worked most of those.
+_EARLIER_SHARE = 0.25
+_WORKED_SHARE = 0.86
 _OVERRIDDEN = 5
 _EARLIER_DAYS = 3
 _WAITING_HOURS = 10
@@ -112,22 +112,31 @@ def make_simulated_reviewers(
     return made
 
 
-def plan_arrivals(now) -> Arrivals:
-    """All mails of the demo as they came in: the earlier ones, and those that wait."""
-    mails = platform_life.in_order_of_arrival(read_mails(), SEED)
+def plan_arrivals(now: datetime, *, count: int | None = None) -> Arrivals:
+    """The demo's mails as they came in: the earlier ones, and those that wait.
+
+    `count` takes only so many, for tests and small machines.
+    """
+    mails = platform_life.in_order_of_arrival(read_mails(), SEED)[:count]
     reporters = platform_life.make_reporters(SEED)
+    earlier = round(len(mails) * _EARLIER_SHARE)
     latest = now - timedelta(hours=_WAITING_HOURS)
     times = platform_life.arrival_times(
-        EARLIER, first=now - timedelta(days=_EARLIER_DAYS), last=latest, seed=SEED
+        earlier, first=now - timedelta(days=_EARLIER_DAYS), last=latest, seed=SEED
     )
     times += platform_life.arrival_times(
-        len(mails) - EARLIER, first=latest, last=now - timedelta(minutes=1), seed=SEED
+        len(mails) - earlier, first=latest, last=now - timedelta(minutes=1), seed=SEED
     )
     arrivals = [
         platform_life.arrive(mail, at=at, reporters=reporters, seed=SEED)
         for mail, at in zip(mails, times, strict=True)
     ]
-    return Arrivals(arrivals[:EARLIER], arrivals[EARLIER:])
+    return Arrivals(arrivals[:earlier], arrivals[earlier:])
+
+
+def answers_wanted(arrivals: Arrivals) -> int:
+    """How many of the earlier mails the simulated reviewers are to answer."""
+    return round(len(arrivals.earlier) * _WORKED_SHARE)
 
 
 def not_there_yet(platform: Platform, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -154,9 +163,9 @@ def submit(
         progress(len(batch))
 
 
-def work_earlier(platform: Platform, *, progress: Progress = lambda count: None) -> int:
-    """Simulated reviewers answer most of what came in earlier; the lead settles and corrects."""
-    to_do = WORKED - Review.objects.filter(item__platform=platform).count()
+def work_earlier(platform: Platform, *, count: int, progress: Progress = lambda count: None) -> int:
+    """Simulated reviewers answer until there are `count` answers; the lead corrects some."""
+    to_do = count - Review.objects.filter(item__platform=platform).count()
     if to_do <= 0:
         return 0
     rng = random.Random(f"{SEED} work")  # noqa: S311

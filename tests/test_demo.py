@@ -1,0 +1,281 @@
+"""The demo: what its file holds, what is made up around it, and that loading twice adds nothing."""
+
+import gzip
+import hashlib
+import random
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from mlhooks.models import DueScore, ModelVersion
+from reviews import access, routing
+from reviews.demo import PLATFORM_SLUG, corpus, loading, people, platform_life, rules
+from reviews.models import (
+    Decision,
+    Item,
+    Job,
+    Person,
+    Platform,
+    Policy,
+    PolicyVersion,
+    Report,
+    Review,
+    RoutingRule,
+)
+from tests.factories import make_platform
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "demo-data.md"
+SLUGS = {"spam", "phishing", "adult"}
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def mails():
+    return corpus.read_mails()
+
+
+# The file
+
+
+def test_the_file_is_the_one_the_docs_describe():
+    with gzip.open(corpus.FILE) as lines:
+        digest = hashlib.sha256(lines.read()).hexdigest()
+    assert digest in DOCS.read_text()
+    assert corpus.FILE.stat().st_size < 1_500_000
+
+
+def test_two_thousand_mails_with_a_known_answer_for_each_policy(mails):
+    assert len(mails) == len({mail.id for mail in mails}) == 2000
+    assert all(mail.known_answer.keys() == SLUGS for mail in mails)
+    counts = Counter(slug for mail in mails for slug, yes in mail.known_answer.items() if yes)
+    assert counts == {"spam": 700, "phishing": 65, "adult": 31}
+
+
+def test_phishing_and_adult_mails_are_spam_too(mails):
+    for mail in mails:
+        if mail.known_answer["phishing"] or mail.known_answer["adult"]:
+            assert mail.known_answer["spam"], mail.source
+
+
+def test_ids_and_their_order_do_not_give_the_answer_away(mails):
+    assert all(re.fullmatch(r"m[0-9a-f]{10}", mail.id) for mail in mails)
+    first, second = mails[:1000], mails[1000:]
+    difference = sum(m.known_answer["spam"] for m in first) - sum(
+        m.known_answer["spam"] for m in second
+    )
+    assert abs(difference) < 100
+
+
+def test_no_address_of_a_person_is_left(mails):
+    address = re.compile(r"[\w.+-]+@[\w-]+\.\w[\w.]*\w")
+    left = {
+        found
+        for mail in mails
+        for found in address.findall(mail.text)
+        if not found.endswith("@mail.example")
+    }
+    assert left == set()
+
+
+def test_no_north_american_phone_number_is_left(mails):
+    number = re.compile(r"(?<![\w/.=&$-])\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?![\w-]|\.\d)")
+    assert [mail.source for mail in mails if number.search(mail.text)] == []
+
+
+def test_bodies_are_short_text_and_dates_are_of_the_corpus(mails):
+    for mail in mails:
+        assert 0 < len(mail.body) <= 2000
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", mail.text)
+        assert 2001 <= mail.sent_at.year <= 2003
+
+
+def test_some_senders_have_a_history_and_none_fills_the_queue(mails):
+    per_sender = Counter(mail.sender for mail in mails)
+    assert per_sender.most_common(1)[0][1] <= 25
+    assert sum(count >= 5 for count in per_sender.values()) > 20
+
+
+# The rules
+
+
+def test_each_policy_has_examples_on_both_sides_and_none_twice():
+    for policy in rules.POLICIES:
+        texts = policy["examples"] + policy["counter_examples"]
+        assert min(len(policy["examples"]), len(policy["counter_examples"])) >= 8
+        assert len(texts) == len(set(texts))
+        assert len(policy["summary"]) <= 200
+        assert len(policy["legal_category"]) <= 80
+
+
+def test_examples_are_ours_and_not_from_the_corpus(mails):
+    everything = " ".join(" ".join(mail.text.split()).lower() for mail in mails)
+    for policy in rules.POLICIES:
+        for text in policy["examples"] + policy["counter_examples"]:
+            assert text.lower() not in everything
+
+
+def test_no_two_keys_are_the_same_and_none_is_the_pages_own():
+    keys = [one["key"] for one in rules.POLICIES + rules.ACTIONS]
+    assert len(keys) == len(set(keys))
+    assert not set(keys) & set("0aenpsu?")
+
+
+def test_the_routing_rules_can_be_run():
+    for rule in rules.ROUTING_RULES:
+        routing.check_condition(rule["condition"])
+
+
+# What is made up
+
+
+def test_the_same_seed_makes_the_same_platform_life(mails):
+    reporters = platform_life.make_reporters(7)
+    one, other = (
+        platform_life.arrive(mails[3], at=NOW, reporters=reporters, seed=7) for _ in range(2)
+    )
+    assert one == other
+    assert platform_life.arrive(mails[3], at=NOW, reporters=reporters, seed=8) != one
+
+
+def test_the_mails_of_a_thread_arrive_in_the_order_they_were_written(mails):
+    seen: dict[str, datetime] = {}
+    ordered = platform_life.in_order_of_arrival(mails, 1)
+    assert sorted(mail.id for mail in ordered) == [mail.id for mail in mails]
+    for mail in ordered:
+        assert mail.sent_at >= seen.get(mail.thread, mail.sent_at)
+        seen[mail.thread] = mail.sent_at
+
+
+def test_arrivals_ascend_and_grow_denser():
+    times = platform_life.arrival_times(400, first=NOW - timedelta(hours=10), last=NOW, seed=1)
+    assert times == sorted(times)
+    assert NOW - timedelta(hours=10) <= times[0] and times[-1] <= NOW
+    assert sum(at > NOW - timedelta(hours=2.5) for at in times) == pytest.approx(200, abs=30)
+
+
+def test_good_reporters_are_right_more_often_than_trolls(mails):
+    rng = random.Random(1)
+
+    def precision(accuracy: float) -> float:
+        reporters = [platform_life.Reporter(str(n), accuracy) for n in range(50)]
+        bad = right = 0
+        for mail in mails[:600]:
+            reports = platform_life.make_reports(mail, 30.0, reporters, rng)
+            users = sum(report["source"] == "user" for report in reports)
+            bad += users
+            right += users * mail.is_violating
+        return right / bad
+
+    assert precision(0.9) > 0.85
+    assert precision(0.3) < 0.5
+
+
+def test_the_link_scanner_says_only_what_stands_in_the_mail(mails):
+    rng = random.Random(1)
+    for mail in mails[:400]:
+        reports = platform_life.make_reports(mail, 1.0, [], rng)
+        scanned = [report for report in reports if report["source"] == "classifier"]
+        assert len(scanned) <= 1
+        if scanned and "bare IP" in scanned[0]["text"]:
+            assert re.search(r"https?://\d+\.\d+\.\d+\.\d+", mail.body)
+
+
+# Loading
+
+
+@pytest.mark.django_db
+def test_setting_up_again_changes_nothing():
+    loading.set_up_platform()
+    before = _counts()
+    rosa = Person.objects.get(username="rosa")
+    rosa.set_password("her own by now")
+    rosa.save()
+
+    loading.set_up_platform()
+
+    assert _counts() == before
+    assert Person.objects.get(username="rosa").check_password("her own by now")
+
+
+@pytest.mark.django_db
+def test_every_role_has_somebody_and_reviewers_have_queues():
+    loading.set_up_platform()
+    for member in people.MEMBERS:
+        person = Person.objects.get(username=member.username)
+        assert person.roles == {member.role}
+        works = {queue.slug for queue in access.queues_to_work(person)}
+        assert works == set(member.queues)
+
+
+@pytest.mark.django_db
+def test_what_waits_came_in_over_hours_and_some_of_it_is_overdue():
+    platform = loading.set_up_platform()
+    arrivals = loading.plan_arrivals(timezone.now(), count=120)
+
+    loading.submit(platform, arrivals.waiting)
+
+    assert Item.objects.count() == Job.objects.ready().count() == 90
+    sent = {arrival.mail.id: arrival for arrival in arrivals.waiting}
+    for item in Item.objects.all():
+        arrival = sent[item.external_id]
+        assert item.submitted_at == arrival.submitted_at
+        assert item.known_answer == arrival.mail.known_answer
+        assert item.report_count == len(arrival.reports)
+    for job in Job.objects.select_related("item", "queue"):
+        sla = timedelta(minutes=job.queue.sla_minutes)
+        assert job.due_at == job.item.submitted_at + sla
+    assert 0 < Job.objects.filter(due_at__lt=timezone.now()).count() < 45
+    ranks = dict(Job.objects.values_list("item__external_id", "rank"))
+    assert len(set(ranks.values())) > 80
+
+
+@pytest.mark.django_db
+def test_submitting_again_finds_everything_there():
+    platform = loading.set_up_platform()
+    arrivals = loading.plan_arrivals(timezone.now(), count=40)
+    loading.submit(platform, arrivals.waiting)
+
+    later = loading.plan_arrivals(timezone.now(), count=40)
+
+    assert loading.not_there_yet(platform, later.waiting) == []
+    assert len(loading.not_there_yet(platform, later.earlier)) == len(later.earlier)
+
+
+@pytest.mark.django_db
+def test_the_demo_refuses_a_database_with_another_platform(capsys):
+    make_platform(slug="the-real-one")
+    with pytest.raises(CommandError, match="the-real-one"):
+        call_command("load_demo")
+    assert not Platform.objects.filter(slug=PLATFORM_SLUG).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_load_demo_scores_and_works_the_earlier_mails_and_leaves_the_rest(
+    settings, tmp_path, capsys
+):
+    settings.MODEL_DIR = tmp_path
+    call_command("load_demo", mails=60)
+
+    platform = Platform.objects.get(slug=PLATFORM_SLUG)
+    assert ModelVersion.objects.get(platform=platform).state == ModelVersion.State.CHAMPION
+    assert Item.objects.count() == 60
+    assert Review.objects.count() == 13  # 86 % of the 15 earlier ones
+    assert all(decision.risks for decision in Decision.objects.all())
+    assert DueScore.objects.count() == 45
+    assert not Job.objects.filter(state=Job.State.CLAIMED).exists()
+    before = _counts()
+
+    call_command("load_demo", mails=60)
+
+    assert _counts() == before
+    assert "trust-console-demo" in capsys.readouterr().out
+
+
+def _counts() -> dict[str, int]:
+    models = (Decision, Item, Job, Person, Platform, Policy, PolicyVersion, Report, RoutingRule)
+    return {model.__name__: model.objects.count() for model in (*models, Review)}
