@@ -317,28 +317,33 @@ def _may_enter(path: Path, user: User) -> bool:
 
 
 def _copied(binaries: dict[str, Path], home: Path) -> dict[str, Path]:
-    """The programs, copied to where their user can run them."""
-    postgres = binaries["postgresql"].parents[1]
-    redis = binaries["redis"].parent
+    """The programs, copied to where their user can run them, each beside its libraries."""
     copies = {}
-    for name, folder, program in [
-        ("postgresql", postgres, Path("bin/postgres")),
-        ("redis", redis, Path("redis-server")),
-    ]:
-        copy = home / "programs" / f"{name}-{int(folder.stat().st_mtime)}"
+    for name, program in binaries.items():
+        package = next(folder for folder in program.parents if (folder / "__init__.py").exists())
+        copy = home / "programs" / f"{name}-{program.stat().st_mtime_ns}"
         if not copy.exists():
-            fresh = copy.with_suffix(".new")
+            fresh = copy.with_name(copy.name + ".new")
             shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(folder, fresh, symlinks=True)
-            for path in [fresh, *fresh.rglob("*")]:
-                if not path.is_symlink():
-                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-                    if path.stat().st_mode & 0o100:
-                        path.chmod(path.stat().st_mode | 0o011)
+            installed = program.parents[1] if name == "postgresql" else program.parent
+            inside = fresh / package.name / installed.relative_to(package)
+            shutil.copytree(installed, inside, symlinks=True)
+            libraries = package.with_name(package.name + ".libs")
+            if libraries.exists():
+                shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            _open_to_all(fresh)
             fresh.rename(copy)
-        copies[name] = copy / program
-    (home / "programs").chmod(0o755)
+        copies[name] = copy / package.name / program.relative_to(package)
+    _open_to_all(home / "programs", deep=False)
     return copies
+
+
+def _open_to_all(folder: Path, *, deep: bool = True) -> None:
+    """Programs are no secret."""
+    for path in [folder, *(folder.rglob("*") if deep else ())]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o044 | (0o011 if mode & 0o100 else 0))
 
 
 def _link(link: Path, target: Path) -> None:

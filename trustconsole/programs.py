@@ -12,7 +12,8 @@ QUEUES = ("score", "train", "enforce", "sweep")
 
 def web() -> list[str]:
     host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    shared_memory = Path("/dev/shm")  # noqa: S108 - where gunicorn's docs want its heartbeat file
+    # Where gunicorn's docs want the file of its heartbeat: a disk may stall.
+    memory = "/dev/shm"  # noqa: S108 # nosec B108
     return [
         *(sys.executable, "-m", "gunicorn", "trustconsole.wsgi"),
         *("--bind", f"{host}:{settings.PORT}"),
@@ -21,7 +22,7 @@ def web() -> list[str]:
         *("--timeout", "60", "--graceful-timeout", "10", "--keep-alive", "15"),
         # Recycled now and then, not all at once, should a library leak.
         *("--max-requests", "50000", "--max-requests-jitter", "5000"),
-        *("--worker-tmp-dir", str(shared_memory) if shared_memory.is_dir() else "/tmp"),  # noqa: S108
+        *(("--worker-tmp-dir", memory) if Path(memory).is_dir() else ()),
         "--no-control-socket",
         # Loaded once and forked; with --reload each worker has to load for itself.
         "--reload" if settings.DEBUG else "--preload",
