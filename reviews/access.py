@@ -173,6 +173,13 @@ def get_held_job(person: Person, pk: int) -> Job:
     return get(person, "job.claim", rows.filter(queue__members=person), "queue__platform", pk=pk)
 
 
+def check_records(person: Person, *, queue_id: int, platform_id: int) -> None:
+    """She may answer jobs of this queue; a stranger to it is not told that it exists."""
+    check(person, "review.record", platform_id)
+    if not person.queues.filter(pk=queue_id).exists():
+        raise NotFound("There is no such job here.")
+
+
 def check_undo(person: Person, decision: Decision) -> None:
     """One's own decision only; anyone else's is a lead's override."""
     check(person, "decision.undo", decision.item.platform_id)

@@ -7,11 +7,11 @@ planner may walk the partial index of claimed jobs instead (measured: 0.7 → 10
 
 import uuid
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, Func, Q
 from django.utils import timezone
 
 from . import access, audit
@@ -21,7 +21,6 @@ from .ranking import OVERDUE_LIFT, UNDONE_LIFT
 
 # Of a queue's claims, so many look into this lane first; otherwise a busy queue starves it.
 SECOND_SHARE = 0.1
-_GOLDEN = 0.6180339887498949
 _BATCH = 500
 _TRIES = 5
 
@@ -37,13 +36,27 @@ _FALLBACK = (
     Lane.QA,
 )
 
-# The lanes are tried in the order given: unnest streams, and LIMIT stops it at the first hit, so
-# no row of a later lane is locked. OFFSET 0 keeps each NOT EXISTS a per-row index probe; as a join
-# it could cost the serving order.
+# One statement and one round trip. The turn picks the lanes' order: the fractional part of
+# turn × golden ratio is spread evenly over every run of claims, so a lane's share holds for a
+# hundred claims as for a million, without a counter to lock. The lanes are tried in that order:
+# unnest streams, and LIMIT stops it at the first hit, so no row of a later lane is locked.
+# OFFSET 0 keeps each NOT EXISTS a per-row index probe; as a join it could cost the serving order.
+# A claim that a crash forgets was never answered, so it need not wait for the disk (`alone`: only
+# where this statement is its own transaction).
 _CLAIM = """
-WITH picked AS MATERIALIZED (
+WITH turn AS MATERIALIZED (
+  SELECT mod(nextval('reviews_claim_turn') * 0.6180339887498949, 1) AS fraction,
+    CASE WHEN %(alone)s THEN set_config('synchronous_commit', 'off', true) END
+), picked AS MATERIALIZED (
   SELECT job.id
-  FROM unnest(%(lanes)s::text[]) AS lanes(lane)
+  FROM turn
+  CROSS JOIN unnest(
+    CASE
+      WHEN turn.fraction < %(random_share)s THEN %(random_first)s::text[]
+      WHEN turn.fraction >= 1 - %(second_share)s THEN %(second_first)s::text[]
+      ELSE %(risk_first)s::text[]
+    END
+  ) AS lanes(lane)
   CROSS JOIN LATERAL (
     SELECT ready.id FROM reviews_job AS ready
     WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
@@ -76,6 +89,11 @@ UPDATE reviews_job SET
   attempts = attempts + 1
 WHERE id = %(job)s AND state = 'ready'
 RETURNING *
+"""
+
+_HELD = """
+SELECT *, expires_at > clock_timestamp() AS is_live
+FROM reviews_job WHERE claimed_by_id = %s AND state = 'claimed'
 """
 
 _RENEW = """
@@ -124,13 +142,6 @@ WITH late AS MATERIALIZED (
 UPDATE reviews_job SET is_overdue = true, rank = rank + %(lift)s
 FROM late WHERE reviews_job.id = late.id
 """
-
-
-class Clock(Func):
-    """clock_timestamp(): the database's time now, not when the transaction began."""
-
-    function = "clock_timestamp"
-    output_field = DateTimeField()
 
 
 class Ended(NamedTuple):
@@ -230,46 +241,31 @@ def lift_overdue() -> int:
     return _in_batches(_LIFT, lift=OVERDUE_LIFT)
 
 
-def lanes_in_turn(turn: int, *, random_share: float, adjudicates: bool) -> list[str]:
-    """The lanes in the order in which the claim numbered `turn` looks into them.
-
-    The fractional part of turn × golden ratio is spread evenly over every run of claims, so a
-    lane's share holds for a hundred claims as for a million, without a shared counter to lock.
-    """
-    fraction = turn * _GOLDEN % 1.0
-    first: list[str] = []
-    if fraction < random_share:
-        first = [Lane.RANDOM]
-    elif fraction >= 1 - SECOND_SHARE:
-        first = [Lane.SECOND]
-    if adjudicates:
-        first = [Lane.ADJUDICATION, *first]
-    return [str(lane) for lane in dict.fromkeys([*first, *_FALLBACK])]
-
-
 def _claim(queue: Queue, by: Person, slot: int) -> Job | None:
-    # A claim that a crash forgets was never answered, so it need not wait for the disk: its lease
-    # covers the loss. Only when the transaction is ours alone.
-    alone = not connection.in_atomic_block
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT nextval('reviews_claim_turn'), "
-                "CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) END",
-                [alone],
-            )
-            turn = cursor.fetchone()[0]
-        lanes = lanes_in_turn(
-            turn,
-            random_share=queue.random_share,
-            adjudicates=access.may(by, "job.adjudicate"),
-        )
-        values = {"queue": queue.pk, "lanes": lanes, **_lease(queue, by, slot)}
+    is_inside = connection.in_atomic_block
+    values = {
+        "queue": queue.pk,
+        "alone": not is_inside,
+        "random_share": queue.random_share,
+        "second_share": SECOND_SHARE,
+        **_lane_orders(adjudicates=access.may(by, "job.adjudicate")),
+        **_lease(queue, by, slot),
+    }
+    with transaction.atomic() if is_inside else nullcontext():
         rows = list(Job.objects.raw(_CLAIM, values))
     if not rows:
         return None
     rows[0].queue = queue
     return rows[0]
+
+
+def _lane_orders(*, adjudicates: bool) -> dict[str, list[str]]:
+    """Which lanes a claim looks into, by the one that its turn puts first."""
+    above = [Lane.ADJUDICATION] if adjudicates else []
+    return {
+        f"{first}_first": [str(lane) for lane in dict.fromkeys([*above, first, *_FALLBACK])]
+        for first in (Lane.RISK, Lane.RANDOM, Lane.SECOND)
+    }
 
 
 def _lease(queue: Queue, by: Person, slot: int) -> dict:
@@ -283,8 +279,7 @@ def _lease(queue: Queue, by: Person, slot: int) -> dict:
 
 def _held(by: Person) -> list[Job]:
     """Her live claims; those that have run out are freed on the way, so they block no place."""
-    is_live = ExpressionWrapper(Q(expires_at__gt=Clock()), output_field=BooleanField())
-    held = list(Job.objects.held_by(by).select_related("queue").annotate(is_live=is_live))
+    held = list(Job.objects.raw(_HELD, [by.pk]))
     if not all(job.is_live for job in held):
         _in_batches(_EXPIRE.format(whose="AND claimed_by_id = %(reviewer)s"), reviewer=by.pk)
         held = [job for job in held if job.is_live]

@@ -4,25 +4,23 @@ Each function here first locks the item, then touches jobs: intake does the same
 answer never pass each other unseen, and never wait for each other in a circle.
 """
 
+import json
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from . import access, audit, claims, enforcement
-from .errors import Conflict, Invalid
+from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
     Decision,
     Finding,
-    Item,
-    ItemVersion,
     Job,
     Lane,
     Person,
-    PolicyVersion,
-    Queue,
     Review,
     Verdict,
 )
@@ -31,6 +29,59 @@ from .signals import decision_recorded
 
 _SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
+
+# Before anything else, in a statement of its own, so that what follows sees all that went before.
+_LOCK = """
+SELECT FROM reviews_item
+WHERE id = (SELECT item_id FROM reviews_job WHERE id = %s) FOR NO KEY UPDATE
+"""
+
+# All that an answer depends on in one round trip; as querysets it was half of an answer's cost.
+# "In force" as PolicyVersionQuerySet.in_force() has it; the newest decision is the standing one.
+_SITUATION = """
+SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.platform_id,
+  job.lane, queue.note_required, queue.undo_seconds, item.account_id, item.risks::text,
+  item.risk_source, version.id AS version_id, version.created_at AS version_at,
+  (
+    SELECT id FROM reviews_decision WHERE item_id = item.id ORDER BY id DESC LIMIT 1
+  ) AS standing_id,
+  ARRAY(
+    SELECT json_build_array(slug, id)::text FROM (
+      SELECT DISTINCT ON (policy.id) policy.slug, policy.position, policy.id AS policy, version.id
+      FROM reviews_queue_policies AS link
+      JOIN reviews_policy AS policy ON policy.id = link.policy_id
+      JOIN reviews_policyversion AS version ON version.policy_id = policy.id
+      WHERE link.queue_id = queue.id AND version.effective_at <= clock_timestamp()
+      ORDER BY policy.id, version.effective_at DESC, version.number DESC
+    ) AS in_force ORDER BY position, policy
+  ) AS policies
+FROM reviews_job AS job
+JOIN reviews_queue AS queue ON queue.id = job.queue_id
+JOIN reviews_item AS item ON item.id = job.item_id
+JOIN reviews_itemversion AS version
+  ON version.item_id = item.id AND version.number = item.version_number
+WHERE job.id = %s
+"""
+
+
+class _Situation(NamedTuple):
+    """The item, held until the end of the transaction, and what can be decided about it."""
+
+    job_id: int
+    item_id: int
+    queue_id: int
+    queue: str
+    platform_id: int
+    lane: str
+    note_required: bool
+    undo_seconds: int
+    account_id: int | None
+    risks: dict[str, float]
+    risk_source: str
+    version_id: int
+    version_at: datetime
+    standing_id: int | None
+    policies: dict[str, int]  # slug → id of the policy version in force
 
 
 def record_review(
@@ -55,20 +106,18 @@ def record_review(
     """
     verdict = _as_verdict(verdict)
     with transaction.atomic():
-        access.check(by, "review.record")
-        job = access.get_held_job(by, job_id)
-        item, version = _lock(job.item_id)
+        now = _look(job_id)
+        access.check_records(by, queue_id=now.queue_id, platform_id=now.platform_id)
         claim = claims.finish(job_id, token, by=by)
-        _check_seen(version, item_version_id, claimed_at=claim.claimed_at)
-        note = _clean_note(note, required=job.queue.note_required)
-        policies = _policies_in_force(job.queue)
-        violated = _violated(policies, verdict, policy_slugs)
-        actions = _actions(job.queue, item, verdict, action_slugs)
+        _check_seen(now, item_version_id, claimed_at=claim.claimed_at)
+        note = _clean_note(note, required=now.note_required)
+        violated = _violated(now, verdict, policy_slugs)
+        actions = _actions(now, verdict, action_slugs)
         review = Review.objects.create(
-            job=job,
+            job_id=job_id,
             claim_id=claim.claim_id,
-            item=item,
-            item_version=version,
+            item_id=now.item_id,
+            item_version_id=now.version_id,
             reviewer=by,
             verdict=verdict,
             note=note,
@@ -76,20 +125,20 @@ def record_review(
             score_shown=score_shown,
             created_at=claim.at,
         )
+        decision = None
         if verdict in _SETTLING:
-            decision = _conclude(review, policies, violated, actions)
+            decision = _conclude(review, now, violated, actions)
         else:
-            decision = None
-            _ask_somebody_else(job, verdict)
+            _ask_somebody_else(now, verdict)
         audit.record(
             "review.record",
             review,
             by=by,
-            platform=item.platform_id,
-            item=item.pk,
-            queue=job.queue.slug,
+            platform=now.platform_id,
+            item=now.item_id,
+            queue=now.queue,
             verdict=verdict,
-            policies=[version.policy.slug for version in violated],
+            policies=list(violated),
             actions=[action.slug for action in actions],
             **({"decision": decision.pk} if decision else {}),
         )
@@ -102,28 +151,25 @@ def undo(decision: Decision, *, by: Person) -> Job:
     """She takes her own decision back while its window is open, and gets the item again."""
     access.check_undo(by, decision)
     with transaction.atomic():
-        item, _ = _lock(decision.item_id)
-        _check_stands(decision)
-        now = claims.clock()
-        if not decision.can_be_undone(now):
+        now = _look(decision.job_id)
+        _check_stands(decision, now)
+        at = claims.clock()
+        if not decision.can_be_undone(at):
             raise Conflict(_window_closed(decision))
-        withdrawn = Decision.objects.create(
+        withdrawn = _decide(
+            now,
+            {},
+            [],
             kind=Decision.Kind.UNDO,
             verdict=None,
             supersedes=decision,
             decided_by=by,
-            decided_at=now,
-            job_id=decision.job_id,
-            queue_id=decision.queue_id,
-            item_id=decision.item_id,
+            decided_at=at,
             item_version_id=decision.item_version_id,
-            risks=item.risks,
-            risk_source=item.risk_source,
         )
-        enforcement.reverse_all(decision, by=by)
         job = _open_again(decision.job, by=by)
         audit.record(
-            "decision.undo", withdrawn, by=by, platform=item.platform_id, supersedes=decision.pk
+            "decision.undo", withdrawn, by=by, platform=now.platform_id, supersedes=decision.pk
         )
         decision_recorded.send(sender=Decision, decision=withdrawn)
     return job
@@ -144,27 +190,24 @@ def override(
     if verdict not in _SETTLING:
         raise Invalid("Decide violating or clean.", details={"verdict": "violating or clean"})
     with transaction.atomic():
-        item, _ = _lock(decision.item_id)
-        _check_stands(decision)
+        now = _look(decision.job_id)
+        _check_stands(decision, now)
         if decision.kind == Decision.Kind.UNDO:
             raise Conflict("This decision was taken back; there is nothing to override.")
         note = _clean_note(note, required=True)
-        policies = _policies_in_force(decision.queue)
-        violated = _violated(policies, verdict, policy_slugs)
-        actions = _actions(decision.queue, item, verdict, action_slugs)
-        now = claims.clock()
+        violated = _violated(now, verdict, policy_slugs)
+        actions = _actions(now, verdict, action_slugs)
+        at = claims.clock()
         new = _decide(
-            item,
+            now,
             violated,
             actions,
             kind=Decision.Kind.OVERRIDE,
             verdict=verdict,
             supersedes=decision,
             decided_by=by,
-            decided_at=now,
-            undo_until=_undo_until(decision.queue, now),
-            job_id=decision.job_id,
-            queue_id=decision.queue_id,
+            decided_at=at,
+            undo_until=_undo_until(now, at),
             item_version_id=decision.item_version_id,
             note=note,
         )
@@ -172,70 +215,87 @@ def override(
             "decision.override",
             new,
             by=by,
-            platform=item.platform_id,
+            platform=now.platform_id,
             supersedes=decision.pk,
             verdict=verdict,
-            policies=[version.policy.slug for version in violated],
+            policies=list(violated),
             actions=[action.slug for action in actions],
         )
         decision_recorded.send(sender=Decision, decision=new)
     return new
 
 
+def _look(job_id: int) -> _Situation:
+    """Lock the item of this job, then read how things stand."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [job_id])
+        cursor.execute(_SITUATION, [job_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound("There is no such job here.")
+    now = _Situation(*row)
+    return now._replace(
+        risks=json.loads(row[_Situation._fields.index("risks")]),
+        policies=dict(json.loads(pair) for pair in row[-1]),
+    )
+
+
 def _conclude(
-    review: Review,
-    policies: list[PolicyVersion],
-    violated: list[PolicyVersion],
-    actions: list[Action],
+    review: Review, now: _Situation, violated: dict[str, int], actions: list[Action]
 ) -> Decision:
     """One settling review is enough to decide; whatever stood for the item is superseded."""
-    breached = {version.pk for version in violated}
     Finding.objects.bulk_create(
-        Finding(review=review, policy_version=version, violates=version.pk in breached)
-        for version in policies
+        Finding(review=review, policy_version_id=version_id, violates=slug in violated)
+        for slug, version_id in now.policies.items()
     )
-    queue = review.job.queue
     return _decide(
-        review.item,
+        now,
         violated,
         actions,
         kind=Decision.Kind.SETTLED,
         verdict=review.verdict,
-        supersedes=Decision.objects.current().filter(item=review.item).first(),
+        supersedes_id=now.standing_id,
         decided_by=review.reviewer,
         decided_at=review.created_at,
-        undo_until=_undo_until(queue, review.created_at),
-        job=review.job,
-        queue=queue,
+        undo_until=_undo_until(now, review.created_at),
         review=review,
-        item_version=review.item_version,
+        item_version_id=now.version_id,
         note=review.note,
     )
 
 
 def _decide(
-    item: Item, violated: list[PolicyVersion], actions: list[Action], **values: object
+    now: _Situation, violated: dict[str, int], actions: list[Action], **values: Any
 ) -> Decision:
     decision = Decision.objects.create(
-        item=item, risks=item.risks, risk_source=item.risk_source, **values
+        item_id=now.item_id,
+        queue_id=now.queue_id,
+        job_id=now.job_id,
+        risks=now.risks,
+        risk_source=now.risk_source,
+        **values,
     )
-    Violated = Decision.policy_versions.through
-    Violated.objects.bulk_create(
-        Violated(decision=decision, policyversion=version) for version in violated
-    )
-    enforcement.plan(decision, actions)
+    if violated:
+        Violated = Decision.policy_versions.through
+        Violated.objects.bulk_create(
+            Violated(decision=decision, policyversion_id=version_id)
+            for version_id in violated.values()
+        )
+    if actions or decision.supersedes_id is not None:
+        enforcement.plan(decision, actions)
     return decision
 
 
-def _ask_somebody_else(job: Job, verdict: str) -> Job:
+def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
     """A job for another person; it keeps the first one's place and how it was drawn."""
-    if job.lane == Lane.ADJUDICATION:
+    if now.lane == Lane.ADJUDICATION:
         raise Invalid(
             "Somebody has to settle this item: decide violating or clean, or release it.",
             details={"verdict": "violating or clean"},
         )
-    is_second_doubt = job.lane == Lane.SECOND and verdict == Verdict.UNSURE
+    is_second_doubt = now.lane == Lane.SECOND and verdict == Verdict.UNSURE
     to_lead = verdict == Verdict.ESCALATE or is_second_doubt
+    job = Job.objects.get(pk=now.job_id)
     return _copy(job, lane=Lane.ADJUDICATION if to_lead else Lane.SECOND)
 
 
@@ -254,7 +314,7 @@ def _copy(job: Job, **values: object) -> Job:
     return Job.objects.create(
         **{
             "item_id": job.item_id,
-            "queue": job.queue,
+            "queue_id": job.queue_id,
             "lane": job.lane,
             "rank": job.rank,
             "harm": job.harm,
@@ -267,40 +327,26 @@ def _copy(job: Job, **values: object) -> Job:
     )
 
 
-def _lock(item_id: int) -> tuple[Item, ItemVersion]:
-    """The item, held until the end of the transaction, and its version as it stands."""
-    item = Item.objects.select_for_update(no_key=True).get(pk=item_id)
-    return item, item.current_version
-
-
-def _check_seen(version: ItemVersion, seen_id: int | None, *, claimed_at: datetime) -> None:
-    if seen_id is None and version.created_at <= claimed_at:
+def _check_seen(now: _Situation, seen_id: int | None, *, claimed_at: datetime) -> None:
+    if seen_id is None and now.version_at <= claimed_at:
         return
-    if seen_id == version.pk:
+    if seen_id == now.version_id:
         return
     raise Conflict(
         "This message was edited while you were reading. Here is the new version.",
-        details={"item_version": version.pk},
+        details={"item_version": now.version_id},
     )
 
 
-def _check_stands(decision: Decision) -> None:
+def _check_stands(decision: Decision, now: _Situation) -> None:
     """Under the item's lock, so that the second of two at once sees the first."""
-    if Decision.objects.filter(supersedes=decision).exists():
+    if now.standing_id != decision.pk:
         raise Conflict("This decision was already superseded. Look at the one that stands now.")
 
 
-def _policies_in_force(queue: Queue) -> list[PolicyVersion]:
-    rows = PolicyVersion.objects.in_force().filter(policy__queues=queue)
-    return list(rows.select_related("policy"))
-
-
-def _violated(
-    policies: list[PolicyVersion], verdict: str, slugs: Iterable[str]
-) -> list[PolicyVersion]:
-    by_slug = {version.policy.slug: version for version in policies}
+def _violated(now: _Situation, verdict: str, slugs: Iterable[str]) -> dict[str, int]:
     chosen = list(dict.fromkeys(slugs))
-    unknown = [slug for slug in chosen if slug not in by_slug]
+    unknown = [slug for slug in chosen if slug not in now.policies]
     if unknown:
         raise Invalid(
             f"This queue does not judge: {', '.join(unknown)}.",
@@ -313,10 +359,10 @@ def _violated(
             "Only a violating item violates a policy.",
             details={"policies": f"none with the verdict {verdict}"},
         )
-    return [by_slug[slug] for slug in chosen]
+    return {slug: now.policies[slug] for slug in chosen}
 
 
-def _actions(queue: Queue, item: Item, verdict: str, slugs: Collection[str] | None) -> list[Action]:
+def _actions(now: _Situation, verdict: str, slugs: Collection[str] | None) -> list[Action]:
     if verdict != Verdict.VIOLATING:
         if slugs:
             raise Invalid(
@@ -324,9 +370,10 @@ def _actions(queue: Queue, item: Item, verdict: str, slugs: Collection[str] | No
                 details={"actions": f"none with the verdict {verdict}"},
             )
         return []
-    offered = {action.slug: action for action in queue.actions.all()}
-    if item.account_id is None:
-        offered = {s: one for s, one in offered.items() if one.target != Action.Target.ACCOUNT}
+    rows = Action.objects.filter(queues=now.queue_id)
+    if now.account_id is None:
+        rows = rows.exclude(target=Action.Target.ACCOUNT)
+    offered = {action.slug: action for action in rows}
     if slugs is None:
         return list(offered.values())[:1]
     unknown = [slug for slug in slugs if slug not in offered]
@@ -364,8 +411,8 @@ def _as_seconds(active_seconds: float) -> float:
     return min(max(active_seconds, 0.0), 86_400.0) if active_seconds == active_seconds else 0.0
 
 
-def _undo_until(queue: Queue, now: datetime) -> datetime:
-    return now + timedelta(seconds=queue.undo_seconds)
+def _undo_until(now: _Situation, at: datetime) -> datetime:
+    return at + timedelta(seconds=now.undo_seconds)
 
 
 def _window_closed(decision: Decision) -> str:

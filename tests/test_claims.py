@@ -269,29 +269,33 @@ def test_no_lane_starves_when_it_is_all_there_is(queue, rosa, lane):
     assert claims.claim_next(queue, by=rosa) == job
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.9])
-def test_the_random_lane_gets_its_share_of_any_thousand_claims(share):
-    for start in (0, 12_345):
-        lanes = [
-            claims.lanes_in_turn(turn, random_share=share, adjudicates=False)[0]
-            for turn in range(start, start + 1000)
-        ]
-        assert lanes.count("random") == pytest.approx(1000 * share, abs=4)
-        assert lanes.count("second") == pytest.approx(100, abs=4)
-
-
-def test_the_random_share_is_served(queue, rosa):
-    queue.random_share = 0.3
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_the_random_lane_gets_its_share_of_any_fifty_claims(queue, rosa, share):
+    queue.random_share = share
     queue.save()
-    for _ in range(20):
-        make_job(queue=queue, lane="random")
-        make_job(queue=queue)
+    kind = make_item(platform=queue.platform).kind
+    for lane in ["random"] * 45 + ["risk"] * 55:
+        make_job(queue=queue, item=make_item(kind=kind), lane=lane)
     lanes = []
-    for _ in range(20):
+    for _ in range(50):
         job = claims.claim_next(queue, by=rosa)
-        decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="clean")
         lanes.append(job.lane)
-    assert 4 <= lanes.count("random") <= 8
+        Job.objects.filter(pk=job.pk).update(
+            state="cancelled", claim_token=None, claimed_by=None, claim_slot=None, expires_at=None
+        )
+    assert lanes.count("random") == pytest.approx(50 * share, abs=2)
+
+
+def test_second_opinions_are_not_starved_by_a_busy_queue(queue, rosa):
+    for _ in range(30):
+        make_job(queue=queue)
+    asked = make_job(queue=queue, lane="second", rank=-1000)
+    for _ in range(30):
+        job = claims.claim_next(queue, by=rosa)
+        if job == asked:
+            return
+        claims.skip(job.pk, job.claim_token, by=rosa)
+    raise AssertionError("never served")
 
 
 def test_a_job_past_its_due_time_is_lifted_above_the_rest(queue, rosa):
@@ -313,27 +317,20 @@ def test_a_claim_costs_the_same_few_statements_however_many_wait(queue, rosa):
             job = claims.claim_next(queue, by=Person.objects.get(username="rosa"))
         counts.append(len(captured))
         claims.release(job.pk, job.claim_token, by=rosa)
-    assert counts[0] == counts[1] <= 9
+    assert counts[0] == counts[1] <= 8
 
 
 def test_a_claim_reads_the_serving_index(queue, rosa):
     """The plan, not the clock: an index that serves the order, and no sort over the queue."""
     for _ in range(50):
         make_job(queue=queue, item=make_item(platform=queue.platform))
+    with CaptureQueriesContext(connection) as captured:
+        claims.claim_next(queue, by=rosa)
+    (claim,) = [query["sql"] for query in captured if "SKIP LOCKED" in query["sql"]]
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE reviews_job")
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(
-            f"EXPLAIN {claims._CLAIM}",
-            {
-                "lanes": ["risk"],
-                "queue": queue.pk,
-                "by": rosa.pk,
-                "slot": 1,
-                "token": uuid.uuid4(),
-                "lease": timedelta(seconds=1),
-            },
-        )
+        cursor.execute(f"EXPLAIN {claim.replace('%', '%%')}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "job_serving_order" in plan
     assert "Sort" not in plan
