@@ -68,7 +68,6 @@ def app_environment(django_db_setup: None) -> dict[str, str]:
         **os.environ,
         "DATABASE_URL": servers.database_url(servers.NAME),
         "DJANGO_SETTINGS_MODULE": "trustconsole.settings",
-        "STATIC_ROOT": str(servers.FOLDER / "static"),
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",

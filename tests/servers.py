@@ -18,6 +18,8 @@ FOLDER = Path(os.environ["TRUSTCONSOLE_VAR"]) / NAME
 os.environ.setdefault(
     "SECRET_KEY", "only-for-tests-and-long-enough-that-no-check-complains-0123456789"
 )
+os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
+Path(os.environ["STATIC_ROOT"]).mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("MODEL_DIR", str(FOLDER / "models"))
 os.environ.setdefault("SNAPSHOT_DIR", str(FOLDER / "snapshots"))
 
