@@ -177,3 +177,28 @@ def test_the_desk_is_read_from_its_form():
         "/jobs/42/decide/", 42, {"token": "a&b", "item_version": "7"}
     )
     assert browser.read_desk("<p>Nothing waits here.</p>") is None
+
+
+def test_reviewers_work_through_the_real_pages(live_app, queue):
+    out = simulate(count=2, accuracy=1.0, decisions=10, http=True, url=live_app)
+
+    assert "10 answers" in out, out
+    assert Review.objects.count() == 10
+    for decision in Decision.objects.prefetch_related("policy_versions__policy", "enforcements"):
+        found = {version.policy.slug for version in decision.policy_versions.all()}
+        assert found == ({"spam"} if decision.item.known_answer["spam"] else set())
+        assert bool(found) == bool(decision.enforcements.all())
+    assert not Job.objects.filter(state=Job.State.CLAIMED).exists()
+
+
+def test_when_sign_ins_are_slowed_down_the_rest_still_comes_in(live_app, queue):
+    out = simulate(count=12, decisions=12, http=True, url=live_app)
+    assert "12 answers" in out, out
+    assert Review.objects.values("reviewer").distinct().count() > 1
+
+
+def test_a_page_that_is_not_the_desk_is_reported_and_ends_that_reviewer(live_app, queue):
+    queue.note_required = True
+    queue.save()
+    out = simulate(count=1, decisions=50, http=True, url=live_app)
+    assert "got 422" in out

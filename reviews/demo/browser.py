@@ -20,6 +20,10 @@ class Trouble(Exception):
     """The page was not what a reviewer would expect; says which and what it said."""
 
 
+class TooManySignIns(Trouble):
+    """The server slows down sign-ins from one address."""
+
+
 class DeskForm(NamedTuple):
     action: str
     job_id: int
@@ -42,8 +46,14 @@ class Browser:
             raise Trouble(f"The sign-in page answered {status}.")
         form = {"login": username, "password": password, **_hidden_of(page)}
         status, page = self.request("POST", "/accounts/login/", form)
+        if status == 429 or (status == 200 and "Too many" in page):
+            raise TooManySignIns("The server takes no more sign-ins from here this minute.")
         if status not in (302, 303):
-            raise Trouble(f"{username} could not sign in ({status}).")
+            raise Trouble(f"{username} could not sign in ({status}): {_words(page)}")
+
+    def bring_cookie(self, name: str, value: str) -> None:
+        """A session that was made elsewhere."""
+        self._cookies[name] = value
 
     def open_desk(self, queue: str) -> DeskForm | None:
         """The job on the desk, None when the queue has none for her."""
