@@ -173,10 +173,10 @@ def get_held_job(person: Person, pk: int) -> Job:
     return get(person, "job.claim", rows.filter(queue__members=person), "queue__platform", pk=pk)
 
 
-def check_records(person: Person, *, queue_id: int, platform_id: int) -> None:
+def check_records(person: Person, *, platform_id: int, is_member: bool) -> None:
     """She may answer jobs of this queue; a stranger to it is not told that it exists."""
     check(person, "review.record", platform_id)
-    if not person.queues.filter(pk=queue_id).exists():
+    if not is_member:
         raise NotFound("There is no such job here.")
 
 

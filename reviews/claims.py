@@ -50,6 +50,8 @@ WITH turn AS MATERIALIZED (
 ), picked AS MATERIALIZED (
   SELECT job.id
   FROM turn
+  JOIN reviews_queue_members AS member
+    ON member.queue_id = %(queue)s AND member.person_id = %(by)s
   CROSS JOIN unnest(
     CASE
       WHEN turn.fraction < %(random_share)s THEN %(random_first)s::text[]
@@ -158,20 +160,24 @@ def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | Non
     A job of the queue that she already holds comes first, unless she asks for one more in advance
     (`prefetch`). Raises Conflict when both her places are taken.
     """
-    access.check_works(by, queue)
+    access.check(by, "job.claim", queue.platform_id)
     for _ in range(_TRIES):
         held = _held(by)
-        if not prefetch:
-            for job in held:
-                if job.queue_id == queue.pk:
-                    return job
+        here = [job for job in held if job.queue_id == queue.pk]
+        if here and not prefetch:
+            access.check_works(by, queue)
+            return here[0]
         slot = _free_slot(held)
         if slot is None:
             raise Conflict(_both_taken(held))
         try:
-            return _claim(queue, by, slot)
+            job = _claim(queue, by, slot)
         except IntegrityError:
             continue  # she claimed in another window at the same moment: look again
+        if job is None:
+            # Nothing there, or not for her: the claim itself asked who works here.
+            access.check_works(by, queue)
+        return job
     raise Conflict("You are claiming from several windows at once. Try again.")
 
 

@@ -54,13 +54,16 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
       WHERE link.queue_id = queue.id AND version.effective_at <= clock_timestamp()
       ORDER BY policy.id, version.effective_at DESC, version.number DESC
     ) AS in_force ORDER BY position, policy
-  ) AS policies
+  ) AS policies,
+  EXISTS (
+    SELECT FROM reviews_queue_members WHERE queue_id = job.queue_id AND person_id = %(by)s
+  ) AS is_member
 FROM reviews_job AS job
 JOIN reviews_queue AS queue ON queue.id = job.queue_id
 JOIN reviews_item AS item ON item.id = job.item_id
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
-WHERE job.id = %s
+WHERE job.id = %(job)s
 """
 
 
@@ -82,6 +85,7 @@ class _Situation(NamedTuple):
     version_at: datetime
     standing_id: int | None
     policies: dict[str, int]  # slug → id of the policy version in force
+    is_member: bool  # of the queue: the person who acts
 
 
 def record_review(
@@ -106,8 +110,8 @@ def record_review(
     """
     verdict = _as_verdict(verdict)
     with transaction.atomic():
-        now = _look(job_id)
-        access.check_records(by, queue_id=now.queue_id, platform_id=now.platform_id)
+        now = _look(job_id, by)
+        access.check_records(by, platform_id=now.platform_id, is_member=now.is_member)
         claim = claims.finish(job_id, token, by=by)
         _check_seen(now, item_version_id, claimed_at=claim.claimed_at)
         note = _clean_note(note, required=now.note_required)
@@ -151,7 +155,7 @@ def undo(decision: Decision, *, by: Person) -> Job:
     """She takes her own decision back while its window is open, and gets the item again."""
     access.check_undo(by, decision)
     with transaction.atomic():
-        now = _look(decision.job_id)
+        now = _look(decision.job_id, by)
         _check_stands(decision, now)
         at = claims.clock()
         if not decision.can_be_undone(at):
@@ -190,7 +194,7 @@ def override(
     if verdict not in _SETTLING:
         raise Invalid("Decide violating or clean.", details={"verdict": "violating or clean"})
     with transaction.atomic():
-        now = _look(decision.job_id)
+        now = _look(decision.job_id, by)
         _check_stands(decision, now)
         if decision.kind == Decision.Kind.UNDO:
             raise Conflict("This decision was taken back; there is nothing to override.")
@@ -225,18 +229,17 @@ def override(
     return new
 
 
-def _look(job_id: int) -> _Situation:
+def _look(job_id: int, by: Person) -> _Situation:
     """Lock the item of this job, then read how things stand."""
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [job_id])
-        cursor.execute(_SITUATION, [job_id])
+        cursor.execute(_SITUATION, {"job": job_id, "by": by.pk})
         row = cursor.fetchone()
     if row is None:
         raise NotFound("There is no such job here.")
     now = _Situation(*row)
     return now._replace(
-        risks=json.loads(row[_Situation._fields.index("risks")]),
-        policies=dict(json.loads(pair) for pair in row[-1]),
+        risks=json.loads(now.risks), policies=dict(json.loads(pair) for pair in now.policies)
     )
 
 
