@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
-from . import calibration
+from . import calibration, lexical
 from .calibration import Platt
 
 Vectors = NDArray[np.float32]
@@ -74,19 +74,22 @@ NEUTRAL = (
 
 
 class ZeroShot:
-    """Nearness to a policy's definition and examples, less nearness to what it allows.
+    """Nearness to a policy's examples, less nearness to what it allows.
 
-    score = pool(x · allowed-against) − AWAY · pool(x · counter-examples and neutral sentences),
-    pool = log-mean-exp(SHARPNESS · cosine) / SHARPNESS, between a mean and a maximum.
+    score = pool(x · examples) − AWAY · pool(x · counter-examples and neutral sentences), with
+    pool = log-mean-exp(SHARPNESS · cosine) / SHARPNESS, between a mean and a maximum. A definition
+    counts as an example while there are fewer than ENOUGH: it is written for people, and its many
+    clauses are near to much that is allowed.
     """
 
     kind: ClassVar[str] = "zero-shot"
 
     SHARPNESS = 5.0
-    AWAY = 0.3
-    # Set by hand, once, for a stream where a tenth breaks a rule: an unrelated text (score .17)
-    # gets .05, a close paraphrase of an example (.45) gets .8. No label has confirmed it.
-    PLATT = Platt(slope=15.0, offset=-5.4)
+    AWAY = 0.5
+    ENOUGH = 3
+    # Set by hand, once: an everyday text (score .06) gets .04, one like an example (.25) gets .55.
+    # No label of anybody's platform has confirmed it.
+    PLATT = Platt(slope=18.0, offset=-4.3)
 
     def __init__(self, policies: Sequence[str], near: list[Vectors], away: list[Vectors]) -> None:
         self.policies = tuple(policies)
@@ -95,9 +98,15 @@ class ZeroShot:
 
     @classmethod
     def from_policies(cls, policies: Sequence[PolicyText], encode: Encode) -> "ZeroShot":
-        near = [encode([policy.definition, *policy.examples]) for policy in policies]
+        near = [encode(cls._anchors(policy)) for policy in policies]
         away = [encode([*policy.counter_examples, *NEUTRAL]) for policy in policies]
         return cls([policy.slug for policy in policies], near, away)
+
+    @classmethod
+    def _anchors(cls, policy: PolicyText) -> list[str]:
+        if len(policy.examples) >= cls.ENOUGH:
+            return list(policy.examples)
+        return [policy.definition, *policy.examples]
 
     def scores(self, embeddings: Vectors) -> Floats:
         """(n, policies), higher is more like the policy. Not a probability."""
@@ -106,9 +115,7 @@ class ZeroShot:
             - self.AWAY * _pool(embeddings @ away.T, self.SHARPNESS)
             for near, away in zip(self._near, self._away, strict=True)
         ]
-        if not columns:
-            return np.zeros((len(embeddings), 0))
-        return np.stack(columns, axis=1)
+        return np.stack(columns, axis=1) if columns else np.zeros((len(embeddings), 0))
 
     def predict(self, embeddings: Vectors, texts: Sequence[str]) -> Floats:
         return calibration.apply(self.PLATT, self.scores(embeddings))
@@ -134,6 +141,137 @@ class ZeroShot:
             config["policies"],
             [tensors[f"near.{number}"].numpy() for number in numbers],
             [tensors[f"away.{number}"].numpy() for number in numbers],
+        )
+
+
+class FewShot:
+    """Class means of a handful of labelled texts, with the policy's own words as a prior.
+
+    score = x · (mean of positives − mean of negatives) + PRIOR / k · zero-shot score, k being the
+    smaller class. At PRIOR = 8 a policy with a dozen examples weighs as much as eight labels.
+    """
+
+    kind: ClassVar[str] = "few-shot"
+
+    PRIOR = 8.0
+
+    def __init__(
+        self,
+        prior: ZeroShot,
+        directions: Vectors,
+        prior_weights: Sequence[float],
+        platts: Sequence[Platt],
+    ) -> None:
+        self.policies = prior.policies
+        self.prior = prior
+        self._directions = directions  # (policies, d)
+        self._prior_weights = np.asarray(prior_weights, dtype=np.float64)
+        self._platts = tuple(platts)
+
+    def predict(self, embeddings: Vectors, texts: Sequence[str]) -> Floats:
+        scores = embeddings.astype(np.float64) @ self._directions.astype(np.float64).T
+        scores += self._prior_weights * self.prior.scores(embeddings)
+        columns = [calibration.apply(platt, scores[:, n]) for n, platt in enumerate(self._platts)]
+        return np.stack(columns, axis=1) if columns else scores
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "policies": list(self.policies),
+            "prior_weights": self._prior_weights.tolist(),
+            "platts": [list(platt) for platt in self._platts],
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"directions": torch.from_numpy(self._directions), **self.prior.tensors()}
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        return cls(
+            ZeroShot.restore(config, tensors),
+            tensors["directions"].numpy(),
+            config["prior_weights"],
+            [Platt(*platt) for platt in config["platts"]],
+        )
+
+
+class TrainedHead:
+    """One logit a policy: linear in the centred embedding, the zero-shot score, and hashed words.
+
+    The lexical part is tf-idf, each block (words, letter groups) of length 1, times its weights;
+    those carry the log-count ratios they were trained with (see training.py).
+    """
+
+    kind: ClassVar[str] = "trained"
+
+    # How loudly each part speaks before weights are learnt: penalties are on the weights.
+    EMBEDDING_SCALE = 1.0
+    PRIOR_SCALE = 3.0
+
+    def __init__(
+        self,
+        prior: ZeroShot,
+        *,
+        centre: Vectors,
+        idf: Vectors,
+        dense: Vectors,
+        lexical: Vectors,
+        platts: Sequence[Platt],
+    ) -> None:
+        self.policies = prior.policies
+        self.prior = prior
+        self._centre = centre  # (d,)
+        self._idf = idf  # (BUCKETS,)
+        self._dense = dense  # (policies, d + 2): embedding, zero-shot score, 1
+        self._lexical = lexical  # (policies, BUCKETS)
+        self._platts = tuple(platts)
+
+    def logits(self, embeddings: Vectors, texts: Sequence[str]) -> Floats:
+        """(n, policies), before calibration."""
+        counts = lexical.count(texts)
+        values = tf_idf(counts, self._idf)
+        rows = counts.rows
+        scores = self.prior.scores(embeddings)
+        found = np.zeros((len(embeddings), len(self.policies)))
+        for n in range(len(self.policies)):
+            features = dense_features(embeddings, scores[:, n], self._centre)
+            found[:, n] = features @ self._dense[n]
+            weighted = values * self._lexical[n][counts.buckets]
+            found[:, n] += np.bincount(rows, weights=weighted, minlength=len(counts))
+        return found
+
+    def predict(self, embeddings: Vectors, texts: Sequence[str]) -> Floats:
+        logits = self.logits(embeddings, texts)
+        for n, platt in enumerate(self._platts):
+            logits[:, n] = calibration.apply(platt, logits[:, n])
+        return logits
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "policies": list(self.policies),
+            "platts": [list(platt) for platt in self._platts],
+            "lexical_bits": lexical.BITS,
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {
+            "centre": torch.from_numpy(self._centre),
+            "idf": torch.from_numpy(self._idf),
+            "dense": torch.from_numpy(self._dense),
+            "lexical": torch.from_numpy(self._lexical),
+            **self.prior.tensors(),
+        }
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        if config["lexical_bits"] != lexical.BITS:
+            raise HeadRefused("This head hashes words into another number of buckets.")
+        return cls(
+            ZeroShot.restore(config, tensors),
+            centre=tensors["centre"].numpy(),
+            idf=tensors["idf"].numpy(),
+            dense=tensors["dense"].numpy(),
+            lexical=tensors["lexical"].numpy(),
+            platts=[Platt(*platt) for platt in config["platts"]],
         )
 
 
@@ -175,7 +313,9 @@ class Composite:
         return cls(parts)
 
 
-KINDS: dict[str, type[Head]] = {head.kind: head for head in (ZeroShot, Composite)}
+KINDS: dict[str, type[Head]] = {
+    head.kind: head for head in (ZeroShot, FewShot, TrainedHead, Composite)
+}
 
 
 def to_files(head: Head, folder: Path) -> str:
@@ -219,6 +359,28 @@ def from_files(folder: Path, *, sha256: str | None = None) -> Head:
 
 def _restore(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Head:
     return KINDS[config["kind"]].restore(config, tensors)
+
+
+def tf_idf(counts: lexical.Counts, idf: Vectors) -> Vectors:
+    """One value an entry of `counts`; in each row, each block has length 1."""
+    values = counts.values * idf[counts.buckets]
+    block_of = counts.rows * lexical.BLOCKS + (counts.buckets >> lexical.BITS)
+    squares = np.bincount(block_of, weights=values**2, minlength=len(counts) * lexical.BLOCKS)
+    scale = 1 / np.sqrt(np.maximum(squares, 1e-12))
+    result: Vectors = (values * scale[block_of]).astype(np.float32)
+    return result
+
+
+def dense_features(embeddings: Vectors, scores: Floats, centre: Vectors) -> Vectors:
+    """(n, d + 2): the centred embedding at length EMBEDDING_SCALE, the zero-shot score, and 1."""
+    centred = embeddings - centre
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    columns = [
+        TrainedHead.EMBEDDING_SCALE * centred,
+        TrainedHead.PRIOR_SCALE * scores[:, None],
+        np.ones((len(embeddings), 1)),
+    ]
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def _pool(cosines: Vectors, sharpness: float) -> Floats:
