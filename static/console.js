@@ -57,7 +57,7 @@ function say(words) {
   box.append(line);
   notice.replaceChildren(box);
 }
-document.addEventListener("htmx:sendError", () => {
+for (const trouble of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(trouble, () => {
   say("No connection to the server. Nothing was recorded; what you typed is still here. Try again.");
 });
 document.addEventListener("htmx:responseError", (event) => {

@@ -55,7 +55,7 @@ function overlay() {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.repeat || event.isComposing || event.altKey || event.metaKey) return;
-  const focused = event.target;
+  const focused = event.target instanceof Element ? event.target : document.body;
   if (isTyping(focused)) {
     if (event.key === "Escape") focused.blur();
     if (event.key === "Enter" && event.ctrlKey && focused.form && !busy) {

@@ -79,6 +79,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "author": metrics.author_record(item.account) if item.account_id else None,
             "risks": [] if is_blind else _risks(item),
             "is_blind": is_blind,
+            "may_see_numbers": may_see_work,
             "standing": _standing(decisions),
             "may_override": access.may(request.user, "decision.override"),
             "open_jobs": [job for job in jobs if job.state in ("ready", "claimed")],

@@ -1,4 +1,4 @@
-"""Refusals become pages and fragments here, and only here: DomainErrors, lost sessions, stale forms.
+"""Refusals become pages and fragments, here only: DomainErrors, lost sessions, stale forms.
 
 Whatever was typed goes back to the person who typed it. The API has its own handler.
 """

@@ -116,11 +116,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
 def renew(request: HttpRequest, pk: int) -> HttpResponse:
     """The heartbeat: answers with the clock, wound up again."""
     expires_at = claims.renew(pk, request.POST.get("token", ""), by=request.user)
-    return render(
-        request,
-        "reviews/_claim_clock.html",
-        {"seconds_left": _seconds_until(expires_at), "job": Job(pk=pk)},
-    )
+    return render(request, "reviews/_claim_clock.html", {"job": Job(pk=pk), **_clock(expires_at)})
 
 
 def desk_response(request: HttpRequest, queue: Queue) -> HttpResponse:
@@ -186,14 +182,19 @@ def _item_context(person: Person, queue: Queue, job: Job) -> dict:
         "severity": SEVERITY_OF_LEVEL.get(level, 1),
         "reason": reason,
         "score_shown": not is_blind and item.risk is not None,
-        "seconds_left": _seconds_until(job.expires_at),
-        "heartbeat_seconds": max(queue.lease_seconds // 3, 1),
+        **_clock(job.expires_at),
         "reports": metrics.report_groups(item) if item.report_count else [],
         "author": metrics.author_record(item.account) if item.account_id else None,
         "so_far": _so_far(job, item, version, is_blind=is_blind),
         "policies": policies,
         "actions": action_options(queue, policies, has_author=item.account_id is not None),
     }
+
+
+def _clock(expires_at: datetime) -> dict[str, int]:
+    """What is left of the claim, and after how long to renew it: a third of that."""
+    left = _seconds_until(expires_at)
+    return {"seconds_left": left, "heartbeat_seconds": max(left // 3, 1)}
 
 
 def policy_options(queue: Queue) -> list[PolicyOption]:

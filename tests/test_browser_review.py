@@ -1,0 +1,239 @@
+"""A reviewer's day in Chromium: by keyboard, with what goes wrong, and without JavaScript."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from reviews import claims
+from reviews.models import Decision, Job, Review
+from tests.test_pages_all import PAGES_OF, World
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def world(live_app):
+    return World(jobs=12)
+
+
+def settle(page):
+    """Keys are deaf for 150 ms after a new job."""
+    page.wait_for_timeout(180)
+
+
+def open_desk(page, live_app, world):
+    page.goto(f"{live_app}/review/{world.queue.slug}/")
+    settle(page)
+
+
+def press_and_wait(page, *keys):
+    """Press keys, the last of which brings another job."""
+    before = page.locator("#_job").get_attribute("data-job")
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_function(
+        "before => document.getElementById('_job').dataset.job !== before", arg=before
+    )
+    settle(page)
+
+
+def test_rosa_signs_in_works_ten_jobs_by_keyboard_and_undoes_one(world, live_app, page):
+    rosa = world.people["rosa"]
+    rosa.set_password(PASSWORD)
+    rosa.save()
+    page.goto(live_app)
+    page.get_by_label("Name").fill("rosa")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{live_app}/")
+    settle(page)
+    page.keyboard.press("1")
+    page.wait_for_url("**/review/**")
+    settle(page)
+    for number in range(10):
+        press_and_wait(page, "1" if number % 2 else "0", "Enter")
+    assert Decision.objects.filter(decided_by=rosa).count() == 10
+    assert Decision.objects.filter(verdict="violating").count() == 5
+    last = Decision.objects.order_by("-pk").first()
+    press_and_wait(page, "u")
+    assert "Taken back" in page.locator("#_notice").inner_text()
+    undone = Decision.objects.get(kind="undo")
+    assert undone.supersedes == last
+    assert Job.objects.held_by(rosa).filter(item=last.item).exists()
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
+    assert all(seconds > 0 for seconds in Review.objects.values_list("active_seconds", flat=True))
+
+
+def test_the_next_job_comes_without_a_page_load(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.evaluate("window.sameDocument = true")
+    press_and_wait(page, "0", "Enter")
+    assert page.evaluate("window.sameDocument") is True
+    assert "New item." in page.locator("#announce").inner_text()
+
+
+def test_a_policy_brings_its_action_and_clean_takes_it_away(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.keyboard.press("1")
+    assert page.locator("[name=action]").first.is_checked()
+    page.keyboard.press("0")
+    assert not page.locator("[name=policy]").first.is_checked()
+    assert not page.locator("[name=action]").first.is_checked()
+    assert page.locator("#actions").evaluate("actions => actions.disabled")
+
+
+def test_keys_are_only_letters_while_a_note_is_typed(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    job = page.locator("#_job").get_attribute("data-job")
+    page.keyboard.press("n")
+    page.keyboard.type("0 1 skip this? eh")
+    assert page.locator("#note").input_value() == "0 1 skip this? eh"
+    assert page.locator("#_job").get_attribute("data-job") == job
+    assert page.locator("[name=clean]").is_checked() is False
+    page.keyboard.press("Escape")
+    page.keyboard.press("0")
+    press_and_wait(page, "Enter")
+    assert Review.objects.get().note == "0 1 skip this? eh"
+
+
+def test_a_key_pressed_as_the_job_changes_decides_nothing(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.evaluate(
+        "document.addEventListener('htmx:afterSwap', () => document.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: '0', bubbles: true})))"
+    )
+    press_and_wait(page, "1", "Enter")
+    assert page.locator("[name=clean]").is_checked() is False
+
+
+def test_a_lost_claim_keeps_the_note_and_says_what_happened(world, live_app, page, sign_in):
+    rosa = world.people["rosa"]
+    sign_in(page, rosa)
+    open_desk(page, live_app, world)
+    page.keyboard.press("n")
+    page.keyboard.type("seen this before")
+    page.keyboard.press("Escape")
+    page.keyboard.press("0")
+    [held] = claims.live_claims(rosa)
+    claims.release(held.pk, held.claim_token, by=rosa)
+    page.keyboard.press("Enter")
+    page.get_by_text("Your note is kept below").wait_for()
+    assert page.locator("#note").input_value() == "seen this before"
+    assert not Review.objects.exists()
+    settle(page)
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    # The job was free, so it came back to her, and her note with it.
+    assert page.locator("#_job").get_attribute("data-job") == str(held.pk)
+    assert page.locator("#note").input_value() == "seen this before"
+
+
+def test_an_expired_session_keeps_the_note_and_offers_to_sign_in(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.locator("#note").fill("half a thought")
+    page.locator("body").press("Escape")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("Nothing here breaks a rule").check()
+    page.get_by_role("button", name="Decide and go on").click()
+    page.get_by_text("You were signed out").wait_for()
+    assert page.locator("#note").input_value() == "half a thought"
+    sign_in(page, world.people["rosa"])
+    page.goto(f"{live_app}/review/{world.queue.slug}/")
+    assert page.locator("#note").input_value() == "half a thought"
+
+
+def test_the_heartbeat_renews_the_claim_of_somebody_at_work(world, live_app, page, sign_in):
+    world.queue.lease_seconds = 6
+    world.queue.save()
+    rosa = world.people["rosa"]
+    sign_in(page, rosa)
+    open_desk(page, live_app, world)
+    [before] = claims.live_claims(rosa)
+    for _ in range(8):
+        page.mouse.move(200, 200)
+        page.mouse.move(260, 240)
+        page.wait_for_timeout(500)
+    [after] = claims.live_claims(rosa)
+    assert after.claim_token == before.claim_token
+    assert after.expires_at > before.expires_at
+
+
+def test_a_lost_connection_is_said_in_place_and_the_answer_stays(
+    world, live_app, chromium, sign_in
+):
+    page = chromium.new_page()  # its own: htmx logs the lost connection as the error it is
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.locator("#note").fill("still here")
+    page.get_by_label("Nothing here breaks a rule").check()
+    page.evaluate("htmx.config.timeout = 1")
+    page.route("**/decide/", lambda route: None)
+    page.get_by_role("button", name="Decide and go on").click()
+    page.get_by_text("No connection to the server").wait_for()
+    assert page.locator("#note").input_value() == "still here"
+    assert page.get_by_label("Nothing here breaks a rule").is_checked()
+    page.close()
+
+
+def test_the_key_overlay_lists_every_key_of_the_page(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.keyboard.press("?")
+    keys = page.locator("dialog#keys dt").all_inner_texts()
+    assert {"0", "1", "R", "N", "Enter", "S", "A", "E", "P", "?"} <= set(keys)
+    page.keyboard.press("Escape")
+    assert page.locator("dialog#keys").is_hidden()
+
+
+def test_without_javascript_everything_still_works(world, live_app, new_page, sign_in):
+    page = new_page(java_script_enabled=False)
+    sign_in(page, world.people["rosa"])
+    page.goto(live_app)
+    page.get_by_role("link", name="Start reviewing").click()
+    page.get_by_label("Spam and scams").check()
+    page.get_by_label("Note").fill("by hand")
+    page.get_by_role("button", name="Decide and go on").click()
+    assert page.url.endswith(f"/review/{world.queue.slug}/")
+    decision = Decision.objects.get()
+    assert (decision.verdict, decision.note) == ("violating", "by hand")
+    page.get_by_role("button", name="Skip").click()
+    page.get_by_role("button", name="Undo").click()
+    assert Decision.objects.filter(kind="undo").exists()
+    assert "Taken back" in page.content()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_on_any_page(world, live_app, new_page, sign_in, theme):
+    world.decide()
+    world.decide(verdict="clean")
+    found = []
+    for name in ("rosa", "lena", "abel", ""):
+        page = new_page(color_scheme=theme)
+        if name:
+            sign_in(page, world.people[name])
+        urls = {**world.urls(), "password": "/accounts/password/change/", "2fa": "/accounts/2fa/"}
+        pages = [*PAGES_OF[name].split(), "password", "2fa"] if name else []
+        for url in [
+            *(urls[one] for one in pages),
+            *([] if name else ["/accounts/login/", "/nowhere/"]),
+        ]:
+            page.goto(live_app + url)
+            page.wait_for_timeout(130)
+            for violation in Axe().run(page).response["violations"]:
+                nodes = [node["target"] for node in violation["nodes"][:3]]
+                found.append((url, violation["id"], nodes))
+    assert not found, found
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_no_page_scrolls_sideways(world, live_app, new_page, sign_in, width):
+    world.decide()
+    page = new_page(viewport={"width": width, "height": 844})
+    sign_in(page, world.people["lena"])
+    for one in PAGES_OF["lena"].split():
+        page.goto(live_app + world.urls()[one])
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), one
