@@ -6,8 +6,7 @@ No clock and no database here: the same manifest gives the same bytes.
 import json
 import re
 
-from .labels import SPLITS
-
+SPLITS = ("train", "valid", "test")
 _HF_SPLIT = {"train": "train", "valid": "validation", "test": "test"}
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 

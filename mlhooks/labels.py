@@ -17,10 +17,11 @@ from django.db.models import Exists, OuterRef
 
 from reviews.models import ItemKind, Person, Platform, Policy, Queue, Review
 
+from .dataset_card import SPLITS
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPLITS = ("train", "valid", "test")
 _BELOW = {"train": 70, "valid": 80, "test": 100}  # of 100 buckets
 
 

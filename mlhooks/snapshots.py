@@ -145,6 +145,19 @@ def get_file(snapshot: Snapshot, name: str) -> tuple[Path, dict]:
     raise NotFound("This snapshot has no file of that name.")
 
 
+def record_download(snapshot: Snapshot, name: str, *, by: Person | None, part: str = "") -> None:
+    """Who took which file, or which part of it."""
+    access.check(by, "snapshot.download", snapshot.platform_id)
+    audit.record(
+        "snapshot.download",
+        snapshot,
+        by=by,
+        platform=snapshot.platform_id,
+        file=name,
+        **({"part": part} if part else {}),
+    )
+
+
 class _Overtaken(Exception):
     """Another process took the build over."""
 

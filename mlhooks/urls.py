@@ -1,4 +1,26 @@
 """The pages of the model side."""
 
+from django.urls import path
+
+from .views import models, runs, snapshots
+
 app_name = "mlhooks"
-urlpatterns = []
+urlpatterns = [
+    path("snapshots/", snapshots.snapshot_list, name="snapshot-list"),
+    path("snapshots/preview/", snapshots.preview, name="snapshot-preview"),
+    path("snapshots/new/", snapshots.create, name="snapshot-create"),
+    path("snapshots/<int:pk>/", snapshots.snapshot_detail, name="snapshot-detail"),
+    path("snapshots/<int:pk>/progress/", snapshots.progress, name="snapshot-progress"),
+    path("snapshots/<int:pk>/files/<str:name>", snapshots.download, name="snapshot-file"),
+    path("snapshots/<int:pk>/train/", runs.create, name="training-create"),
+    path("training/<int:pk>/", runs.training_detail, name="training-detail"),
+    path("training/<int:pk>/progress/", runs.progress, name="training-progress"),
+    path("training/<int:pk>/cancel/", runs.cancel, name="training-cancel"),
+    path("models/", models.model_list, name="model-list"),
+    path("models/rescoring/<int:platform_pk>/", models.rescoring, name="rescoring"),
+    path("models/<int:pk>/", models.model_detail, name="model-detail"),
+    path("models/<int:pk>/propose/", models.propose, name="promotion-propose"),
+    path("models/<int:pk>/roll-back/", models.roll_back, name="roll-back"),
+    path("promotions/<int:pk>/approve/", models.approve, name="promotion-approve"),
+    path("promotions/<int:pk>/withdraw/", models.withdraw, name="promotion-withdraw"),
+]

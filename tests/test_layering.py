@@ -32,13 +32,13 @@ REVIEWS = [
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],
 ]
 MLHOOKS = [
-    [("calibration",), ("selection",), ("drift",), ("dataset_card",)],
+    [("calibration",), ("selection",), ("drift",), ("dataset_card",), ("charts",), ("lexical",)],
     [("encoder",), ("heads",), ("evaluation",)],
     [("training",)],
     [("models",)],
-    [("labels",), ("due",)],
+    [("labels",), ("due",), ("cards",)],
     [("registry",), ("snapshots", "snapshot_files")],
-    [("scoring",), ("monitoring",), ("learning",)],
+    [("scoring",), ("monitoring",), ("learning",), ("files",)],
     [("tasks",)],
     [("views",), ("api",), ("receivers",)],
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],

@@ -1,6 +1,7 @@
 """Labels out: what a row says, that a snapshot follows from its cutoff alone, and how it fails."""
 
 import hashlib
+import itertools
 import json
 import threading
 from datetime import timedelta
@@ -53,6 +54,14 @@ def decide(platform, *, violated=(), by=None, lane=Lane.RISK, job=None, item=Non
         policy_slugs=violated,
         active_seconds=4.5,
     )
+
+
+def group_in(split: str) -> str:
+    """A new split group that falls on that side."""
+    return next(name for name in map("g-{}".format, _groups) if labels.split_of(name) == split)
+
+
+_groups = itertools.count()
 
 
 def built(platform, **kw) -> Snapshot:

@@ -1,3 +1,20 @@
-"""API routes."""
+"""API routes of the model side. Each view names its verb of access.py."""
 
-urlpatterns = []
+from django.urls import path
+
+from .models import ModelsView, ModelView, TrainingRunsView, TrainingRunView
+from .snapshots import SnapshotFileView, SnapshotsView, SnapshotView
+
+urlpatterns = [
+    path("snapshots", SnapshotsView.as_view(), name="snapshots"),
+    path("snapshots/<int:number>", SnapshotView.as_view(), name="snapshot"),
+    path(
+        "snapshots/<int:number>/files/<str:name>",
+        SnapshotFileView.as_view(),
+        name="snapshot-file",
+    ),
+    path("training-runs", TrainingRunsView.as_view(), name="training-runs"),
+    path("training-runs/<int:pk>", TrainingRunView.as_view(), name="training-run"),
+    path("models", ModelsView.as_view(), name="models"),
+    path("models/<int:number>", ModelView.as_view(), name="model"),
+]

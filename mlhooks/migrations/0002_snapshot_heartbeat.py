@@ -4,20 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('mlhooks', '0001_initial'),
+        ("mlhooks", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='snapshot',
-            name='heartbeat_at',
+            model_name="snapshot",
+            name="heartbeat_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='state',
-            field=models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=10),
+            model_name="trainingrun",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("waiting", "Waiting"),
+                    ("running", "Running"),
+                    ("done", "Done"),
+                    ("failed", "Failed"),
+                    ("cancelled", "Cancelled"),
+                ],
+                default="waiting",
+                max_length=10,
+            ),
         ),
     ]

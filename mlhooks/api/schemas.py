@@ -1,0 +1,91 @@
+"""What the model side's API takes and gives, for the OpenAPI document."""
+
+from rest_framework import serializers
+
+from mlhooks.models import ModelVersion, Snapshot, TrainingRun
+
+
+class SnapshotIn(serializers.Serializer):
+    note = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class SnapshotFile(serializers.Serializer):
+    name = serializers.CharField()
+    bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    content_type = serializers.CharField()
+    rows = serializers.IntegerField(required=False)
+    url = serializers.URLField()
+
+
+class SnapshotOut(serializers.Serializer):
+    number = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=Snapshot.State.choices)
+    note = serializers.CharField()
+    rows_done = serializers.IntegerField()
+    rows_expected = serializers.IntegerField()
+    cutoff_id = serializers.IntegerField(help_text="The newest decision it looks at.")
+    cutoff_at = serializers.DateTimeField()
+    error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class SnapshotList(serializers.Serializer):
+    results = SnapshotOut(many=True)
+
+
+class SnapshotDetail(SnapshotOut):
+    counts = serializers.DictField(help_text="Rows by split, lane, language …; labels by policy.")
+    files = SnapshotFile(many=True)
+
+
+class TrainingIn(serializers.Serializer):
+    snapshot = serializers.IntegerField(help_text="Number of a ready snapshot.", min_value=1)
+    kind = serializers.ChoiceField(
+        choices=[ModelVersion.Kind.TRAINED.value, ModelVersion.Kind.FEW_SHOT.value],
+        required=False,
+        default=ModelVersion.Kind.TRAINED.value,
+    )
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=0)
+
+
+class TrainingOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    snapshot = serializers.IntegerField()
+    kind = serializers.CharField()
+    seed = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=TrainingRun.State.choices)
+    step = serializers.CharField()
+    fraction = serializers.FloatField(help_text="Done, 0 to 1.")
+    error = serializers.CharField()
+    model = serializers.IntegerField(allow_null=True, help_text="Number of what came of it.")
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class TrainingList(serializers.Serializer):
+    results = TrainingOut(many=True)
+
+
+class ModelOut(serializers.Serializer):
+    number = serializers.IntegerField()
+    label = serializers.CharField()
+    kind = serializers.ChoiceField(choices=ModelVersion.Kind.choices)
+    state = serializers.ChoiceField(choices=ModelVersion.State.choices)
+    encoder = serializers.CharField()
+    snapshot = serializers.IntegerField(allow_null=True)
+    sha256 = serializers.CharField(help_text="Of the weights file.")
+    created_at = serializers.DateTimeField()
+
+
+class ModelList(serializers.Serializer):
+    results = ModelOut(many=True)
+
+
+class ModelDetail(ModelOut):
+    policies = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Version of each policy's text, by slug."
+    )
+    evaluation = serializers.DictField(help_text="Its reports and the champion's, by policy.")
+    card = serializers.CharField(help_text="The model card, Markdown.")

@@ -1,0 +1,326 @@
+"""Figures for pages: numbers in, geometry out; templates/mlhooks/_plot.html draws it as SVG.
+
+Colours are classes of charts.css, so both themes and print get theirs. PURE: no rows, no Django.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 440, 300
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40
+
+
+class Tick(NamedTuple):
+    at: float
+    label: str
+
+
+class Line(NamedTuple):
+    path: str
+    kind: str  # "candidate", "champion", "faint": a class of charts.css
+    label: str
+    label_x: float
+    label_y: float
+    label_end: str  # text-anchor: "start", "middle" or "end"
+
+
+class Dot(NamedTuple):
+    x: float
+    y: float
+    radius: float
+    kind: str
+    title: str
+
+
+class Bar(NamedTuple):
+    """A horizontal interval with its estimate."""
+
+    x1: float
+    x2: float
+    x: float
+    y: float
+    kind: str
+    title: str
+
+
+@dataclass
+class Plot:
+    id: str
+    title: str
+    description: str
+    x_label: str
+    y_label: str
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    lines: list[Line] = field(default_factory=list)
+    dots: list[Dot] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    head: tuple[str, ...] = ()  # the table behind it
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
+
+    @property
+    def bottom(self) -> int:
+        return self.height - BOTTOM
+
+    @property
+    def middle_x(self) -> float:
+        return (self.left + self.right) / 2
+
+    @property
+    def middle_y(self) -> float:
+        return (TOP + self.bottom) / 2
+
+    top = TOP
+
+
+def pr_plot(
+    policy: str,
+    candidate: dict,
+    champion: dict | None,
+    *,
+    label: str,
+    champion_label: str,
+    prefix: str,
+) -> Plot | None:
+    """Precision over recall, of the candidate and of the champion on the same rows."""
+    if not candidate.get("pr_curve"):
+        return None
+    x, y = _scale(0, 1, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    plot = Plot(
+        id=f"{prefix}-pr",
+        title=f"{policy}: precision and recall",
+        description=_pr_words(candidate, champion, label, champion_label),
+        x_label="Recall",
+        y_label="Precision",
+        x_ticks=_unit_ticks(x),
+        y_ticks=_unit_ticks(y),
+        head=("Recall at precision", label, *([champion_label] if champion else [])),
+    )
+    base = candidate["base_rate"]
+    plot.lines.append(
+        Line(
+            _path([(x(0), y(base)), (x(1), y(base))]),
+            "faint",
+            f"chance {base:.2f}",
+            x(1) - 2,
+            y(base) - 5,
+            "end",
+        )
+    )
+    both = [(candidate, "candidate", label, 0.3, -8)]
+    if champion and champion.get("pr_curve"):
+        both.insert(0, (champion, "champion", champion_label, 0.62, 16))
+    for report, kind, name, where, above in both:
+        points = [(point["recall"], point["precision"]) for point in report["pr_curve"]]
+        near = min(points, key=lambda point: abs(point[0] - where))
+        plot.lines.append(
+            Line(
+                _path([(x(recall), y(precision)) for recall, precision in points]),
+                kind,
+                name,
+                x(near[0]),
+                max(y(near[1]) + above, TOP + 12),
+                "middle",
+            )
+        )
+    for level in ("0.5", "0.8", "0.9", "0.95"):
+        found = [report["recall_at_precision"].get(level) for report, *_ in reversed(both)]
+        plot.rows.append((level, *(_figure(value) for value in found)))
+    return plot
+
+
+def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> Plot | None:
+    """Share that violated over predicted probability; a dot's area is the rows in it."""
+    bins = [one for one in report.get("reliability", []) if one["size"]]
+    if not bins:
+        return None
+    x, y = _scale(0, 1, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    largest = max(one["size"] for one in bins)
+    plot = Plot(
+        id=f"{prefix}-reliability",
+        title=f"{policy}: calibration",
+        description=(
+            f"Expected calibration error {_figure(report['ece'])}, Brier score "
+            f"{_figure(report['brier'])}, over {report['n']:,} test rows. On the diagonal, of "
+            "items given 0.8, eight in ten violate."
+        ),
+        x_label="Predicted probability",
+        y_label="Share that violates",
+        x_ticks=_unit_ticks(x),
+        y_ticks=_unit_ticks(y),
+        head=("Predicted", "Observed", "Rows"),
+        rows=[
+            (_figure(one["predicted"]), _figure(one["observed"]), f"{one['size']:,}")
+            for one in bins
+        ],
+    )
+    plot.lines.append(
+        Line(_path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.93), y(0.95) + 24, "end")
+    )
+    points = [(x(one["predicted"]), y(one["observed"])) for one in bins]
+    plot.lines.append(Line(_path(points), "candidate", "", 0, 0, "start"))
+    for one, (at_x, at_y) in zip(bins, points, strict=True):
+        plot.dots.append(
+            Dot(
+                at_x,
+                at_y,
+                2.5 + 5 * (one["size"] / largest) ** 0.5,
+                "candidate",
+                f"{one['size']:,} rows given about {one['predicted']:.2f}: "
+                f"{one['observed']:.2f} violate",
+            )
+        )
+    return plot
+
+
+def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> Plot | None:
+    """AUPRC with its 95 % interval, a policy a band. Rows: {"name", "candidate", "champion"}."""
+    rows = [row for row in rows if row["candidate"].get("auprc") is not None]
+    if not rows:
+        return None
+    left, band = 120, 44
+    height = TOP + BOTTOM + band * len(rows)
+    x = _scale(0, 1, left, WIDTH - RIGHT)
+    plot = Plot(
+        id="auprc",
+        title="Area under precision and recall, with 95 % interval",
+        description=(
+            f"Filled: {label}. "
+            + (
+                f"Hollow: {champion_label}, the champion, on the same rows."
+                if champion_label
+                else ""
+            )
+        ),
+        x_label="AUPRC",
+        y_label="",
+        x_ticks=_unit_ticks(x),
+        y_ticks=[Tick(TOP + band * (n + 0.5), _short(row["name"])) for n, row in enumerate(rows)],
+        width=WIDTH,
+        height=height,
+        left=left,
+        head=("Policy", label, *([champion_label] if champion_label else [])),
+    )
+    for n, row in enumerate(rows):
+        middle = TOP + band * (n + 0.5)
+        cells = [row["name"]]
+        for kind, shift in (("candidate", -7), ("champion", 7)):
+            report = row[kind]
+            if not report or report.get("auprc") is None:
+                if kind == "candidate" or champion_label:
+                    cells.append("–")
+                continue
+            low, high = report.get("auprc_interval") or [report["auprc"]] * 2
+            words = f"{report['auprc']:.3f} ({low:.3f}–{high:.3f})"
+            cells.append(words)
+            plot.bars.append(
+                Bar(
+                    x(low),
+                    x(high),
+                    x(report["auprc"]),
+                    middle + (shift if champion_label else 0),
+                    kind,
+                    f"{label if kind == 'candidate' else champion_label}, {row['name']}: {words}",
+                )
+            )
+        plot.rows.append(tuple(cells))
+    return plot
+
+
+def history_plot(history: Iterable[dict]) -> Plot | None:
+    """Loss over steps, a policy a line, as far as it has come. The y axis begins at zero."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for entry in history:
+        value = entry.get("valid_loss")
+        value = entry.get("train_loss") if value is None else value
+        if value is None:
+            continue
+        series.setdefault(str(entry.get("policy", "")), []).append((entry["epoch"], value))
+    if not series:
+        return None
+    last = max(max(at for at, _ in points) for points in series.values())
+    first = min(min(at for at, _ in points) for points in series.values())
+    highest = _round_up(max(max(value for _, value in points) for points in series.values()))
+    x = _scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
+    y = _scale(0, highest, HEIGHT - BOTTOM, TOP)
+    plot = Plot(
+        id="history",
+        title="Loss while training",
+        description="Log loss on the validation rows by epoch; lower is better.",
+        x_label="Epoch",
+        y_label="Loss",
+        x_ticks=[Tick(x(at), f"{at:g}") for at in sorted({first, last})],
+        y_ticks=[Tick(y(share * highest), f"{share * highest:.2g}") for share in (0, 0.5, 1)],
+        head=("Policy", "Epoch", "Training loss", "Validation loss"),
+        rows=[
+            (
+                str(entry.get("policy", "")),
+                f"{entry['epoch']:g}",
+                _figure(entry.get("train_loss")),
+                _figure(entry.get("valid_loss")),
+            )
+            for entry in history
+        ][-60:],
+    )
+    for n, (name, points) in enumerate(series.items()):
+        end = points[-1]
+        plot.lines.append(
+            Line(
+                _path([(x(at), y(value)) for at, value in points]),
+                f"series-{n % 4 + 1}",
+                name,
+                min(x(end[0]), WIDTH - RIGHT) - 4,
+                y(end[1]) - 6,
+                "end",
+            )
+        )
+        plot.dots.append(
+            Dot(x(end[0]), y(end[1]), 3, f"series-{n % 4 + 1}", f"{name}: {end[1]:.3f}")
+        )
+    return plot
+
+
+def _scale(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
+    return lambda value: round(start + (value - low) / (high - low) * (stop - start), 1)
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _unit_ticks(scale: Callable[[float], float]) -> list[Tick]:
+    return [Tick(scale(value), f"{value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
+
+
+def _round_up(value: float) -> float:
+    for step in (0.1, 0.2, 0.5, 1, 2, 5, 10):
+        if value <= step:
+            return step
+    return value
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}…"
+
+
+def _pr_words(candidate: dict, champion: dict | None, label: str, champion_label: str) -> str:
+    words = f"AUPRC {_figure(candidate['auprc'])}"
+    if candidate.get("auprc_interval"):
+        low, high = candidate["auprc_interval"]
+        words += f" (95 % interval {low:.3f}–{high:.3f})"
+    words += f" for {label}"
+    if champion and champion.get("auprc") is not None:
+        words += f", {champion['auprc']:.3f} for {champion_label}"
+    return f"{words}, on {candidate['n']:,} test rows of which {candidate['positives']:,} violate."

@@ -1,0 +1,202 @@
+"""Snapshots: what is frozen, how far a build is, its files to download."""
+
+from django.db import OperationalError, connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from mlhooks import files, snapshots
+from mlhooks.labels import SPLITS, Tally
+from mlhooks.models import ModelVersion, Snapshot, TrainingRun
+from reviews import access
+from reviews.models import Person, Platform
+from reviews.views.tables import csv_response
+
+PREVIEW_SECONDS = 5
+
+
+@require_GET
+def snapshot_list(request: HttpRequest) -> HttpResponse:
+    rows = access.visible(request.user, "snapshot.view", Snapshot.objects.all(), "platform")
+    found = list(rows.select_related("platform", "created_by").order_by("-id")[:200])
+    if request.GET.get("format") == "csv":
+        return _csv(found)
+    return render(
+        request,
+        "mlhooks/snapshot_list.html",
+        {
+            "snapshots": found,
+            "platforms": platforms_of(request.user),
+            "may_create": access.may(request.user, "snapshot.create"),
+        },
+    )
+
+
+@require_GET
+def preview(request: HttpRequest) -> HttpResponse:
+    """Fragment: what a snapshot taken now would hold. Asked for after the page has come."""
+    access.check(request.user, "snapshot.create")
+    platforms = []
+    for platform in platforms_of(request.user):
+        tally = _tally(platform)
+        platforms.append({"platform": platform, "tally": tally, "rows": _tally_rows(tally)})
+    return render(request, "mlhooks/_snapshot_preview.html", {"previews": platforms})
+
+
+@require_POST
+def create(request: HttpRequest) -> HttpResponse:
+    platform = access.get(
+        request.user,
+        "snapshot.create",
+        Platform.objects.all(),
+        "pk",
+        slug=request.POST.get("platform", ""),
+    )
+    snapshot = snapshots.create_snapshot(
+        platform, by=request.user, note=request.POST.get("note", "")
+    )
+    return redirect("mlhooks:snapshot-detail", snapshot.pk)
+
+
+@require_GET
+def snapshot_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    snapshot = get_snapshot(request.user, pk)
+    context = _progress_context(request, snapshot)
+    if snapshot.state == Snapshot.State.READY:
+        context |= _ready_context(request, snapshot)
+    return render(request, "mlhooks/snapshot_detail.html", context)
+
+
+@require_GET
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: how far the build is. When it is over, the whole page is to be loaded again."""
+    snapshot = get_snapshot(request.user, pk)
+    response = render(
+        request, "mlhooks/_snapshot_progress.html", _progress_context(request, snapshot)
+    )
+    if snapshot.state in (Snapshot.State.READY, Snapshot.State.FAILED):
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@require_http_methods(["GET", "HEAD"])
+def download(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+    snapshot = access.get(
+        request.user,
+        "snapshot.download",
+        Snapshot.objects.select_related("platform"),
+        "platform",
+        pk=pk,
+    )
+    return files.send_file(request, snapshot, name)
+
+
+def get_snapshot(person: Person, pk: int) -> Snapshot:
+    rows = Snapshot.objects.select_related("platform", "created_by")
+    return access.get(person, "snapshot.view", rows, "platform", pk=pk)
+
+
+def platforms_of(person: Person) -> list[Platform]:
+    return list(Platform.objects.filter(pk__in=access.platform_ids(person)).order_by("name"))
+
+
+def _progress_context(request: HttpRequest, snapshot: Snapshot) -> dict:
+    return {
+        "snapshot": snapshot,
+        "is_over": snapshot.state in (Snapshot.State.READY, Snapshot.State.FAILED),
+        "may_create": access.may(request.user, "snapshot.create"),
+    }
+
+
+def _ready_context(request: HttpRequest, snapshot: Snapshot) -> dict:
+    manifest = snapshot.manifest
+    url = reverse("mlhooks_api:snapshot-file", args=[snapshot.number, "data-train.parquet"])
+    return {
+        "manifest": manifest,
+        "splits": SPLITS,
+        "split_rows": [manifest["counts"]["split"][split] for split in SPLITS],
+        "label_rows": _label_rows(manifest),
+        "lanes": manifest["counts"]["lane"].items(),
+        "languages": manifest["counts"]["language"].items(),
+        "files": snapshots.list_files(snapshot),
+        "may_download": access.may(request.user, "snapshot.download"),
+        "may_train": access.may(request.user, "model.train"),
+        "kinds": [
+            (kind.value, kind.label)
+            for kind in (ModelVersion.Kind.TRAINED, ModelVersion.Kind.FEW_SHOT)
+        ],
+        "runs": _runs(request.user, snapshot),
+        "example_slug": manifest["policies"][0]["slug"] if manifest["policies"] else "…",
+        "api_url": request.build_absolute_uri(url),
+        "api_root": request.build_absolute_uri("/api/v1"),
+    }
+
+
+def _label_rows(manifest: dict) -> list[dict]:
+    return [
+        {
+            "policy": policy,
+            "cells": [
+                manifest["counts"]["labels"][policy["slug"]][split][word]
+                for split in SPLITS
+                for word in ("violating", "clean")
+            ],
+        }
+        for policy in manifest["policies"]
+    ]
+
+
+def _runs(person: Person, snapshot: Snapshot) -> list[TrainingRun]:
+    if not access.may(person, "model.view"):
+        return []
+    rows = snapshot.training_runs.select_related("model_version", "created_by")
+    return list(rows.order_by("-id")[:20])
+
+
+def _tally(platform: Platform) -> Tally | None:
+    """None when counting would take too long to wait for on a page."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'")
+            return snapshots.preview(platform)
+    except OperationalError:
+        return None
+
+
+def _tally_rows(tally: Tally | None) -> list[dict]:
+    if tally is None:
+        return []
+    return [
+        {
+            "name": name,
+            "cells": [
+                by_split.get(split, {}).get(word, 0)
+                for split in SPLITS
+                for word in ("violating", "clean")
+            ],
+        }
+        for name, by_split in tally.labels.items()
+    ]
+
+
+def _csv(rows: list[Snapshot]) -> HttpResponse:
+    head = ["number", "platform", "state", "rows", "note", "cutoff_id", "created_by", "created_at"]
+    return csv_response(
+        "snapshots.csv",
+        head,
+        (
+            (
+                one.number,
+                one.platform.slug,
+                one.state,
+                one.rows_done,
+                one.note,
+                one.cutoff_id,
+                one.created_by.username if one.created_by else "",
+                one.created_at,
+            )
+            for one in rows
+        ),
+    )
