@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
-from psycopg2.extras import execute_values
 
-from . import access, audit, signals, stage
+from . import access, audit, bulk, signals, stage
 from .errors import Conflict, Invalid
 from .models import Account, Item, ItemVersion, Person, Platform
 from .placement import (
@@ -353,17 +352,8 @@ class _Call:
                     accounts[row.account.external_id].pk if row.account else found.account_id,
                 )
             )
-        with connection.cursor() as cursor:
-            updated = dict(
-                execute_values(
-                    cursor.cursor,
-                    _CHANGE,
-                    values,
-                    template="(%s, %s, %s, %s, %s, %s::timestamptz, %s::float8, %s::bigint)",
-                    page_size=len(values),
-                    fetch=True,
-                )
-            )
+        template = "(%s, %s, %s, %s, %s, %s::timestamptz, %s::float8, %s::bigint)"
+        updated = dict(bulk.over_values(_CHANGE, values, template=template, fetch=True))
         missed, versions, reopened = [], [], []
         for row, found in pairs:
             number = updated.get(found.item_id)

@@ -5,14 +5,14 @@ What intake.py and reports.py stand on: they call it when content, views, report
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
-from psycopg2.extras import Json, execute_values
+from psycopg2.extras import Json
 
-from . import ranking
+from . import bulk, ranking
 from .models import Item, ItemVersion, Job, Lane, Platform
 from .routing import Router, count_strikes, make_facts
 from .submission import Shape
@@ -21,11 +21,12 @@ from .submission import Shape
 _ROUTED = (Lane.RISK, Lane.RANDOM)
 
 _SET_RISKS = """
-WITH given (id, risks, risk) AS (VALUES %s), locked AS MATERIALIZED (
+WITH given (id, risks, risk, source) AS (VALUES %s), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE reviews_item AS item
-SET risks = given.risks, risk = given.risk, risk_source = {source}, scored_at = clock_timestamp()
+SET risks = given.risks, risk = given.risk, risk_source = given.source,
+  scored_at = clock_timestamp()
 FROM given JOIN locked USING (id) WHERE item.id = given.id
 RETURNING item.id, item.platform_id
 """
@@ -78,22 +79,19 @@ def set_risks(risks_by_item: Mapping[int, Mapping[str, float]], *, source: str) 
     values = []
     for item_id, risks in risks_by_item.items():
         plain = {slug: float(risk) for slug, risk in risks.items()}
-        values.append((item_id, Json(plain), max(plain.values(), default=None)))
-    with transaction.atomic(), connection.cursor() as cursor:
-        source_literal = cursor.mogrify("%s", [source]).decode().replace("%", "%%")
-        rows = execute_values(
-            cursor.cursor,
-            _SET_RISKS.replace("{source}", source_literal),
-            values,
-            template="(%s, %s::jsonb, %s::float8)",
-            page_size=len(values),
-            fetch=True,
-        )
-        by_platform: dict[int, list[int]] = {}
-        for item_id, platform_id in rows:
-            by_platform.setdefault(platform_id, []).append(item_id)
-        for platform_id, item_ids in sorted(by_platform.items()):
-            rerank_jobs(item_ids, router=Router(platform_id))
+        values.append((item_id, Json(plain), max(plain.values(), default=None), source))
+    return again_on_deadlock(lambda: _set_risks(values))
+
+
+def _set_risks(values: Sequence[tuple]) -> int:
+    rows = bulk.over_values(
+        _SET_RISKS, values, template="(%s, %s::jsonb, %s::float8, %s)", fetch=True
+    )
+    by_platform: dict[int, list[int]] = {}
+    for item_id, platform_id in rows:
+        by_platform.setdefault(platform_id, []).append(item_id)
+    for platform_id, item_ids in sorted(by_platform.items()):
+        rerank_jobs(item_ids, router=Router(platform_id))
     return len(rows)
 
 
@@ -165,14 +163,8 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
             is_overdue=is_overdue,
         )
         moves.append((pk, queue.pk, lane, draw_id, probability, harm, rank, due_at, is_overdue))
-    with connection.cursor() as cursor:
-        execute_values(
-            cursor.cursor,
-            _MOVE,
-            moves,
-            template="(%s, %s, %s, %s::bigint, %s::float8, %s, %s, %s::timestamptz, %s)",
-            page_size=len(moves),
-        )
+    template = "(%s, %s, %s, %s::bigint, %s::float8, %s, %s, %s::timestamptz, %s)"
+    bulk.over_values(_MOVE, moves, template=template)
 
 
 def database_now() -> datetime:

@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db import connection
-from psycopg2.extras import execute_values
-
-from . import access, audit
+from . import access, audit, bulk
 from .errors import Invalid
 from .models import Decision, Item, Person, Platform, Report
 from .placement import again_on_deadlock, open_missing_jobs, rerank_jobs, shapes_of
 from .routing import Router
 from .submission import MAX_ROWS, Errors, Outcome, ReportRow, read_report
+
+_INSERT = """
+INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text) VALUES %s
+ON CONFLICT (item_id, external_id) DO NOTHING RETURNING item_id, external_id
+"""
 
 _COUNT_REPORTS = """
 WITH given (id, fresh) AS (VALUES %s), locked AS MATERIALIZED (
@@ -98,16 +100,7 @@ def _insert_reports(rows: Mapping[tuple[int, str], ReportRow]) -> list[tuple[int
     ]
     if not values:
         return []
-    with connection.cursor() as cursor:
-        return execute_values(
-            cursor.cursor,
-            "INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text)"
-            " VALUES %s ON CONFLICT (item_id, external_id) DO NOTHING"
-            " RETURNING item_id, external_id",
-            values,
-            page_size=len(values),
-            fetch=True,
-        )
+    return bulk.over_values(_INSERT, values, fetch=True)
 
 
 def _follow_up(
@@ -115,8 +108,7 @@ def _follow_up(
 ) -> None:
     """Count the new reports, rank the jobs again, open one where it is called for."""
     fresh = Counter(item_id for item_id, _ in keys)
-    with connection.cursor() as cursor:
-        execute_values(cursor.cursor, _COUNT_REPORTS, list(fresh.items()), page_size=len(fresh))
+    bulk.over_values(_COUNT_REPORTS, list(fresh.items()))
     router = Router(platform)
     rerank_jobs(fresh.keys(), router=router)
     urgent = {

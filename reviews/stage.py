@@ -4,13 +4,13 @@ The caller has worked everything out; here is only SQL. COPY writes a table seve
 as INSERT does, and knows no ON CONFLICT: who meets a row that is there already starts over.
 """
 
-import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
+from . import bulk
 from .routing import Placement
 from .submission import ItemRow
 
@@ -53,20 +53,16 @@ def write(new: Sequence[NewItem], *, platform_id: int, now: datetime) -> bool:
     new = sorted(new, key=lambda item: item.row.key)
     time = now.isoformat()
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.copy_expert(_ITEMS, _file(_item_lines(new, platform_id, time)))
-            cursor.copy_expert(_VERSIONS, _file(_version_lines(new, time)))
-            cursor.copy_expert(_JOBS, _file(_job_lines(new, time)))
+        with transaction.atomic():
+            bulk.copy_in(_ITEMS, _item_lines(new, platform_id, time))
+            bulk.copy_in(_VERSIONS, _version_lines(new, time))
+            bulk.copy_in(_JOBS, _job_lines(new, time))
     except IntegrityError as error:
         diagnosis = getattr(error.__cause__, "diag", None)
         if getattr(diagnosis, "constraint_name", None) != _ONE_ITEM:
             raise
         return False
     return True
-
-
-def _file(lines: Iterable[str]) -> io.BytesIO:
-    return io.BytesIO("".join(lines).encode())
 
 
 def _item_lines(new: Iterable[NewItem], platform_id: int, time: str) -> Iterable[str]:
