@@ -174,8 +174,8 @@ def work_earlier(platform: Platform, *, count: int, progress: Progress = lambda 
     desks = {queue.pk: simulation.Desk(queue) for queue in platform.queues.all()}
     desks_of, habits_of = {}, {}
     for person in Person.objects.filter(username__in=accuracies):
-        # The main queue first: that is where most of the work is.
-        queues = person.queues.filter(platform=platform).order_by("-is_default", "position")
+        # Phishing first, as their lead asks of them.
+        queues = person.queues.filter(platform=platform).order_by("position")
         desks_of[person] = [desks[queue.pk] for queue in queues]
         habits_of[person] = simulation.Habits(accuracies[person.username], _UNSURE, _ESCALATE)
     done = simulation.work(

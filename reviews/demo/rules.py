@@ -276,9 +276,9 @@ QUEUES: list[dict[str, Any]] = [
     },
 ]
 
-# First that holds wins. Low thresholds: these breaches are rare, a missed one costs more than a
-# needless look, and zero-shot probabilities are cautious.
+# First that holds wins. Low thresholds: these breaches are rare, and a missed one costs more than a
+# needless look.
 ROUTING_RULES: list[dict[str, str]] = [
-    {"name": "Likely phishing", "condition": "risk.phishing >= 0.12", "queue": "phishing"},
-    {"name": "Likely adult services", "condition": "risk.adult >= 0.2", "queue": "adult"},
+    {"name": "Likely phishing", "condition": "risk.phishing >= 0.2", "queue": "phishing"},
+    {"name": "Likely adult services", "condition": "risk.adult >= 0.25", "queue": "adult"},
 ]
