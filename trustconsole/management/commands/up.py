@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -101,7 +102,19 @@ class Command(BaseCommand):
             return
         begun.touch()
         with self._step("demo"):
-            call_command("load_demo")
+            # A process of its own: it loads torch, and this one stays for long.
+            loading = subprocess.Popen(  # noqa: S603
+                [sys.executable, str(settings.BASE_DIR / "manage.py"), "load_demo"],
+                env=programs.environment(),
+                stdin=subprocess.DEVNULL,
+            )
+            try:
+                if loading.wait() != 0:
+                    raise CommandError("The demo was not loaded whole; the next start goes on.")
+            except Stopped:
+                loading.terminate()
+                loading.wait()
+                raise
         begun.unlink()
 
     # While it runs
@@ -117,7 +130,7 @@ class Command(BaseCommand):
             command = programs.worker(queues, processes=processes, name=name)
             log = logs / f"worker-{name}.log"
             # SIGQUIT: leave the task; its row says that it is still to be done.
-            supervisor.start(Child(f"worker {name}", command, log, 10, signal.SIGQUIT))
+            supervisor.start(Child(f"worker {name}", command, log, 5, signal.SIGQUIT))
 
     def _await_web(self, supervisor: Supervisor) -> None:
         web = next(child for child in supervisor.children if child.name == "web")
