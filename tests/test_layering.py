@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REVIEWS = [
     [("errors",), ("ranking",), ("agreement",), ("measurement",), ("marks",), ("submission",)],
     [("models",)],
-    [("signals",)],
+    [("signals",), ("bulk",)],
     [("access",), ("audit",)],
     [
         ("enforcement",),
