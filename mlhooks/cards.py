@@ -33,7 +33,6 @@ _HOW = {
 
 def model_card(model_version: ModelVersion, policy_versions: Sequence[PolicyVersion]) -> str:
     """`policy_versions` with their policies, in the order to show them."""
-    reports = model_version.evaluation.get("candidate", {})
     parts = [
         _front_matter(model_version),
         f"# {model_version.platform.name}: {model_version.label}",
@@ -44,7 +43,7 @@ def model_card(model_version: ModelVersion, policy_versions: Sequence[PolicyVers
         "## What it was made from",
         _origin(model_version),
         "## Policies",
-        _policies(model_version, reports, policy_versions),
+        _policies(model_version, policy_versions),
         "## Evaluation",
         _evaluation(_own_figures(model_version), policy_versions),
         "## Limits",
@@ -81,9 +80,7 @@ def _origin(model_version: ModelVersion) -> str:
     return "\n".join(lines)
 
 
-def _policies(
-    model_version: ModelVersion, reports: dict[str, Any], versions: Sequence[PolicyVersion]
-) -> str:
+def _policies(model_version: ModelVersion, versions: Sequence[PolicyVersion]) -> str:
     rows = ["| policy | version | in short | answered by |", "| --- | --- | --- | --- |"]
     for version in versions:
         found = _own_figures(model_version).get(version.policy.slug) or {}

@@ -3,6 +3,7 @@
 Each policy gets the best head its labels allow: trained, few-shot, or zero-shot.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ from .heads import (
     dense_features,
     tf_idf,
 )
+
+# torch calls CSR matrices beta; the two products we take of them are tested here to the last bit.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 # Called with (fraction done, what is being done, a history entry or None).
 Progress = Callable[[float, str, "dict[str, Any] | None"], None]

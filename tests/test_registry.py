@@ -237,7 +237,7 @@ def test_the_card_shows_the_evaluation(platform):
     version = make_version(platform)
     slug = platform.policies.get().slug
     figures = {"n": 100, "positives": 10, "auprc": 0.5, "auprc_interval": [0.4, 0.6], "ece": 0.01}
-    version.evaluation = {"candidate": {slug: figures}}
+    version.evaluation = {"candidate": {slug: {**figures, "answered_by": "few-shot"}}}
     card = registry.model_card(version)
     assert "| 100 | 10 | 0.500 (0.400–0.600) |" in card
     assert "| few-shot |" in card
