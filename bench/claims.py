@@ -9,19 +9,24 @@ CPU is each process's own time on a core (schedstat), so a busy machine changes 
 """
 
 import argparse
+import contextlib
+import http.client
 import itertools
 import json
 import multiprocessing
 import os
 import platform as machine
+import re
+import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -78,7 +83,7 @@ def main() -> None:
 
     embedded.lend_to(["bench"])
     _set_up()
-    wanted = arguments.parts or ["services"]
+    wanted = arguments.parts or ["services", "http"]
     if "services" in wanted:
         _bench_services(
             [10_000, 1_000_000] if arguments.full else [10_000, 100_000], arguments.seconds
@@ -280,7 +285,7 @@ def _work_services(number: int) -> Callable[[], None]:
     return cycle
 
 
-_RAW_CLAIM = """
+RAW_CLAIM = """
 WITH picked AS MATERIALIZED (
   SELECT id FROM reviews_job WHERE queue_id = %s AND lane = 'risk' AND state = 'ready'
   ORDER BY rank DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -290,36 +295,46 @@ UPDATE reviews_job SET state = 'claimed', claim_token = gen_random_uuid(), claim
 FROM picked WHERE reviews_job.id = picked.id
 RETURNING reviews_job.id, item_id, claim_token, claimed_at
 """
-_RAW_FINISH = """
+RAW_FINISH = """
 UPDATE reviews_job SET state = 'done', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL,
   expires_at = NULL
 WHERE id = %s AND claim_token = %s
 """
-_RAW_END = """
+RAW_END = """
 INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, "end", reason)
 VALUES (%s, %s, %s, %s, 'finished', '') RETURNING id
 """
-_RAW_REVIEW = """
+RAW_REVIEW = """
 INSERT INTO reviews_review (job_id, claim_id, item_id, item_version_id, reviewer_id, verdict, note,
   active_seconds, score_shown)
 VALUES (%s, %s, %s, (SELECT id FROM reviews_itemversion WHERE item_id = %s AND number = 1),
   %s, 'clean', '', 0, true)
 RETURNING id, item_version_id
 """
-_RAW_DECISION = """
+RAW_FINDINGS = """
+INSERT INTO reviews_finding (review_id, policy_version_id, violates)
+SELECT %s, unnest(%s), false
+"""
+RAW_DECISION = """
 INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id, verdict,
   decided_by_id, note, risks, risk_source)
 VALUES ('settled', %s, %s, %s, %s, %s, 'clean', %s, '', '{}', '')
 """
+RAW_AUDIT = """
+INSERT INTO reviews_auditentry (actor_id, platform_id, verb, target_type, target_id, data, hash)
+VALUES (%s, %s, 'review.record', 'review', %s, '{"verdict": "clean"}', '')
+"""
 
 
 def _work_raw(number: int) -> Callable[[], None]:
-    """Claim, then claim history, review and decision in one transaction: four rows, no checks."""
+    """The rows of a clean answer, claim history to audit entry, by hand: nothing is checked."""
     from django.db import connection
 
-    from reviews.models import Person, Queue
+    from reviews.models import Person, PolicyVersion, Queue
 
-    queue = Queue.objects.get(slug="main").pk
+    main = Queue.objects.get(slug="main")
+    queue, platform = main.pk, main.platform_id
+    policies = list(PolicyVersion.objects.values_list("pk", flat=True))
     person = Person.objects.get(username=f"reviewer-{number}").pk
     raw = connection.connection
 
@@ -327,16 +342,18 @@ def _work_raw(number: int) -> Callable[[], None]:
         with raw.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SET LOCAL synchronous_commit = off")
-            cursor.execute(_RAW_CLAIM, [queue, person])
+            cursor.execute(RAW_CLAIM, [queue, person])
             job, item, token, claimed_at = cursor.fetchone()
             cursor.execute("COMMIT")
             cursor.execute("BEGIN")
-            cursor.execute(_RAW_FINISH, [job, token])
-            cursor.execute(_RAW_END, [job, person, token, claimed_at])
+            cursor.execute(RAW_FINISH, [job, token])
+            cursor.execute(RAW_END, [job, person, token, claimed_at])
             claim = cursor.fetchone()[0]
-            cursor.execute(_RAW_REVIEW, [job, claim, item, item, person])
+            cursor.execute(RAW_REVIEW, [job, claim, item, item, person])
             review, version = cursor.fetchone()
-            cursor.execute(_RAW_DECISION, [item, version, queue, job, review, person])
+            cursor.execute(RAW_FINDINGS, [review, policies])
+            cursor.execute(RAW_DECISION, [item, version, queue, job, review, person])
+            cursor.execute(RAW_AUDIT, [person, platform, str(review)])
             cursor.execute("COMMIT")
 
     return cycle
@@ -392,6 +409,255 @@ def _one(number, make_work, seconds, barrier, results) -> None:
     except Exception as error:
         barrier.abort()
         results.put(f"{type(error).__name__}: {error}")
+
+
+# Through the pages
+
+
+class _Page(NamedTuple):
+    """What a reviewer's browser needs of the page it shows, to answer it."""
+
+    path: str
+    form: dict[str, str]
+
+
+def _bench_http(ready: int, seconds: float) -> None:
+    """Ours and the bare one in turns, each with a fresh gunicorn on the same rows."""
+    _fill(ready)
+    sessions = _sign_in()
+    found: dict[str, list[Measured]] = {}
+    sides = {
+        "control": ("bench.bare_wsgi", "/", _read_bare),
+        "ours": ("trustconsole.wsgi", "/review/main/", _read_ours),
+    }
+    for _, (side, (module, first, read)) in itertools.product(range(2), sides.items()):
+        _put_back()
+        with _served(module) as (port, server):
+            measured = _browse(port, server, sessions, first, read, seconds)
+        found.setdefault(side, []).append(measured)
+        _say(f"{ready:>9,} ready  {side:8}{measured.line()}")
+    ours, bare = (max(found[side], key=lambda run: run.rate) for side in ("ours", "control"))
+    samples = [
+        {
+            "side": side,
+            "ready": ready,
+            "rate": run.rate,
+            "app_ms": run.app_ms(),
+            "pg_ms": run.pg_ms(),
+            "p50_ms": run.percentile_ms(50),
+            "p95_ms": run.percentile_ms(95),
+        }
+        for side, runs in found.items()
+        for run in runs
+    ]
+    rows = [
+        ("claims-http-rate", ours.rate, "cycles/s", True, bare.rate),
+        ("claims-http-p95-ms", ours.percentile_ms(95), "ms", False, bare.percentile_ms(95)),
+        ("claims-http-of-bare", ours.rate / bare.rate, "of bare Django", True, bare.rate),
+        ("claims-http-app-cpu-ms", ours.app_ms(), "ms a cycle", False, bare.app_ms()),
+        ("claims-http-pg-cpu-ms", ours.pg_ms(), "ms a cycle", False, bare.pg_ms()),
+    ]
+    for name, value, unit, higher_is_better, control in rows:
+        _report(name, value, unit, higher_is_better, control, samples)
+
+
+def _put_back() -> None:
+    """What the last run left claimed is ready again."""
+    from reviews.models import Job
+
+    Job.objects.filter(state="claimed").update(
+        state="ready", claim_token=None, claimed_by=None, claim_slot=None, expires_at=None
+    )
+
+
+def _sign_in() -> list[str]:
+    """A session for each reviewer, as signing in makes it: its cookie."""
+    from django.conf import settings
+    from django.test import Client
+
+    from reviews.models import Person
+
+    cookies = []
+    for number in range(REVIEWERS):
+        client = Client()
+        client.force_login(
+            Person.objects.get(username=f"reviewer-{number}"),
+            backend=settings.AUTHENTICATION_BACKENDS[0],
+        )
+        cookies.append(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    return cookies
+
+
+@contextlib.contextmanager
+def _served(module: str) -> Iterator[tuple[int, int]]:
+    """The product's own server command line on the bench's database. Yields port and its pid."""
+    from django.conf import settings
+    from django.db import connection
+
+    from trustconsole import programs
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    url = os.environ["DATABASE_URL"]
+    command = [part.replace("trustconsole.wsgi", module) for part in programs.web()]
+    command[command.index("--bind") + 1] = f"127.0.0.1:{port}"
+    environment = {
+        **programs.environment(),
+        "DATABASE_URL": _with_name(url, connection.settings_dict["NAME"]),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "PORT": str(port),
+    }
+    log = settings.VAR_DIR / "bench" / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        collect = [sys.executable, "manage.py", "collectstatic", "--noinput"]
+        subprocess.run(  # noqa: S603
+            collect, cwd=ROOT, env=environment, stdout=output, stderr=output, check=True
+        )
+        server = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            _wait_for(port, server, log)
+            yield port, server.pid
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _with_name(url: str, name: str) -> str:
+    """The same server, another database."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise SystemExit(f"The server did not start; see {log}.")
+
+
+def _browse(
+    port: int,
+    server: int,
+    sessions: list[str],
+    first: str,
+    read: Callable[[str], _Page],
+    seconds: float,
+) -> Measured:
+    """All reviewers answer for so long. Their own CPU is not counted, yet shares the machine."""
+    from django.db import connection, connections
+
+    connections.close_all()
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(len(sessions) + 1)
+    results = context.SimpleQueue()
+    browsers = [
+        context.Process(
+            target=_one_browser, args=(port, cookie, first, read, seconds, barrier, results)
+        )
+        for cookie in sessions
+    ]
+    for browser in browsers:
+        browser.start()
+    try:
+        barrier.wait(120)
+    except Exception:
+        raise SystemExit(results.get()) from None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        backends = [pid for (pid,) in cursor.fetchall()]
+    workers = [server, *_children(server)]
+    app, pg = sum(map(_cpu, workers)), sum(map(_cpu, backends))
+    rows = [results.get() for _ in browsers]
+    app, pg = sum(map(_cpu, workers)) - app, sum(map(_cpu, backends)) - pg
+    for browser in browsers:
+        browser.join()
+    failed = [row for row in rows if isinstance(row, str)]
+    if failed:
+        raise SystemExit(failed[0])
+    latencies = list(itertools.chain.from_iterable(latencies for _, latencies in rows))
+    return Measured(
+        cycles=len(latencies),
+        elapsed=max(elapsed for elapsed, _ in rows),
+        app_cpu=app,
+        pg_cpu=pg,
+        latencies=latencies,
+    )
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in listed]
+
+
+def _one_browser(port, cookie, first, read, seconds, barrier, results) -> None:
+    """One reviewer: opens the page, then posts answers; every answer brings the next job."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        cookies = {"sessionid": cookie}
+
+        def ask(method: str, path: str, form: dict[str, str] | None = None) -> str:
+            headers = {"Cookie": "; ".join(f"{k}={v}" for k, v in cookies.items())}
+            if form is not None:
+                headers |= {
+                    "HX-Request": "true",
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    "X-CSRFToken": form["csrfmiddlewaretoken"],
+                }
+            connection.request(method, path, urlencode(form) if form else None, headers)
+            response = connection.getresponse()
+            body = response.read().decode()
+            if response.status != 200:
+                raise RuntimeError(f"{method} {path}: {response.status} {body[:500]}")
+            for header in response.headers.get_all("Set-Cookie") or []:
+                name, _, rest = header.partition("=")
+                cookies[name] = rest.partition(";")[0]
+            return body
+
+        page = read(ask("GET", first))
+        for _ in range(5):  # every worker thread opens its connection
+            page = read(ask("POST", page.path, page.form))
+        barrier.wait(120)
+        latencies = []
+        start = before = time.perf_counter()
+        while before - start < seconds:
+            page = read(ask("POST", page.path, page.form))
+            after = time.perf_counter()
+            latencies.append(after - before)
+            before = after
+        results.put((before - start, latencies))
+    except Exception as error:
+        results.put(f"{type(error).__name__}: {error}")
+        barrier.abort()
+
+
+_INPUT = re.compile(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"')
+_ACTION = re.compile(r'<form id="_decide" method="post" action="([^"]+)"')
+_answers = itertools.cycle([("clean", "1"), ("policy", "spam"), ("clean", "1")])
+
+
+def _read_ours(body: str) -> _Page:
+    form_start = body.index('<form id="_decide"')
+    path = _ACTION.search(body, form_start).group(1)
+    form = body[form_start : body.index("</form>", form_start)]
+    return _Page(path, dict([*_INPUT.findall(form), next(_answers)]))
+
+
+def _read_bare(body: str) -> _Page:
+    return _Page("/", dict(_INPUT.findall(body)))
 
 
 def _cpu(pid: int) -> float:
