@@ -302,13 +302,13 @@ def test_keys_never_collide_with_each_other_or_with_the_fixed_ones(world, rosa):
     page = open_desk(rosa, world)
     keys = re.findall(r'data-key="([^"]+)"', page.content.decode())
     assert len(keys) == len(set(keys))
-    assert all(option.key for option in page.context["policies"] + page.context["actions"])
+    assert {"1", "r"} <= set(keys)
 
 
 def test_an_author_action_is_not_offered_without_an_author(world, rosa):
     Item.objects.update(account=None)
-    actions = [option.action.slug for option in open_desk(rosa, world).context["actions"]]
-    assert actions == [world.remove.slug]
+    text = open_desk(rosa, world).content.decode()
+    assert world.remove.slug in text and world.suspend.slug not in text
 
 
 def test_an_empty_queue_says_what_to_do_next(world, rosa):

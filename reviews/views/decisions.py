@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, decisions, metrics
+from reviews import access, decisions, desk, metrics
 from reviews.errors import Conflict, NotFound
 from reviews.models import Decision, Job, Verdict
 
 from .items import put_lines
-from .review import action_options, desk_response, policy_options
+from .review import desk_response
 
 PAGE = 50
 
@@ -75,7 +75,7 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
         raise Conflict("This decision was already superseded. Look at the one that stands now.")
     if decision.kind == Decision.Kind.UNDO:
         raise NotFound("This decision was taken back; there is nothing to override.")
-    policies = policy_options(decision.queue)
+    rules = desk.read_rules(decision.queue_id)
     return render(
         request,
         "reviews/decision_override.html",
@@ -83,11 +83,9 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
             "decision": decision,
             "item": decision.item,
             "version": decision.item_version,
-            "policies": policies,
+            "policies": rules.policies,
             "violated": {version.policy_id for version in decision.policy_versions.all()},
-            "actions": action_options(
-                decision.queue, policies, has_author=decision.item.account_id is not None
-            ),
+            "actions": rules.actions_for(has_author=decision.item.account_id is not None),
             "open_job": Job.objects.open().filter(item=decision.item_id).first(),
         },
     )

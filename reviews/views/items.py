@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from reviews import access, metrics
+from reviews import access, desk
 from reviews.models import (
     AuditEntry,
     Claim,
@@ -76,7 +76,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "body_left": max(len(body) - TEXT_SHOWN, 0),
             "language": language_name(item.language),
             "details": other_fields(newest),
-            "author": metrics.author_record(item.account) if item.account_id else None,
+            "author": desk.sight(item.pk).author,
             "risks": [] if is_blind else _risks(item),
             "is_blind": is_blind,
             "may_see_numbers": may_see_work,

@@ -4,11 +4,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from reviews import access, metrics
+from reviews import access, desk, metrics
 from reviews.models import Item, Job, Lane, Queue
 
 from .items import put_lines
-from .review import SEVERITY_OF_LEVEL, policy_options, why_now
+from .review import SEVERITY_OF_LEVEL, why_now
 from .tables import csv_response
 
 PAGE = 50
@@ -26,12 +26,12 @@ def queue_list(request: HttpRequest) -> HttpResponse:
 def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Numbers and single jobs are for those who answer for the queue; its rules are for all."""
     queue = access.get_queue(request.user, slug)
-    policies = policy_options(queue)
+    rules = desk.read_rules(queue.pk)
     context = {
         "queue": queue,
         "figures": metrics.queue_figures([queue])[0],
-        "policies": [option.version for option in policies],
-        "actions": queue.actions.all(),
+        "policies": rules.versions,
+        "actions": [option.action for option in rules.actions],
         "is_mine": access.queues_to_work(request.user).filter(pk=queue.pk).exists(),
     }
     if access.may(request.user, "job.view"):

@@ -2,7 +2,6 @@
 by redirect for everybody else."""
 
 import math
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,16 +9,16 @@ from django.conf.locale import LANG_INFO
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, claims, decisions, metrics, ranking
+from reviews import access, claims, decisions, desk, metrics, ranking
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
-    Action,
     Claim,
     Item,
     ItemVersion,
@@ -33,8 +32,6 @@ from reviews.models import (
 
 # Longer text is cut on the desk, with a way to the rest.
 TEXT_SHOWN = 10_000
-# Keys with a fixed meaning on this page; policies and actions get others.
-RESERVED_KEYS = frozenset("0aenpsu?")
 # Judged without the model's view: what they measure would be bent by it.
 BLIND_LANES = frozenset({Lane.RANDOM, Lane.GOLD, Lane.QA})
 
@@ -51,16 +48,6 @@ class Sitting(NamedTuple):
 
     def after_one_more(self) -> "Sitting":
         return Sitting(self.done + 1, max(self.waiting - 1, 0))
-
-
-class PolicyOption(NamedTuple):
-    key: str
-    version: PolicyVersion
-
-
-class ActionOption(NamedTuple):
-    key: str
-    action: Action
 
 
 class Moment(NamedTuple):
@@ -80,7 +67,6 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    job = access.get_held_job(request.user, pk)
     answer = _answer(request)
     try:
         decisions.record_review(pk, request.POST.get("token", ""), by=request.user, **answer)
@@ -92,22 +78,20 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         if "item_version" not in conflict.details:
             raise
         messages.warning(request, str(conflict))
-        return _go_on(request, job.queue, _sitting(request), note=answer["note"])
-    return _go_on(request, job.queue, _sitting(request).after_one_more())
+        return _go_on(request, _queue(request, pk), _sitting(request), note=answer["note"])
+    return _go_on(request, _queue(request, pk), _sitting(request).after_one_more())
 
 
 @require_POST
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
-    job = access.get_held_job(request.user, pk)
-    claims.skip(pk, request.POST.get("token", ""), by=request.user)
+    job = claims.skip(pk, request.POST.get("token", ""), by=request.user)
     return _go_on(request, job.queue, _sitting(request))
 
 
 @require_POST
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the job back and stop: nothing new is claimed."""
-    job = access.get_held_job(request.user, pk)
-    claims.release(pk, request.POST.get("token", ""), by=request.user)
+    job = claims.release(pk, request.POST.get("token", ""), by=request.user)
     messages.success(request, f"Put back. {job.queue.name} keeps its place for the next person.")
     return _to_page(request, reverse("reviews:home"))
 
@@ -122,6 +106,14 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
 def desk_response(request: HttpRequest, queue: Queue) -> HttpResponse:
     """What an undo answers with: the desk of that queue, on the job just taken back."""
     return _go_on(request, queue, _sitting(request))
+
+
+def _queue(request: HttpRequest, job_id: int) -> Queue:
+    """The queue she goes on in: the one her form names. Claiming asks whether she works there."""
+    queue_id = request.POST.get("queue", "")
+    if queue_id.isdecimal():
+        return desk.rules(int(queue_id)).queue
+    return access.get_held_job(request.user, job_id).queue
 
 
 def _go_on(request: HttpRequest, queue: Queue, sitting: Sitting, *, note: str = "") -> HttpResponse:
@@ -144,31 +136,22 @@ def _desk(
         "queue": queue,
         "job": job,
         "sitting": sitting,
-        "last": metrics.last_undoable(request.user),
+        "last": desk.last_undoable(request.user),
         "note": note,
     }
-    if context["last"]:
-        context["undo_seconds"] = _seconds_until(context["last"].undo_until)
     if job is None:
         context["others"] = _other_queues(request.user, queue)
     else:
-        context |= _item_context(request.user, queue, job)
+        context |= _item_context(request.user, job)
     template = "reviews/_job.html" if request.htmx else "reviews/review.html"
     return render(request, template, context)
 
 
-def _item_context(person: Person, queue: Queue, job: Job) -> dict:
-    version = (
-        ItemVersion.objects.select_related("item__kind", "item__account")
-        .order_by("-number")
-        .filter(item=job.item_id)[0]
-    )
-    item = version.item
-    policies = policy_options(queue)
+def _item_context(person: Person, job: Job) -> dict:
+    item, version, author, reports = desk.sight(job.item_id)
+    rules = desk.rules(job.queue_id)
     is_blind = job.lane in BLIND_LANES
-    level, reason = why_now(
-        item, job, [option.version for option in policies], numbers=access.may(person, "job.view")
-    )
+    level, reason = why_now(item, job, rules.versions, numbers=access.may(person, "job.view"))
     body = version.body()
     return {
         "item": item,
@@ -183,57 +166,27 @@ def _item_context(person: Person, queue: Queue, job: Job) -> dict:
         "reason": reason,
         "score_shown": not is_blind and item.risk is not None,
         **_clock(job.expires_at),
-        "reports": metrics.report_groups(item) if item.report_count else [],
-        "author": metrics.author_record(item.account) if item.account_id else None,
+        "reports": reports,
+        "author": author,
         "so_far": _so_far(job, item, version, is_blind=is_blind),
-        "policies": policies,
-        "actions": action_options(queue, policies, has_author=item.account_id is not None),
+        "options": _options(rules, has_author=item.account_id is not None),
     }
+
+
+def _options(rules: desk.Rules, *, has_author: bool) -> str:
+    """Policies and actions as HTML: the same for every job of the queue, so made once."""
+    if has_author not in rules.kept:
+        rules.kept[has_author] = render_to_string(
+            "reviews/_options.html",
+            {"policies": rules.policies, "actions": rules.actions_for(has_author=has_author)},
+        )
+    return rules.kept[has_author]
 
 
 def _clock(expires_at: datetime) -> dict[str, int]:
     """What is left of the claim, and after how long to renew it: a third of that."""
     left = _seconds_until(expires_at)
     return {"seconds_left": left, "heartbeat_seconds": max(left // 3, 1)}
-
-
-def policy_options(queue: Queue) -> list[PolicyOption]:
-    versions = list(
-        PolicyVersion.objects.in_force().filter(policy__queues=queue).select_related("policy")
-    )
-    versions.sort(key=lambda version: (version.policy.position, version.policy_id))
-    wanted = [version.policy.key for version in versions]
-    return [
-        PolicyOption(key, version)
-        for key, version in zip(_keys(wanted, "123456789"), versions, strict=True)
-    ]
-
-
-def action_options(
-    queue: Queue, policies: list[PolicyOption], *, has_author: bool = True
-) -> list[ActionOption]:
-    actions = [
-        action
-        for action in queue.actions.all()
-        if has_author or action.target != Action.Target.ACCOUNT
-    ]
-    taken = {option.key for option in policies}
-    wanted = [action.key for action in actions]
-    keys = _keys(wanted, "rtlbwcdfghijkmoqvxyz", taken=taken)
-    return [ActionOption(key, action) for key, action in zip(keys, actions, strict=True)]
-
-
-def _keys(wanted: Iterable[str], spare: str, *, taken: Iterable[str] = ()) -> list[str]:
-    """The key each asked for, or the next spare one where that has another meaning already."""
-    used = set(taken) | RESERVED_KEYS
-    keys = []
-    for key in wanted:
-        key = key.lower()
-        if not key or key in used:
-            key = next((one for one in spare if one not in used), "")
-        used.add(key)
-        keys.append(key)
-    return keys
 
 
 SEVERITY_OF_LEVEL = {"Low": 1, "Medium": 2, "High": 3, "Critical": 4}

@@ -1,0 +1,249 @@
+"""What the desk shows of one item, read in one query: the page a reviewer sees all day is the one
+whose cost counts. Rules of a queue are kept for a few seconds, since every job shows the same.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.db import connection
+
+from .errors import NotFound
+from .metrics import AuthorRecord, ReportGroup
+from .models import (
+    Account,
+    Action,
+    Item,
+    ItemKind,
+    ItemVersion,
+    Person,
+    PolicyVersion,
+    Queue,
+    Verdict,
+)
+
+# How long a changed policy, action or queue may be shown as it was.
+RULES_SECONDS = 5.0
+# Keys with a fixed meaning on the desk; policies and actions get others.
+RESERVED_KEYS = frozenset("0aehnpsu?")
+
+# An author's record is read from her newest 500 items; reports from the newest 500.
+_SIGHT = """
+SELECT
+  version.id, version.number, version.content, version.created_at,
+  item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
+  item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
+  kind.id, kind.name, kind.fields,
+  account.id, account.external_id, account.name, account.joined_at,
+  author.items_week, author.decided, author.violating, author.strikes,
+  reports.groups
+FROM reviews_item AS item
+JOIN reviews_itemversion AS version
+  ON version.item_id = item.id AND version.number = item.version_number
+JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
+LEFT JOIN reviews_account AS account ON account.id = item.account_id
+LEFT JOIN LATERAL (
+  SELECT
+    (SELECT count(*) FROM (
+      SELECT FROM reviews_item AS other
+      WHERE other.account_id = account.id
+        AND other.submitted_at > clock_timestamp() - interval '7 days' LIMIT 500
+    ) AS week) AS items_week,
+    count(*) AS decided,
+    count(*) FILTER (WHERE decision.verdict = 'violating') AS violating,
+    (SELECT count(*) FROM reviews_strike AS strike
+     WHERE strike.account_id = account.id AND strike.reversed_at IS NULL
+       AND strike.expires_at > clock_timestamp()) AS strikes
+  FROM (
+    SELECT other.id FROM reviews_item AS other
+    WHERE other.account_id = account.id ORDER BY other.submitted_at DESC LIMIT 500
+  ) AS newest
+  JOIN reviews_decision AS decision
+    ON decision.item_id = newest.id AND decision.verdict IN ('violating', 'clean')
+  WHERE NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
+) AS author ON account.id IS NOT NULL
+LEFT JOIN LATERAL (
+  SELECT json_agg(json_build_array(source, reason, n, texts) ORDER BY n DESC) AS groups
+  FROM (
+    SELECT source, reason, count(*) AS n,
+      (array_agg(text ORDER BY id DESC) FILTER (WHERE text <> ''))[1:3] AS texts
+    FROM (
+      SELECT id, source, reason, left(text, 400) AS text FROM reviews_report
+      WHERE item_id = item.id ORDER BY id DESC LIMIT 500
+    ) AS newest GROUP BY source, reason
+  ) AS merged
+) AS reports ON item.report_count > 0
+WHERE item.id = %(item)s
+"""
+
+_LAST = """
+SELECT
+  last.id, last.verdict, kind.name, coalesce(nullif(account.name, ''), account.external_id),
+  ceil(extract(epoch FROM last.undo_until - clock_timestamp()))
+FROM (
+  SELECT id, kind, verdict, undo_until, item_id FROM reviews_decision
+  WHERE decided_by_id = %(person)s ORDER BY id DESC LIMIT 1
+) AS last
+JOIN reviews_item AS item ON item.id = last.item_id
+JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
+LEFT JOIN reviews_account AS account ON account.id = item.account_id
+WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
+  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = last.id)
+"""
+
+
+class Sight(NamedTuple):
+    """One item as it stands, with what is known about it."""
+
+    item: Item
+    version: ItemVersion
+    author: AuthorRecord | None
+    reports: list[ReportGroup]
+
+
+class LastDecision(NamedTuple):
+    """Her newest decision while it can be undone."""
+
+    pk: int
+    verdict: str
+    kind_name: str
+    author: str | None
+    seconds_left: int
+
+    @property
+    def verdict_label(self) -> str:
+        return str(Verdict(self.verdict).label).lower()
+
+
+class PolicyOption(NamedTuple):
+    key: str
+    version: PolicyVersion
+
+
+class ActionOption(NamedTuple):
+    key: str
+    action: Action
+
+
+class Rules(NamedTuple):
+    """What can be found and done in a queue, with the key of each."""
+
+    queue: Queue
+    policies: list[PolicyOption]
+    actions: list[ActionOption]
+    kept: dict  # what a page made of it: gone together with the rules
+
+    @property
+    def versions(self) -> list[PolicyVersion]:
+        return [option.version for option in self.policies]
+
+    def actions_for(self, *, has_author: bool) -> list[ActionOption]:
+        if has_author:
+            return self.actions
+        return [one for one in self.actions if one.action.target != Action.Target.ACCOUNT]
+
+
+_rules: dict[int, tuple[float, Rules]] = {}
+
+
+def rules(queue_id: int) -> Rules:
+    """The queue and its rules, at most RULES_SECONDS old. Asks nobody's permission."""
+    until, known = _rules.get(queue_id, (0.0, None))
+    if known is None or time.monotonic() > until:
+        known = read_rules(queue_id)
+        _rules[queue_id] = (time.monotonic() + RULES_SECONDS, known)
+    return known
+
+
+def read_rules(queue_id: int) -> Rules:
+    queue = Queue.objects.filter(pk=queue_id).first()
+    if queue is None:
+        raise NotFound("There is no such queue here.")
+    versions = list(
+        PolicyVersion.objects.in_force().filter(policy__queues=queue).select_related("policy")
+    )
+    versions.sort(key=lambda version: (version.policy.position, version.policy_id))
+    policy_keys = _keys((version.policy.key for version in versions), "123456789")
+    actions = list(queue.actions.all())
+    action_keys = _keys(
+        (action.key for action in actions), "rtlbwcdfgijkmoqvxyz", taken=policy_keys
+    )
+    return Rules(
+        queue,
+        [PolicyOption(*pair) for pair in zip(policy_keys, versions, strict=True)],
+        [ActionOption(*pair) for pair in zip(action_keys, actions, strict=True)],
+        {},
+    )
+
+
+def sight(item_id: int) -> Sight:
+    """The item's current version, its author's record, its reports merged."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGHT, {"item": item_id})
+        row = cursor.fetchone()
+    version_id, number, content, written_at, *rest = row
+    (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
+    (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
+    (kind_id, kind_name, fields, *rest) = rest
+    (account_id, account_external_id, account_name, joined_at, *rest) = rest
+    *author, groups = rest
+    kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name, fields=json.loads(fields))
+    item = Item(
+        id=item_id,
+        platform_id=platform_id,
+        kind=kind,
+        external_id=external_id,
+        version_number=number,
+        language=language,
+        posted_at=posted_at,
+        submitted_at=submitted_at,
+        views_per_hour=views_per_hour,
+        report_count=report_count,
+        risks=json.loads(risks),
+        risk=risk,
+        risk_source=risk_source,
+        scored_at=scored_at,
+    )
+    if account_id is not None:
+        item.account = Account(
+            id=account_id,
+            platform_id=platform_id,
+            external_id=account_external_id,
+            name=account_name,
+            joined_at=joined_at,
+        )
+    version = ItemVersion(
+        id=version_id,
+        item=item,
+        number=number,
+        content=json.loads(content),
+        created_at=written_at,
+    )
+    return Sight(
+        item,
+        version,
+        AuthorRecord(*author) if account_id is not None else None,
+        [ReportGroup(source, reason, n, texts or []) for source, reason, n, texts in groups or ()],
+    )
+
+
+def last_undoable(person: Person) -> LastDecision | None:
+    """Her newest decision, if it still stands and its undo window is open."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST, {"person": person.pk})
+        row = cursor.fetchone()
+    return LastDecision(*row[:4], int(row[4])) if row else None
+
+
+def _keys(wanted: Iterable[str], spare: str, *, taken: Iterable[str] = ()) -> list[str]:
+    """The key each asked for, or the next spare one where that has another meaning already."""
+    used = set(taken) | RESERVED_KEYS
+    keys = []
+    for key in wanted:
+        key = key.lower()
+        if not key or key in used:
+            key = next((one for one in spare if one not in used), "")
+        used.add(key)
+        keys.append(key)
+    return keys
