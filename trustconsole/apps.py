@@ -1,6 +1,6 @@
 """What has to happen once Django is ready: the Celery app, the cache's table, our own checks."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.db.models.signals import post_migrate
 
@@ -14,7 +14,8 @@ class TrustConsoleConfig(AppConfig):
             checks,  # noqa: F401 - registers them
         )
 
-        post_migrate.connect(_create_cache_table, sender=self)
+        # Sent once for every app that has models, which this one has not.
+        post_migrate.connect(_create_cache_table, sender=apps.get_app_config("auth"))
 
 
 class OurStaticFilesConfig(StaticFilesConfig):

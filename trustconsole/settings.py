@@ -460,6 +460,13 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"}
     },
+    "filters": {
+        # /readyz says 503 by design, and health.py logs why.
+        "not_probes": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: "/readyz" not in (record.args or ()),
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
@@ -467,7 +474,7 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
         # A refused request (4xx) is everyday; a failed one (5xx) is not.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["not_probes"]},
         "django.db.backends": {"level": "INFO"},
         # A line for every task that beat sends.
         "celery.beat": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
