@@ -43,7 +43,7 @@ bench-full: .venv/installed-dev ## measure everything, the long ones too
 
 screenshots: .venv/installed-dev ## pictures of every page, in var/screenshots/
 	@sh .ci/chromium
-	@exec $(BIN)/python -m tests.screenshots $(ARGS)
+	@exec $(BIN)/python -m pytest tests/screenshots.py $(ARGS)
 
 reset: .venv/installed ## stop everything and delete all data of this checkout; asks first
 	@exec $(BIN)/python manage.py reset

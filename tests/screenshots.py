@@ -278,6 +278,7 @@ SHOTS = {
         "item-decided": "decided item",
     },
     "abel": {"home-auditor": "/", "audit": "/audit/", "item-audit": "decided item"},
+    "mila": {"home-engineer": "/", "snapshots": "/ml/snapshots/", "models": "/ml/models/"},
     "otto": {"home-no-role": "/"},
     "": {"sign-in": "/accounts/login/"},
 }

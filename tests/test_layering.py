@@ -20,7 +20,7 @@ REVIEWS = [
         ("enforcement",),
         ("routing",),
         ("claims",),
-        ("metrics",),
+        ("metrics", "desk"),
         ("wellness",),
         ("tokens",),
     ],
