@@ -18,6 +18,7 @@ from . import access, audit
 from .errors import ClaimLost, Conflict, Invalid
 from .models import Claim, Job, Lane, Person, Queue
 from .ranking import OVERDUE_LIFT, UNDONE_LIFT
+from .statements import Statement
 
 # Of a queue's claims, so many look into this lane first; otherwise a busy queue starves it.
 SECOND_SHARE = 0.1
@@ -43,10 +44,12 @@ _FALLBACK = (
 # OFFSET 0 keeps each NOT EXISTS a per-row index probe; as a join it could cost the serving order.
 # A claim that a crash forgets was never answered, so it need not wait for the disk (`alone`: only
 # where this statement is its own transaction).
-_CLAIM = """
+_CLAIM = Statement(
+    "claim_next",
+    """
 WITH turn AS MATERIALIZED (
   SELECT mod(nextval('reviews_claim_turn') * 0.6180339887498949, 1) AS fraction,
-    CASE WHEN %(alone)s THEN set_config('synchronous_commit', 'off', true) END
+    CASE WHEN %(alone)s::boolean THEN set_config('synchronous_commit', 'off', true) END
 ), picked AS MATERIALIZED (
   SELECT job.id
   FROM turn
@@ -54,8 +57,8 @@ WITH turn AS MATERIALIZED (
     ON member.queue_id = %(queue)s AND member.person_id = %(by)s
   CROSS JOIN unnest(
     CASE
-      WHEN turn.fraction < %(random_share)s THEN %(random_first)s::text[]
-      WHEN turn.fraction >= 1 - %(second_share)s THEN %(second_first)s::text[]
+      WHEN turn.fraction < %(random_share)s::float8 THEN %(random_first)s::text[]
+      WHEN turn.fraction >= 1 - %(second_share)s::float8 THEN %(second_first)s::text[]
       ELSE %(risk_first)s::text[]
     END
   ) AS lanes(lane)
@@ -78,36 +81,51 @@ WITH turn AS MATERIALIZED (
 )
 UPDATE reviews_job SET
   state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
-  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s,
+  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
   attempts = attempts + 1
 FROM picked WHERE reviews_job.id = picked.id
-RETURNING reviews_job.*
-"""
+RETURNING {columns}
+""",
+    model=Job,
+)
 
-_CLAIM_ONE = """
+_CLAIM_ONE = Statement(
+    "claim_one",
+    """
 UPDATE reviews_job SET
   state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
-  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s,
+  claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
   attempts = attempts + 1
 WHERE id = %(job)s AND state = 'ready'
-RETURNING *
-"""
+RETURNING {columns}
+""",
+    model=Job,
+)
 
-_HELD = """
-SELECT *, expires_at > clock_timestamp() AS is_live
-FROM reviews_job WHERE claimed_by_id = %s AND state = 'claimed'
-"""
+_HELD = Statement(
+    "claims_held",
+    """
+SELECT {columns}, expires_at > clock_timestamp() AS is_live
+FROM reviews_job WHERE claimed_by_id = %(by)s AND state = 'claimed'
+""",
+    model=Job,
+)
 
-_RENEW = """
+_RENEW = Statement(
+    "claim_renew",
+    """
 UPDATE reviews_job
 SET expires_at = clock_timestamp() + make_interval(secs => reviews_queue.lease_seconds)
 FROM reviews_queue
 WHERE reviews_job.id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
   AND expires_at > clock_timestamp() AND reviews_queue.id = reviews_job.queue_id
 RETURNING expires_at
-"""
+""",
+)
 
-_END = """
+_END = Statement(
+    "claim_end",
+    """
 WITH ended AS (
   UPDATE reviews_job SET
     state = %(state)s, claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL,
@@ -119,7 +137,10 @@ WITH ended AS (
 INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
 SELECT id, %(by)s, %(token)s, claimed_at, clock_timestamp(), %(end)s, %(reason)s FROM ended
 RETURNING id, claimed_at, ended_at
-"""
+""",
+)
+
+_CLOCK = Statement("clock", "SELECT clock_timestamp()")
 
 _EXPIRE = """
 WITH expired AS MATERIALIZED (
@@ -189,7 +210,7 @@ def claim_job(job: Job, *, by: Person) -> Job | None:
     values = {"job": job.pk, **_lease(job.queue, by, slot)}
     try:
         with transaction.atomic():
-            rows = list(Job.objects.raw(_CLAIM_ONE, values))
+            rows = _CLAIM_ONE.instances(Job, **values)
     except IntegrityError:
         return None
     return rows[0] if rows else None
@@ -204,9 +225,7 @@ def renew(job_id: int, token: uuid.UUID | str, *, by: Person) -> datetime:
     """The heartbeat: a full lease from now. Returns when it runs out."""
     access.check(by, "job.claim")
     token = _as_uuid(token)
-    with connection.cursor() as cursor:
-        cursor.execute(_RENEW, {"job": job_id, "token": token, "by": by.pk})
-        row = cursor.fetchone()
+    row = _RENEW.row(job=job_id, token=token, by=by.pk)
     if row is None:
         raise _lost(job_id, token, by)
     return row[0]
@@ -232,9 +251,8 @@ def finish(job_id: int, token: uuid.UUID | str, *, by: Person) -> Ended:
 
 def clock() -> datetime:
     """The database's time now."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
+    ((now,),) = _CLOCK.rows()
+    return now
 
 
 def expire_claims() -> int:
@@ -258,7 +276,7 @@ def _claim(queue: Queue, by: Person, slot: int) -> Job | None:
         **_lease(queue, by, slot),
     }
     with transaction.atomic() if is_inside else nullcontext():
-        rows = list(Job.objects.raw(_CLAIM, values))
+        rows = _CLAIM.instances(Job, **values)
     if not rows:
         return None
     rows[0].queue = queue
@@ -285,7 +303,7 @@ def _lease(queue: Queue, by: Person, slot: int) -> dict:
 
 def _held(by: Person) -> list[Job]:
     """Her live claims; those that have run out are freed on the way, so they block no place."""
-    held = list(Job.objects.raw(_HELD, [by.pk]))
+    held = _HELD.instances(Job, by=by.pk)
     if not all(job.is_live for job in held):
         _in_batches(_EXPIRE.format(whose="AND claimed_by_id = %(reviewer)s"), reviewer=by.pk)
         held = [job for job in held if job.is_live]
@@ -325,17 +343,7 @@ def _give_back(
 def _end(
     job_id: int, token: uuid.UUID, *, by: Person, state: str, end: str, reason: str = ""
 ) -> Ended:
-    values = {
-        "job": job_id,
-        "token": token,
-        "by": by.pk,
-        "state": str(state),
-        "end": str(end),
-        "reason": reason,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_END, values)
-        row = cursor.fetchone()
+    row = _END.row(job=job_id, token=token, by=by.pk, state=str(state), end=str(end), reason=reason)
     if row is None:
         raise _lost(job_id, token, by)
     return Ended(*row)

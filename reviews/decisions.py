@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from . import access, audit, claims, enforcement
 from .errors import Conflict, Invalid, NotFound
@@ -26,19 +26,25 @@ from .models import (
 )
 from .ranking import UNDONE_LIFT
 from .signals import decision_recorded
+from .statements import Statement
 
 _SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
 
 # Before anything else, in a statement of its own, so that what follows sees all that went before.
-_LOCK = """
-SELECT FROM reviews_item
-WHERE id = (SELECT item_id FROM reviews_job WHERE id = %s) FOR NO KEY UPDATE
-"""
+_LOCK = Statement(
+    "item_lock",
+    """
+SELECT id FROM reviews_item
+WHERE id = (SELECT item_id FROM reviews_job WHERE id = %(job)s) FOR NO KEY UPDATE
+""",
+)
 
 # All that an answer depends on in one round trip; as querysets it was half of an answer's cost.
 # "In force" as PolicyVersionQuerySet.in_force() has it; the newest decision is the standing one.
-_SITUATION = """
+_SITUATION = Statement(
+    "situation",
+    """
 SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.platform_id,
   job.lane, queue.note_required, queue.undo_seconds, item.account_id, item.risks::text,
   item.risk_source, version.id AS version_id, version.created_at AS version_at,
@@ -64,7 +70,8 @@ JOIN reviews_item AS item ON item.id = job.item_id
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
 WHERE job.id = %(job)s
-"""
+""",
+)
 
 
 class _Situation(NamedTuple):
@@ -231,10 +238,8 @@ def override(
 
 def _look(job_id: int, by: Person) -> _Situation:
     """Lock the item of this job, then read how things stand."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [job_id])
-        cursor.execute(_SITUATION, {"job": job_id, "by": by.pk})
-        row = cursor.fetchone()
+    _LOCK.rows(job=job_id)
+    row = _SITUATION.row(job=job_id, by=by.pk)
     if row is None:
         raise NotFound("There is no such job here.")
     now = _Situation(*row)
