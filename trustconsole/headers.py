@@ -6,10 +6,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 _UNUSED = [
-    *("accelerometer", "autoplay", "bluetooth", "browsing-topics", "camera", "display-capture"),
+    *("accelerometer", "autoplay", "browsing-topics", "camera", "display-capture"),
     *("encrypted-media", "fullscreen", "geolocation", "gyroscope", "hid", "idle-detection"),
     *("magnetometer", "microphone", "midi", "payment", "picture-in-picture", "screen-wake-lock"),
-    *("serial", "sync-xhr", "usb", "web-share", "xr-spatial-tracking"),
+    *("serial", "sync-xhr", "usb", "xr-spatial-tracking"),
 ]
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in _UNUSED)
 
