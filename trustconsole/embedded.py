@@ -126,7 +126,7 @@ def borrow(name: str, *, durable: bool = True, say: Callable[[str], None] = prin
             if not _is_kept(name):
                 raise CannotStart(f"{name} did not start; see {_log(name)}.")
             time.sleep(0.05)
-        return json.loads(note.read_text())["url"]
+        return str(json.loads(note.read_text())["url"])
 
 
 def give_back() -> list[str]:
@@ -233,7 +233,7 @@ def _is_kept(name: str) -> bool:
 def _keeper(name: str) -> int | None:
     """The process that keeps the server, as its note says."""
     with contextlib.suppress(FileNotFoundError):
-        return json.loads((var_dir() / "run" / f"{name}.json").read_text())["keeper"]
+        return int(json.loads((var_dir() / "run" / f"{name}.json").read_text())["keeper"])
     return None
 
 

@@ -2,14 +2,14 @@
 
 import fcntl
 import hashlib
+import http.client
+import ipaddress
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,24 +181,30 @@ def _stop(*_: object) -> None:
 
 
 def _url() -> str:
-    host = "localhost" if settings.HOST in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.HOST  # noqa: S104
-    return f"http://{host}:{settings.PORT}"
+    return f"http://{'localhost' if _listens_here() else settings.HOST}:{settings.PORT}"
+
+
+def _listens_here() -> bool:
+    """On this machine's own address, or on all of them."""
+    try:
+        address = ipaddress.ip_address(settings.HOST)
+    except ValueError:
+        return settings.HOST == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def _answers() -> bool:
-    local = "127.0.0.1" if settings.HOST in ("0.0.0.0", "127.0.0.1") else settings.HOST  # noqa: S104
-    local = "[::1]" if local in ("::", "::1") else local
-    request = urllib.request.Request(  # noqa: S310
-        f"http://{local}:{settings.PORT}/healthz",
-        headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".").replace("*", "localhost")},
+    here = "::1" if ":" in settings.HOST else "127.0.0.1"
+    web = http.client.HTTPConnection(
+        here if _listens_here() else settings.HOST, settings.PORT, timeout=5
     )
     try:
-        with urllib.request.urlopen(request, timeout=5):  # noqa: S310
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answers, and that is what was asked
-    except OSError:
+        web.request("GET", "/healthz", headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
+        return web.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        web.close()
 
 
 def _collect_static() -> None:
