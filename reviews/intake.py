@@ -280,7 +280,7 @@ class _Call:
         Completes `groups`: an author keeps hers; a new one, or a text without an author, joins
         the group of the first item that says the same, in this call too.
         """
-        wanted = {row.account.external_id: row.account for row in rows if row.account}
+        wanted = _authors(rows)
         accounts = self._find_accounts(wanted) if wanted else {}
         fresh: dict[str, Account] = {}
         for row in rows:
@@ -376,6 +376,22 @@ class _Call:
         rerank_jobs(updated.keys(), router=self.router)
         open_missing_jobs(reopened, router=self.router)
         return missed
+
+
+def _authors(rows: Iterable[ItemRow]) -> dict[str, AccountRow]:
+    """Authors by external id; what a later row does not say stays as an earlier one said."""
+    authors: dict[str, AccountRow] = {}
+    for row in rows:
+        if row.account is None:
+            continue
+        known = authors.setdefault(row.account.external_id, row.account)
+        if known is not row.account:
+            authors[row.account.external_id] = AccountRow(
+                row.account.external_id,
+                row.account.name or known.name,
+                row.account.joined_at or known.joined_at,
+            )
+    return authors
 
 
 def _is_same(row: ItemRow, found: _Known) -> bool:

@@ -187,6 +187,7 @@ class Source:
     def __init__(self, file: Path, reader: RowReader) -> None:
         self._file, self._reader = file, reader
         self._raw: io.BufferedReader | None = None
+        self._text: io.TextIOWrapper | None = None  # kept: its end would close the file
         self._fraction = 0.0
 
     def __enter__(self) -> "Source":
@@ -242,6 +243,7 @@ class Source:
         # A field may be as long as an item's text.
         csv.field_size_limit(MAX_LINE)
         text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="replace", newline="")
+        self._text = text
         rows = csv.reader(text)
         header = next(rows, None)
         if not header:

@@ -6,6 +6,8 @@ all; running the same file again changes nothing, so a broken-off import is simp
 
 import io
 import json
+import signal
+import threading
 import time
 from argparse import ArgumentParser
 from collections import Counter, deque
@@ -76,24 +78,24 @@ class Command(BaseCommand):
         started = time.monotonic()
         try:
             with ExitStack() as stack:
+                stop = stack.enter_context(StopRequest())
                 out = stack.enter_context(RejectsFile(rejects))
                 bar = stack.enter_context(_progress(file))
                 batches = stack.enter_context(ReadAhead(file, reader, batch))
-                for part, outcomes in _stored(platform, batches):
+                for part, outcomes in _stored(platform, batches, stop):
                     counts.update(outcome.status for outcome in outcomes)
                     for line, outcome in zip(part.lines, outcomes, strict=True):
                         if outcome.status == "rejected":
                             out.write(line, outcome.errors)
                     bar.update(max(0, part.position - bar.n))
                     bar.set_postfix(items=counts.total(), refresh=False)
-        except KeyboardInterrupt:
-            self._conclude(platform, file, counts, started, rejects)
-            raise CommandError(
-                "Stopped. Whole batches are stored; run it again to go on.", returncode=130
-            ) from None
         except DomainError as error:
             raise CommandError(str(error)) from None
         self._conclude(platform, file, counts, started, rejects)
+        if stop.is_asked:
+            raise CommandError(
+                "Stopped. Whole batches are stored; run it again to go on.", returncode=130
+            )
 
     def _conclude(
         self, platform: Platform, file: Path, counts: Counter[str], started: float, rejects: Path
@@ -116,7 +118,9 @@ class Command(BaseCommand):
             self.stderr.write(f"Rejected rows, with reasons: {rejects}")
 
 
-def _stored(platform: Platform, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Outcome]]]:
+def _stored(
+    platform: Platform, batches: Iterable[Batch], stop: "StopRequest"
+) -> Iterator[tuple[Batch, list[Outcome]]]:
     """Batches with their outcomes, in the file's order; WRITERS of them are stored at a time.
 
     Batches that share an item or a text wait for each other, so that the later row has the last
@@ -134,6 +138,8 @@ def _stored(platform: Platform, batches: Iterable[Batch]) -> Iterator[tuple[Batc
             pool = pools[turn % WRITERS]
             future = pool.submit(intake.store_items, platform, batch.read, by=None)
             running.append((batch, future))
+            if stop.is_asked:
+                break
         while running:
             oldest, future = running.popleft()
             yield oldest, future.result()
@@ -150,6 +156,27 @@ def _hurry() -> None:
 
 def _progress(file: Path) -> tqdm:
     return tqdm(total=file.stat().st_size, unit="B", unit_scale=True, desc=file.name, disable=None)
+
+
+class StopRequest:
+    """Ctrl-C ends the import after the batches that are under way; a second one at once."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._handler: Any = None
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    def _note(self, *_: object) -> None:
+        self.is_asked = True
+        signal.signal(signal.SIGINT, self._handler)
 
 
 class RejectsFile:
