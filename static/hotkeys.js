@@ -4,7 +4,7 @@
 
 const QUIET_MS = 150;
 let quietUntil = performance.now() + QUIET_MS;
-let busy = false;
+let busy = null;
 
 const isTyping = (element) =>
   element.isContentEditable ||
@@ -82,6 +82,13 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-show-keys]")) overlay();
 });
 
-document.addEventListener("htmx:beforeRequest", () => { busy = true; });
-document.addEventListener("htmx:afterRequest", () => { busy = false; });
-document.addEventListener("htmx:afterSwap", () => { quietUntil = performance.now() + QUIET_MS; });
+// The heartbeat's small swap is none of the keys' business; a new job or a refusal is.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.target.id === "_job") busy = event.detail.elt;
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.elt === busy) busy = null;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (["_job", "_notice"].includes(event.detail.target.id)) quietUntil = performance.now() + QUIET_MS;
+});

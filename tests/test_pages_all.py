@@ -1,6 +1,7 @@
 """Every page for everyone who may open it: it renders, in few queries, however many rows."""
 
 import re
+import time
 
 import pytest
 from django.db import connection
@@ -320,3 +321,28 @@ def test_a_get_where_only_a_form_goes_says_so(world):
     answer = world.client("rosa").get(reverse("reviews:job-decide", args=[1]))
     assert answer.status_code == 405
     assert "Go back" in answer.content.decode()
+
+
+def test_the_second_factor_goes_from_off_to_on_to_used(world):
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+    rosa = world.people["rosa"]
+    rosa.set_password("correct horse battery staple")
+    rosa.save()
+    client = Client()
+    client.post("/accounts/login/", {"login": "rosa", "password": "correct horse battery staple"})
+    client.post("/accounts/reauthenticate/", {"password": "correct horse battery staple"})
+    page = client.get("/accounts/2fa/totp/activate/")
+    text = page.content.decode()
+    assert "<svg" in text and "data:image" not in text
+    secret = page.context["form"].secret
+    code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    client.post("/accounts/2fa/totp/activate/", {"code": code})
+    assert "Turn off" in client.get("/accounts/2fa/").content.decode()
+    codes = client.get("/accounts/2fa/recovery-codes/").context["unused_codes"]
+    for url in ("/accounts/2fa/totp/deactivate/", "/accounts/2fa/recovery-codes/generate/"):
+        assert client.get(url).status_code == 200
+    fresh = Client()
+    fresh.post("/accounts/login/", {"login": "rosa", "password": "correct horse battery staple"})
+    assert "six digits" in fresh.get("/accounts/2fa/authenticate/").content.decode()
+    assert fresh.post("/accounts/2fa/authenticate/", {"code": codes[0]})["Location"] == "/"

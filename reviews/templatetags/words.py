@@ -32,6 +32,12 @@ def span(length: timedelta) -> str:
 
 
 @register.filter
+def minutes(count: float) -> str:
+    """240 → "4 h"."""
+    return span(timedelta(minutes=count))
+
+
+@register.filter
 def ago(moment: datetime | None) -> SafeString | str:
     """ "14 min ago", with the exact time on hover."""
     return _time(moment, "{} ago", "in {}") if moment else ""

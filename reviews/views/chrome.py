@@ -11,20 +11,26 @@ from reviews import access
 
 class Entry(NamedTuple):
     label: str
+    about: str
     url: str
     is_here: bool
 
 
-# Label, URL name, the verb that opens it ("" for everybody who signed in).
+# Label, what it is for, URL name, the verb that opens it ("" for everybody who signed in).
 PAGES = (
-    ("Home", "reviews:home", ""),
-    ("Queues", "reviews:queue-list", "queue.view"),
-    ("My decisions", "reviews:decision-list", "review.record"),
-    ("Policies", "reviews:policy-list", "policy.view"),
-    ("Enforcements", "reviews:enforcement-list", "enforcement.view"),
-    ("Snapshots", "mlhooks:snapshot-list", "snapshot.view"),
-    ("Models", "mlhooks:model-list", "model.view"),
-    ("Audit", "reviews:audit-list", "audit.view"),
+    ("Home", "Where your day starts", "reviews:home", ""),
+    ("Queues", "What waits, how much and how long", "reviews:queue-list", "queue.view"),
+    ("My decisions", "What you decided, and undo", "reviews:decision-list", "review.record"),
+    ("Policies", "The rules, as they stand and stood", "reviews:policy-list", "policy.view"),
+    (
+        "Enforcements",
+        "What decisions asked for, and what is held",
+        "reviews:enforcement-list",
+        "enforcement.view",
+    ),
+    ("Snapshots", "Labels, frozen to train on", "mlhooks:snapshot-list", "snapshot.view"),
+    ("Models", "What scores the items, and what could", "mlhooks:model-list", "model.view"),
+    ("Audit", "Who did what to what, when", "reviews:audit-list", "audit.view"),
 )
 
 
@@ -33,9 +39,9 @@ def chrome(request: HttpRequest) -> dict[str, Callable]:
 
 
 def _entries(request: HttpRequest) -> Iterator[Entry]:
-    for label, name, verb in PAGES:
+    for label, about, name, verb in PAGES:
         if verb and not access.may(request.user, verb):
             continue
         url = reverse(name)
         is_here = request.path == url if url == "/" else request.path.startswith(url)
-        yield Entry(label, url, is_here)
+        yield Entry(label, about, url, is_here)

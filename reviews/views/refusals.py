@@ -21,6 +21,10 @@ TITLES = {
     409: "Things have moved on",
     422: "That does not work yet",
 }
+PLAIN_WORDS = {
+    403: "Your role does not allow this.",
+    404: "There is no such page, or it is not for you.",
+}
 
 
 class RefusalMiddleware:
@@ -35,6 +39,8 @@ class RefusalMiddleware:
             return _signed_out(request)
         if response.status_code == 405 and not response.content:
             return refuse(request, 405, "Go back and use the buttons there.")
+        if request.htmx and response.status_code in (403, 404) and "HX-Retarget" not in response:
+            return refuse(request, response.status_code, PLAIN_WORDS[response.status_code])
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
