@@ -451,6 +451,26 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Several models have a state or a kind; in the schema each gets a name one can read.
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "reviews.models.Job.State",
+        "EnforcementStateEnum": "reviews.models.Enforcement.State",
+        "DecisionKindEnum": "reviews.models.Decision.Kind",
+        "SnapshotStateEnum": "mlhooks.models.Snapshot.State",
+        "TrainingStateEnum": "mlhooks.models.TrainingRun.State",
+        "ModelStateEnum": "mlhooks.models.ModelVersion.State",
+        "ModelKindEnum": "mlhooks.models.ModelVersion.Kind",
+    },
+    # "state" and "kind" mean several things; each gets a name of its own.
+    "ENUM_NAME_OVERRIDES": {
+        "JobState": "reviews.models.Job.State",
+        "EnforcementState": "reviews.models.Enforcement.State",
+        "DecisionKind": "reviews.models.Decision.Kind",
+        "SnapshotState": "mlhooks.models.Snapshot.State",
+        "TrainingState": "mlhooks.models.TrainingRun.State",
+        "ModelState": "mlhooks.models.ModelVersion.State",
+        "ModelKind": "mlhooks.models.ModelVersion.Kind",
+    },
 }
 
 
@@ -483,6 +503,8 @@ LOGGING = {
         "celery.beat": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
         "celery.worker.strategy": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
         "celery.app.trace": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
+        # Where it loads a model from, each time.
+        "sentence_transformers": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
     },
 }
 
