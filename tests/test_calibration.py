@@ -51,14 +51,27 @@ def test_weights_count_like_repeated_rows():
 
 def test_separable_labels_do_not_make_certainties():
     found = calibration.platt([-1.0, -1.0, -1.0, 1.0, 1.0], [0, 0, 0, 1, 1])
-    # Targets 1/(3+2) = .2 and (2+1)/(2+2) = .75: the two groups get exactly those.
-    assert calibration.apply(found, [-1.0, 1.0]) == pytest.approx([0.2, 0.75], abs=1e-6)
+    # Base rate (2+½)/(5+1) = .4167; targets 2·.4167/(3+2) = .1667 and (2+.8333)/(2+2) = .7083.
+    assert calibration.apply(found, [-1.0, 1.0]) == pytest.approx([0.1667, 0.7083], abs=1e-4)
+
+
+def test_balanced_classes_get_platts_own_targets():
+    found = calibration.platt([-1.0, -1.0, 1.0, 1.0], [0, 0, 1, 1])
+    # 1/(2+2) and (2+1)/(2+2)
+    assert calibration.apply(found, [-1.0, 1.0]) == pytest.approx([0.25, 0.75], abs=1e-6)
+
+
+def test_a_few_labels_of_each_class_keep_the_streams_base_rate():
+    x = np.concatenate([RNG.normal(1, 1, 8), RNG.normal(-1, 1, 8)])
+    weights = np.concatenate([np.full(8, 1.0), np.full(8, 49.0)])  # 2 % positive
+    found = calibration.apply(calibration.platt(x, [1] * 8 + [0] * 8, weights=weights), x)
+    assert np.average(found, weights=weights) == pytest.approx(0.02, abs=0.02)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_alone_gives_its_smoothed_rate(label):
     found = calibration.platt([0.3, 0.1, 0.2], [label] * 3)
-    expected = 0.8 if label else 0.2  # (3+1)/(3+2) and 1/(3+2)
+    expected = 0.95 if label else 0.05  # base ½/4 = .125 → 2·.125/(3+2), and its mirror
     assert calibration.apply(found, [0.2]) == pytest.approx([expected], abs=0.01)
 
 
