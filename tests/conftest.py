@@ -6,6 +6,7 @@ that fails its test on any console error, `worker` a real Celery worker with bea
 uses none of these, nothing but the test itself touches the database.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -39,6 +40,34 @@ def django_db_modify_db_settings() -> None:
     from django.conf import settings
 
     settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = servers.NAME
+
+
+def _migrations_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(ROOT.glob("*/migrations/*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def django_db_createdb(request: pytest.FixtureRequest) -> bool:
+    """The database of the last run is used again, unless a migration has changed since."""
+    made_by = servers.FOLDER / "migrations.sha256"
+    is_current = made_by.exists() and made_by.read_text() == _migrations_digest()
+    return request.config.getvalue("create_db") or not is_current
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker) -> None:
+    """Swept, if the last run was killed in a test that commits."""
+    from django.core.management import call_command
+
+    from reviews.models import Person, Platform
+
+    (servers.FOLDER / "migrations.sha256").write_text(_migrations_digest())
+    with django_db_blocker.unblock():
+        if Person.objects.exists() or Platform.objects.exists():
+            call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -173,15 +202,11 @@ def live_app(transactional_db: None, _web_server: str) -> str:
 def _worker_processes(
     start_process: Callable[..., subprocess.Popen],
 ) -> tuple[subprocess.Popen, subprocess.Popen]:
-    celery = ("-m", "celery", "-A", "trustconsole")
-    worker = start_process(
-        "worker",
-        *(*celery, "worker", "--queues", "celery,score,enforce,train,sweep", "--concurrency", "1"),
-        *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
-    )
-    beat = start_process(
-        "beat", *celery, "beat", "--schedule", str(servers.FOLDER / "celerybeat-schedule")
-    )
+    from trustconsole import programs
+
+    command = programs.worker(list(programs.QUEUES), processes=1, name=servers.NAME)
+    worker = start_process("worker", *command[1:])
+    beat = start_process("beat", *programs.beat()[1:])
 
     def is_ready() -> bool:
         if worker.poll() is not None:
@@ -198,14 +223,15 @@ def worker(
 ) -> Iterator[subprocess.Popen]:
     """A real Celery worker on every queue, with beat, for the length of this test. Between tests
     beat is halted and the queues are empty, so that the worker rests."""
+    from trustconsole import programs
+
     broker = _broker()
     broker.flushdb()
     process, beat = _worker_processes
     beat.send_signal(signal.SIGCONT)
     yield process
     beat.send_signal(signal.SIGSTOP)
-    queues = ["celery", "score", "enforce", "train", "sweep"]
-    broker.delete(*queues)
+    broker.delete(*programs.QUEUES)
     # What the worker has taken (acks_late: until done) stands in "unacked".
     wait_until(lambda: not broker.hlen("unacked"), seconds=60, message="the worker is still busy")
 
