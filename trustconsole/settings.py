@@ -461,16 +461,6 @@ SPECTACULAR_SETTINGS = {
         "ModelStateEnum": "mlhooks.models.ModelVersion.State",
         "ModelKindEnum": "mlhooks.models.ModelVersion.Kind",
     },
-    # "state" and "kind" mean several things; each gets a name of its own.
-    "ENUM_NAME_OVERRIDES": {
-        "JobState": "reviews.models.Job.State",
-        "EnforcementState": "reviews.models.Enforcement.State",
-        "DecisionKind": "reviews.models.Decision.Kind",
-        "SnapshotState": "mlhooks.models.Snapshot.State",
-        "TrainingState": "mlhooks.models.TrainingRun.State",
-        "ModelState": "mlhooks.models.ModelVersion.State",
-        "ModelKind": "mlhooks.models.ModelVersion.Kind",
-    },
 }
 
 

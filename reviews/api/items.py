@@ -19,6 +19,18 @@ PLATFORM = OpenApiParameter("platform", str, description="For people on several 
 REFUSALS = dict.fromkeys((400, 401, 403, 413), schemas.Refusal)
 
 
+OUTCOMES = {
+    200: schemas.Outcomes,
+    207: schemas.Outcomes,
+    422: PolymorphicProxySerializer(
+        component_name="OutcomesOrRefusal",
+        serializers=[schemas.Outcomes, schemas.Refusal],
+        resource_type_field_name=None,
+    ),
+    **REFUSALS,
+}
+
+
 def one_or_many(name: str, serializer: type) -> PolymorphicProxySerializer:
     return PolymorphicProxySerializer(
         component_name=name,
@@ -41,7 +53,7 @@ class ItemsView(APIView):
         "some are, 422 when none is; nothing of a rejected row is stored.",
         parameters=[PLATFORM],
         request=one_or_many("ItemOrItems", schemas.ItemIn),
-        responses={200: schemas.Outcomes, 207: schemas.Outcomes, 422: schemas.Outcomes, **REFUSALS},
+        responses=OUTCOMES,
     )
     def post(self, request: Request) -> Response:
         rows = rows_of(request)
@@ -90,7 +102,7 @@ class ReportsView(APIView):
         "The answer is as for items; status is created, unchanged or rejected.",
         parameters=[PLATFORM],
         request=one_or_many("ReportOrReports", schemas.ReportIn),
-        responses={200: schemas.Outcomes, 207: schemas.Outcomes, 422: schemas.Outcomes, **REFUSALS},
+        responses=OUTCOMES,
     )
     def post(self, request: Request) -> Response:
         rows = rows_of(request)

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from reviews.models import Enforcement, Job, Lane, Report, Severity, Verdict
+from reviews.models import Decision, Enforcement, Job, Lane, Report, Severity, Verdict
 
 
 class Refusal(serializers.Serializer):
@@ -90,7 +90,7 @@ class ItemReference(serializers.Serializer):
 
 class DecisionOut(serializers.Serializer):
     id = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=["settled", "undo", "override"])
+    kind = serializers.ChoiceField(choices=Decision.Kind.choices)
     item = ItemReference()
     queue = serializers.CharField()
     verdict = serializers.ChoiceField(
