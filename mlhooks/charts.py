@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
 
 
 class Tick(NamedTuple):
@@ -127,7 +127,7 @@ def pr_plot(
                 kind,
                 name,
                 x(near[0]),
-                max(y(near[1]) + above, TOP + 12),
+                y(near[1]) + (above if y(near[1]) + above > TOP + 8 else 18),
                 "middle",
             )
         )
@@ -163,7 +163,7 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
         ],
     )
     plot.lines.append(
-        Line(_path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.93), y(0.95) + 24, "end")
+        Line(_path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.62), y(0.62) + 20, "start")
     )
     points = [(x(one["predicted"]), y(one["observed"])) for one in bins]
     plot.lines.append(Line(_path(points), "candidate", "", 0, 0, "start"))

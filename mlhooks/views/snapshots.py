@@ -41,7 +41,9 @@ def preview(request: HttpRequest) -> HttpResponse:
     platforms = []
     for platform in platforms_of(request.user):
         tally = _tally(platform)
-        platforms.append({"platform": platform, "tally": tally, "rows": _tally_rows(tally)})
+        platforms.append(
+            {"platform": platform, "tally": tally, "rows": _tally_rows(platform, tally)}
+        )
     return render(request, "mlhooks/_snapshot_preview.html", {"previews": platforms})
 
 
@@ -116,10 +118,9 @@ def _ready_context(request: HttpRequest, snapshot: Snapshot) -> dict:
     return {
         "manifest": manifest,
         "splits": SPLITS,
-        "split_rows": [manifest["counts"]["split"][split] for split in SPLITS],
+        "split_rows": [(split, manifest["counts"]["split"][split]) for split in SPLITS],
         "label_rows": _label_rows(manifest),
-        "lanes": manifest["counts"]["lane"].items(),
-        "languages": manifest["counts"]["language"].items(),
+        "lanes": sorted(manifest["counts"]["lane"].items()),
         "files": snapshots.list_files(snapshot),
         "may_download": access.may(request.user, "snapshot.download"),
         "may_train": access.may(request.user, "model.train"),
@@ -165,19 +166,20 @@ def _tally(platform: Platform) -> Tally | None:
         return None
 
 
-def _tally_rows(tally: Tally | None) -> list[dict]:
+def _tally_rows(platform: Platform, tally: Tally | None) -> list[dict]:
     if tally is None:
         return []
+    names = dict(platform.policies.values_list("slug", "name"))
     return [
         {
-            "name": name,
+            "name": names.get(slug, slug),
             "cells": [
                 by_split.get(split, {}).get(word, 0)
                 for split in SPLITS
                 for word in ("violating", "clean")
             ],
         }
-        for name, by_split in tally.labels.items()
+        for slug, by_split in tally.labels.items()
     ]
 
 
