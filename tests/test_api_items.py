@@ -1,9 +1,11 @@
 """The API of the human side, from the outside: items and reports in, how they stand, decisions."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import get_resolver
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -11,7 +13,7 @@ from rest_framework.views import APIView
 
 from reviews import intake, tokens
 from reviews.api import bodies
-from reviews.models import Decision, Item, Job, Report
+from reviews.models import Decision, Item, Job, PastCall, Report
 from tests.factories import make_item, make_job, make_kind, make_platform, make_policy, make_queue
 from tests.people import make_person
 
@@ -354,3 +356,90 @@ def _patterns(patterns):
             yield from _patterns(pattern.url_patterns)
         else:
             yield pattern
+
+
+# Idempotency-Key
+
+
+def test_a_call_sent_again_with_its_key_is_answered_as_before(api):
+    first = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    again = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+
+    assert first.json()["counts"]["created"] == 1
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert "Idempotent-Replayed" not in first and again["Idempotent-Replayed"] == "true"
+    assert (Item.objects.count(), PastCall.objects.count()) == (1, 1)
+
+
+def test_another_call_with_the_same_key_is_refused(api):
+    api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    other_body = api.post("/api/v1/items", row("m-2"), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    other_path = api.post("/api/v1/reports", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+
+    assert (other_body.status_code, other_path.status_code) == (409, 409)
+    assert Item.objects.count() == 1
+
+
+def test_a_key_is_its_senders_own(api):
+    other = make_platform()
+    make_kind(platform=other, slug="message")
+    make_queue(platform=other, is_default=True)
+    api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    answer = client_of(other).post(
+        "/api/v1/items", row("m-2"), format="json", HTTP_IDEMPOTENCY_KEY="k-1"
+    )
+
+    assert answer.json()["counts"]["created"] == 1
+
+
+def test_a_call_that_was_refused_leaves_its_key_free(api, platform):
+    queues = list(platform.queues.all())
+    platform.queues.all().delete()
+    refused = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    for queue in queues:
+        queue.save(force_insert=True)
+    taken = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+
+    assert (refused.status_code, taken.status_code) == (409, 200)
+
+
+def test_keys_are_forgotten_after_a_day(api):
+    api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+    PastCall.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    again = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+
+    assert again.json()["counts"]["unchanged"] == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\tb"])
+def test_a_key_that_is_none_is_refused(api, key):
+    answer = api.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY=key)
+
+    assert answer.status_code == 422
+    assert not Item.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_calls_with_one_key_at_once_are_one_call():
+    platform = make_platform()
+    make_kind(platform=platform, slug="message")
+    make_queue(platform=platform, is_default=True)
+    token = client_of(platform)._credentials
+    answers = []
+
+    def call():
+        client = APIClient()
+        client.credentials(**token)
+        answer = client.post("/api/v1/items", row(), format="json", HTTP_IDEMPOTENCY_KEY="k-1")
+        answers.append((answer.status_code, answer.content, "Idempotent-Replayed" in answer))
+        connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(answers) == 50 and len({answer[:2] for answer in answers}) == 1
+    assert sum(is_replay for *_, is_replay in answers) == 49
+    assert (Item.objects.count(), Item.objects.get().version_number) == (1, 1)

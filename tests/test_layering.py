@@ -25,6 +25,7 @@ REVIEWS = [
         ("tokens",),
     ],
     [("decisions",), ("intake", "placement", "reports", "stage")],
+    [("idempotency",)],
     [("appeals",), ("quality",)],
     [("tasks",)],
     [("simulation",)],

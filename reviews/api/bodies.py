@@ -1,15 +1,18 @@
 """Bodies of calls, bounded: JSON in, rows out; and whose platform they are for."""
 
+import hashlib
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
+from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from reviews import access
+from reviews import access, idempotency
 from reviews.errors import Invalid, NotFound
+from reviews.idempotency import Answer
 from reviews.models import Platform
 from reviews.submission import Outcome
 
@@ -28,6 +31,7 @@ class BoundedJSONParser(BaseParser):
         body = stream.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise TooLarge(f"At most {MAX_BYTES // 2**20} MiB a call.")
+        parser_context["request"].body_digest = hashlib.sha256(body).hexdigest()
         try:
             return json.loads(body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
@@ -66,7 +70,23 @@ def platform_of(request: Request) -> Platform:
     return found[0]
 
 
-def answer(outcomes: list[Outcome]) -> Response:
+def answer_once(request: Request, work: Callable[[], list[Outcome]]) -> HttpResponse:
+    """The outcomes of `work` as a response; with an Idempotency-Key, done once for all calls."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        done = _answer(work())
+    else:
+        body_digest = getattr(request, "body_digest", "")
+        call = f"{request.method} {request.get_full_path()} {body_digest}"
+        digest = hashlib.sha256(call.encode()).hexdigest()
+        done = idempotency.once(request.user, key, digest=digest, work=lambda: _answer(work()))
+    response = HttpResponse(done.body, status=done.status, content_type="application/json")
+    if done.is_replay:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _answer(outcomes: list[Outcome]) -> Answer:
     """200: every row is stored. 207: some are, the rest say why not. 422: none is."""
     counts = {"created": 0, "changed": 0, "unchanged": 0, "rejected": 0}
     results = []
@@ -84,7 +104,8 @@ def answer(outcomes: list[Outcome]) -> Response:
     status = 200
     if counts["rejected"]:
         status = 422 if counts["rejected"] == len(outcomes) else 207
-    return Response({"results": results, "counts": counts}, status=status)
+    body = json.dumps({"results": results, "counts": counts}, separators=(",", ":"))
+    return Answer(status, body)
 
 
 def whole_number(request: Request, name: str, *, default: int, least: int, most: int) -> int:

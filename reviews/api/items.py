@@ -1,6 +1,7 @@
 """Items and reports: in, and how they stand."""
 
 from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,11 +12,18 @@ from reviews.errors import Invalid
 from reviews.models import Decision, Item, ItemVersion, Job
 
 from . import schemas
-from .bodies import BoundedJSONParser, answer, platform_of, rows_of
+from .bodies import BoundedJSONParser, answer_once, platform_of, rows_of
 from .decisions import as_json as decision_as_json
 from .decisions import with_all
 
 PLATFORM = OpenApiParameter("platform", str, description="For people on several platforms.")
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Sent again with the same key within a day, the call is answered as before and "
+    "not done again; another call with the key is refused (409).",
+)
 REFUSALS = dict.fromkeys((400, 401, 403, 413), schemas.Refusal)
 
 
@@ -27,6 +35,7 @@ OUTCOMES = {
         serializers=[schemas.Outcomes, schemas.Refusal],
         resource_type_field_name=None,
     ),
+    409: schemas.Refusal,
     **REFUSALS,
 }
 
@@ -51,13 +60,13 @@ class ItemsView(APIView):
         "external id: the same row again changes nothing, other content is a new version and is "
         "scored and reviewed again. Each row stands alone: 200 when all are stored, 207 when "
         "some are, 422 when none is; nothing of a rejected row is stored.",
-        parameters=[PLATFORM],
+        parameters=[PLATFORM, KEY],
         request=one_or_many("ItemOrItems", schemas.ItemIn),
         responses=OUTCOMES,
     )
-    def post(self, request: Request) -> Response:
-        rows = rows_of(request)
-        return answer(intake.submit_items(platform_of(request), rows, by=request.user))
+    def post(self, request: Request) -> HttpResponse:
+        rows, platform = rows_of(request), platform_of(request)
+        return answer_once(request, lambda: intake.submit_items(platform, rows, by=request.user))
 
     @extend_schema(
         operation_id="find_items",
@@ -100,13 +109,13 @@ class ReportsView(APIView):
         summary="File reports about items",
         description="One report, or an array of up to 1,000. Filing one again changes nothing. "
         "The answer is as for items; status is created, unchanged or rejected.",
-        parameters=[PLATFORM],
+        parameters=[PLATFORM, KEY],
         request=one_or_many("ReportOrReports", schemas.ReportIn),
         responses=OUTCOMES,
     )
-    def post(self, request: Request) -> Response:
-        rows = rows_of(request)
-        return answer(intake.file_reports(platform_of(request), rows, by=request.user))
+    def post(self, request: Request) -> HttpResponse:
+        rows, platform = rows_of(request), platform_of(request)
+        return answer_once(request, lambda: intake.file_reports(platform, rows, by=request.user))
 
 
 def _items(request: Request) -> QuerySet[Item]:

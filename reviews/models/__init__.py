@@ -3,7 +3,7 @@
 from .audit import AuditEntry
 from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
 from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
-from .people import ApiToken, Person, Role
+from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .work import Claim, Draw, Job, Lane, Queue, RoutingRule
 
@@ -22,6 +22,7 @@ __all__ = [
     "ItemVersion",
     "Job",
     "Lane",
+    "PastCall",
     "Person",
     "Platform",
     "Policy",

@@ -63,3 +63,28 @@ class ApiToken(models.Model):
 
     def is_live(self, now) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class PastCall(models.Model):
+    """An API call made with an Idempotency-Key, and its answer: sent again, it is not done again.
+
+    Written by idempotency.py and forgotten after a day.
+    """
+
+    person = models.ForeignKey(
+        Person, on_delete=models.CASCADE, related_name="past_calls", db_index=False
+    )
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)  # of method, path and body
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True)  # as it was sent, to the byte
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["person", "key"], name="one_call_per_key"),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="past_call_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.person_id}"
