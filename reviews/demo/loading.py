@@ -1,5 +1,6 @@
 """Puts the demo into the database through the ordinary services; again adds nothing twice."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -36,12 +37,16 @@ from .corpus import read_mails
 from .platform_life import Arrival
 
 SEED = 1
-# This share of the mails came in earlier, and simulated reviewers have worked most of those.
+# This share of the mails came in earlier, and simulated reviewers have worked those.
 _EARLIER_SHARE = 0.25
-_WORKED_SHARE = 0.86
 _OVERRIDDEN = 5
 _EARLIER_DAYS = 3
-_WAITING_HOURS = 10
+# Most of what waits came in this lately: within every queue's time to answer.
+_WAITING_HOURS = 3
+# And so many have waited too long in all queues but the slowest: overdue work should be seen, yet
+# it is served first, so more of it would hide what ranking does.
+_LEFT_OVER_SHARE = 0.01
+_LEFT_OVER_HOURS = (10, 8.2)
 _BATCH = 500
 _UNSURE, _ESCALATE = 0.015, 0.005
 
@@ -120,13 +125,19 @@ def plan_arrivals(now: datetime, *, count: int | None = None) -> Arrivals:
     mails = platform_life.in_order_of_arrival(read_mails(), SEED)[:count]
     reporters = platform_life.make_reporters(SEED)
     earlier = round(len(mails) * _EARLIER_SHARE)
-    latest = now - timedelta(hours=_WAITING_HOURS)
-    times = platform_life.arrival_times(
-        earlier, first=now - timedelta(days=_EARLIER_DAYS), last=latest, seed=SEED
-    )
-    times += platform_life.arrival_times(
-        len(mails) - earlier, first=latest, last=now - timedelta(minutes=1), seed=SEED
-    )
+    left_over = math.ceil((len(mails) - earlier) * _LEFT_OVER_SHARE)
+    oldest, youngest = (now - timedelta(hours=hours) for hours in _LEFT_OVER_HOURS)
+    times = []
+    for count, first, last in (
+        (earlier, now - timedelta(days=_EARLIER_DAYS), oldest),
+        (left_over, oldest, youngest),
+        (
+            len(mails) - earlier - left_over,
+            now - timedelta(hours=_WAITING_HOURS),
+            now - timedelta(minutes=1),
+        ),
+    ):
+        times += platform_life.arrival_times(count, first=first, last=last, seed=SEED)
     arrivals = [
         platform_life.arrive(mail, at=at, reporters=reporters, seed=SEED)
         for mail, at in zip(mails, times, strict=True)
@@ -135,8 +146,8 @@ def plan_arrivals(now: datetime, *, count: int | None = None) -> Arrivals:
 
 
 def answers_wanted(arrivals: Arrivals) -> int:
-    """How many of the earlier mails the simulated reviewers are to answer."""
-    return round(len(arrivals.earlier) * _WORKED_SHARE)
+    """More answers than the earlier mails can take, second opinions and all."""
+    return round(len(arrivals.earlier) * (1 + 4 * _UNSURE))
 
 
 def not_there_yet(platform: Platform, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -164,7 +175,8 @@ def submit(
 
 
 def work_earlier(platform: Platform, *, count: int, progress: Progress = lambda count: None) -> int:
-    """Simulated reviewers answer until there are `count` answers; the lead corrects some."""
+    """Simulated reviewers answer until there are `count` answers or nothing is left for them; the
+    lead corrects some. What they escalated stays for her."""
     to_do = count - Review.objects.filter(item__platform=platform).count()
     if to_do <= 0:
         return 0

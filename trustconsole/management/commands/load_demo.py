@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from mlhooks import registry, scoring
+from mlhooks import registry, scoring, snapshots
 from mlhooks.models import DueScore
 from reviews.demo import PASSWORD, PLATFORM_SLUG, loading, people
-from reviews.models import Item, Platform
+from reviews.models import Item, Person, Platform
 
 _SCORE_BATCH = 128
 
@@ -55,6 +55,8 @@ class Command(BaseCommand):
             count = loading.answers_wanted(arrivals)
             with _bar("reviewing", count) as bar:
                 loading.work_earlier(platform, count=count, progress=bar.update)
+                bar.update(bar.total - bar.n)
+            self._freeze(platform)
         self._submit(platform, "waiting mails", waiting)
 
         for line in loading.summarise(platform):
@@ -78,6 +80,17 @@ class Command(BaseCommand):
                 if not scoring.score_due(limit=_SCORE_BATCH):
                     time.sleep(0.2)  # the rest is in a worker's hands
             bar.update(bar.total - bar.n)
+
+    def _freeze(self, platform: Platform) -> None:
+        """The first labels in a snapshot, built here: there may be no worker yet."""
+        if platform.snapshots.exists():
+            return
+        snapshot = snapshots.create_snapshot(
+            platform, by=Person.objects.get(username="mila"), note="The first three days"
+        )
+        snapshots.build(snapshot.pk)
+        snapshot.refresh_from_db()
+        self._say(f"Snapshot {snapshot.number}: {snapshot.rows_done:,} labels.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
