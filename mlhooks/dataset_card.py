@@ -135,6 +135,7 @@ _CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -154,6 +155,7 @@ _CONTEXT = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -167,6 +169,13 @@ _CROISSANT_TYPES = {
     "double": "sc:Float",
     "string": "sc:Text",
     "timestamp[us, tz=UTC]": "sc:DateTime",
+}
+
+
+# What Croissant's own library reads, where that is not the registered media type.
+_ENCODINGS = {
+    "application/vnd.apache.parquet": "application/x-parquet",
+    "application/jsonl": "application/jsonlines",
 }
 
 
@@ -228,7 +237,7 @@ def croissant(manifest: dict, *, files: list[dict]) -> str:
                 "name": entry["name"],
                 "contentUrl": entry["name"],
                 "contentSize": f"{entry['bytes']} B",
-                "encodingFormat": entry["content_type"],
+                "encodingFormat": _ENCODINGS.get(entry["content_type"], entry["content_type"]),
                 "sha256": entry["sha256"],
             }
             for entry in files
