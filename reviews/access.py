@@ -173,6 +173,14 @@ def get_held_job(person: Person, pk: int) -> Job:
     return get(person, "job.claim", rows.filter(queue__members=person), "queue__platform", pk=pk)
 
 
+def check_holds(person: Person, job_id: int) -> None:
+    """The job is of a queue she works; whether she holds it is claims.py's to say."""
+    check(person, "job.claim")
+    jobs = Job.objects.filter(queue__members=person, queue__platform__in=platform_ids(person))
+    if not jobs.filter(pk=job_id).exists():
+        raise NotFound("There is no such job here.")
+
+
 def check_records(person: Person, *, platform_id: int, is_member: bool) -> None:
     """She may answer jobs of this queue; a stranger to it is not told that it exists."""
     check(person, "review.record", platform_id)

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from . import access
 from .models import Decision, Person, Queue, Report
 
 # Depths beyond this are shown as "100,000+": counting a million rows tells nobody more.
@@ -93,7 +94,7 @@ def decided_today(person: Person, *, most: int = 1000) -> int:
 def my_decisions(person: Person) -> QuerySet[Decision]:
     """Her decisions, newest first, with what a list of them shows."""
     return (
-        Decision.objects.filter(decided_by=person)
+        Decision.objects.filter(decided_by=person, queue__platform__in=access.platform_ids(person))
         .select_related("item__kind", "item__account", "item_version", "queue", "superseded_by")
         .prefetch_related("policy_versions__policy", "enforcements__action")
         .order_by("-id")

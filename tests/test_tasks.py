@@ -1,14 +1,18 @@
 """Every Celery task, run twice: the second run finds nothing left to do."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.db.models import F
 
+from mlhooks import due, tasks
+from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
 from reviews import audit, claims, decisions
 from reviews.models import AuditEntry, Claim, Enforcement, Job, Strike
 from reviews.tasks import expire_claims, lift_overdue, release_enforcements, seal_audit
-from trustconsole.celery import app
+from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
 from .factories import (
     claimed_job,
@@ -25,19 +29,32 @@ from .people import make_person
 pytestmark = pytest.mark.django_db
 
 # Where each task is run twice. A task that stands nowhere here has not been shown to be harmless.
-SHOWN_HERE = {
-    "reviews.tasks.expire_claims",
-    "reviews.tasks.lift_overdue",
-    "reviews.tasks.release_enforcements",
-    "reviews.tasks.seal_audit",
+SHOWN = {
+    "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
+    "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
+    "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
+    "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
+    "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
+    "mlhooks.tasks.sweep_scores": "test_tasks.test_an_item_is_scored_once",
+    "mlhooks.tasks.build_snapshot": (
+        "test_snapshots.test_building_a_finished_snapshot_again_changes_nothing"
+    ),
+    "mlhooks.tasks.sweep_snapshots": "test_tasks.test_sweeping_changes_no_row_that_waits",
+    "mlhooks.tasks.run_training": (
+        "test_learning.test_a_run_that_is_done_or_at_work_is_left_alone"
+    ),
+    "mlhooks.tasks.sweep_training": "test_tasks.test_sweeping_changes_no_row_that_waits",
+    "trustconsole.heartbeat": "test_tasks.test_a_heartbeat_says_when_and_nothing_else",
 }
-SHOWN_ELSEWHERE: dict[str, str] = {}
 
 
 def test_every_task_is_shown_to_be_harmless_twice():
     app.loader.import_default_modules()
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == SHOWN_HERE | set(SHOWN_ELSEWHERE)
+    assert ours == set(SHOWN)
+    for where in SHOWN.values():
+        module, _, test = where.partition(".")
+        assert f"def {test}(" in (Path(__file__).parent / f"{module}.py").read_text(), where
 
 
 def twice(task, look):
@@ -88,3 +105,40 @@ def test_an_audit_entry_is_sealed_once():
     audit.record("item.submit", platform, by=None, platform=platform)
     assert twice(seal_audit, lambda: AuditEntry.objects.get().hash)
     assert audit.verify() == (1, 0, None)
+
+
+@pytest.mark.parametrize("task", [tasks.score_due, tasks.sweep_scores])
+def test_an_item_is_scored_once(task, settings, tmp_path):
+    settings.MODEL_DIR = tmp_path
+    queue = make_queue()
+    version = make_item(platform=queue.platform).current_version
+    due.mark_versions([version.pk])
+
+    def look():
+        return list(Score.objects.values_list("pk", "probability")), DueScore.objects.count()
+
+    scores, left = twice(task, look)
+    assert (len(scores), left) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"), [(tasks.sweep_snapshots, Snapshot), (tasks.sweep_training, TrainingRun)]
+)
+def test_sweeping_changes_no_row_that_waits(task, model):
+    """It only nudges again the task that does the work, which is harmless twice itself."""
+    platform = make_platform()
+    now = claims.clock()
+    snapshot = Snapshot.objects.create(
+        platform=platform, number=1, cutoff_id=0, cutoff_at=now, state="waiting"
+    )
+    TrainingRun.objects.create(platform=platform, snapshot=snapshot, state="waiting")
+    model.objects.update(created_at=now - timedelta(hours=1))
+    before = list(model.objects.values())
+    assert [task.apply(throw=True).get() for _ in range(2)] == [1, 1]
+    assert list(model.objects.values()) == before
+
+
+def test_a_heartbeat_says_when_and_nothing_else():
+    for _ in range(2):
+        heartbeat.apply(throw=True)
+    assert cache.get(WORKER_SEEN) > 0

@@ -3,12 +3,14 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
 from reviews import access, claims, metrics
 
 from .items import put_lines
 
 
+@require_GET
 def home(request: HttpRequest) -> HttpResponse:
     person = request.user
     works = access.may(person, "job.claim")
