@@ -25,7 +25,7 @@ lint: .venv/installed-dev ## style, types, security, Django's checks, missing mi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/bandit -q -ll -r trustconsole reviews mlhooks
+	$(BIN)/bandit -c pyproject.toml -q -ll -r trustconsole reviews mlhooks
 	$(BIN)/python manage.py check </dev/null
 	TRUSTCONSOLE_VAR=var/test $(BIN)/python manage.py makemigrations --check --dry-run </dev/null
 	HTTPS=1 ALLOWED_HOSTS=console.example.org SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \

@@ -3,9 +3,9 @@
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import pgvector.django.halfvec
-from pgvector.django import VectorExtension
 from django.conf import settings
 from django.db import migrations, models
+from pgvector.django import VectorExtension
 
 
 class Migration(migrations.Migration):
