@@ -1,22 +1,24 @@
 """Statements over many rows at once. Errors come as Django's own, as from its cursors."""
 
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from psycopg2.extras import execute_values
 
 
-def over_values(
-    sql: str, rows: Sequence[Sequence[Any]], *, template: str | None = None, fetch: bool = False
-) -> list[tuple]:
-    """Run `sql` once with `rows` for its `VALUES %s`; `template` casts what could be null."""
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        found = execute_values(
-            cursor.cursor, sql, rows, template=template, page_size=len(rows), fetch=fetch
-        )
-    return found or []
+def over_rows(sql: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple]:
+    """Run `sql` once with `rows` as its one %s, for `json_to_recordset(%s) AS given (…)`.
+
+    One JSON text is several times cheaper to send than a VALUES list, and the statement names the
+    types. Returns what the statement returns.
+    """
+    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [text])
+        return cursor.fetchall() if cursor.description else []
 
 
 def copy_in(sql: str, lines: Iterable[str]) -> None:

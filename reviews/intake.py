@@ -7,7 +7,7 @@ items in bulk, placement.py opens and moves jobs, reports.py takes the reports.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.db import connection
 
@@ -48,8 +48,10 @@ WHERE platform_id = %s AND fingerprint = ANY(%s) ORDER BY fingerprint, id
 
 # A row whose version is no longer the one we compared with is left for another look.
 _CHANGE = """
-WITH given (id, believed, is_new, fingerprint, language, posted_at, views_per_hour, account_id) AS (
-  VALUES %s
+WITH given AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS row (
+    id bigint, believed integer, is_new integer, fingerprint text, language text,
+    posted_at timestamptz, views_per_hour float8, account_id bigint)
 ), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
@@ -65,6 +67,9 @@ FROM given JOIN locked USING (id)
 WHERE item.id = given.id AND item.version_number = given.believed
 RETURNING item.id, item.version_number
 """
+
+
+_T = TypeVar("_T")
 
 
 class _Known(NamedTuple):
@@ -105,13 +110,28 @@ def submit_items(platform: Platform, rows: Sequence[object], *, by: Person | Non
 
 
 def store_items(
-    platform: Platform, read: Sequence[ItemRow | Errors], *, by: Person | None
+    platform: Platform,
+    read: Sequence[ItemRow | Errors],
+    *,
+    by: Person | None,
+    is_durable: bool = True,
 ) -> list[Outcome]:
-    """Second half of submit_items, for a caller that reads the next rows meanwhile."""
+    """Second half of submit_items, for a caller that reads the next rows meanwhile.
+
+    With is_durable=False the commit does not wait for the disk: the next one that does makes it
+    last. Until then a crash of the database may lose it whole, never in part.
+    """
     access.check(by, "item.submit", platform)
     if len(read) > MAX_ROWS:
         raise Invalid(f"At most {MAX_ROWS:,} rows at once; these are {len(read):,}.")
-    return again_on_deadlock(lambda: _store(platform, read, by=by))
+
+    def store() -> list[Outcome]:
+        if not is_durable:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit = off")
+        return _store(platform, read, by=by)
+
+    return again_on_deadlock(store)
 
 
 def _store(
@@ -340,20 +360,20 @@ class _Call:
             return []
         values = []
         for row, found in pairs:
+            account = accounts[row.account.external_id] if row.account else None
             values.append(
-                (
-                    found.item_id,
-                    found.version,
-                    int(row.content_hash != found.content_hash),
-                    row.fingerprint,
-                    found.language if row.language is None else row.language,
-                    found.posted_at if row.posted_at is None else row.posted_at,
-                    found.views_per_hour if row.views_per_hour is None else row.views_per_hour,
-                    accounts[row.account.external_id].pk if row.account else found.account_id,
-                )
+                {
+                    "id": found.item_id,
+                    "believed": found.version,
+                    "is_new": int(row.content_hash != found.content_hash),
+                    "fingerprint": row.fingerprint,
+                    "language": _or(row.language, found.language),
+                    "posted_at": _or(row.posted_at, found.posted_at),
+                    "views_per_hour": _or(row.views_per_hour, found.views_per_hour),
+                    "account_id": account.pk if account else found.account_id,
+                }
             )
-        template = "(%s, %s, %s, %s, %s, %s::timestamptz, %s::float8, %s::bigint)"
-        updated = dict(bulk.over_values(_CHANGE, values, template=template, fetch=True))
+        updated = dict(bulk.over_rows(_CHANGE, values))
         missed, versions, reopened = [], [], []
         for row, found in pairs:
             number = updated.get(found.item_id)
@@ -376,6 +396,11 @@ class _Call:
         rerank_jobs(updated.keys(), router=self.router)
         open_missing_jobs(reopened, router=self.router)
         return missed
+
+
+def _or(said: _T | None, before: _T) -> _T:
+    """What the row says; where it says nothing, what was."""
+    return before if said is None else said
 
 
 def _authors(rows: Iterable[ItemRow]) -> dict[str, AccountRow]:

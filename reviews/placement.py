@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
-from psycopg2.extras import Json
 
 from . import bulk, ranking
 from .models import Item, ItemVersion, Job, Lane, Platform
@@ -21,7 +20,9 @@ from .submission import Shape
 _ROUTED = (Lane.RISK, Lane.RANDOM)
 
 _SET_RISKS = """
-WITH given (id, risks, risk, source) AS (VALUES %s), locked AS MATERIALIZED (
+WITH given AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS row (id bigint, risks jsonb, risk float8, source text)
+), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE reviews_item AS item
@@ -34,8 +35,10 @@ RETURNING item.id, item.platform_id
 # By primary key, locked in its order; the state is looked at after the lock, and not through an
 # index on it (the planner would take a near-empty partial index for a cheap one).
 _MOVE = """
-WITH given (id, queue_id, lane, draw_id, inclusion_probability, harm, rank, due_at, is_overdue) AS (
-  VALUES %s
+WITH given AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS row (
+    id bigint, queue_id bigint, lane text, draw_id bigint, inclusion_probability float8,
+    harm float8, rank float8, due_at timestamptz, is_overdue boolean)
 ), locked AS MATERIALIZED (
   SELECT id, state FROM reviews_job WHERE id IN (SELECT id FROM given) ORDER BY id
   FOR NO KEY UPDATE
@@ -76,23 +79,22 @@ def set_risks(risks_by_item: Mapping[int, Mapping[str, float]], *, source: str) 
     """
     if not risks_by_item:
         return 0
-    values = []
+    rows = []
     for item_id, risks in risks_by_item.items():
         plain = {slug: float(risk) for slug, risk in risks.items()}
-        values.append((item_id, Json(plain), max(plain.values(), default=None), source))
-    return again_on_deadlock(lambda: _set_risks(values))
+        highest = max(plain.values(), default=None)
+        rows.append({"id": item_id, "risks": plain, "risk": highest, "source": source})
+    return again_on_deadlock(lambda: _set_risks(rows))
 
 
-def _set_risks(values: Sequence[tuple]) -> int:
-    rows = bulk.over_values(
-        _SET_RISKS, values, template="(%s, %s::jsonb, %s::float8, %s)", fetch=True
-    )
+def _set_risks(rows: Sequence[Mapping[str, Any]]) -> int:
+    stored = bulk.over_rows(_SET_RISKS, rows)
     by_platform: dict[int, list[int]] = {}
-    for item_id, platform_id in rows:
+    for item_id, platform_id in stored:
         by_platform.setdefault(platform_id, []).append(item_id)
     for platform_id, item_ids in sorted(by_platform.items()):
         rerank_jobs(item_ids, router=Router(platform_id))
-    return len(rows)
+    return len(stored)
 
 
 def open_jobs(items: Iterable[Item], *, router: Router | None = None) -> list[Job]:
@@ -162,9 +164,20 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
             doubling_hours=queue.doubling_hours,
             is_overdue=is_overdue,
         )
-        moves.append((pk, queue.pk, lane, draw_id, probability, harm, rank, due_at, is_overdue))
-    template = "(%s, %s, %s, %s::bigint, %s::float8, %s, %s, %s::timestamptz, %s)"
-    bulk.over_values(_MOVE, moves, template=template)
+        moves.append(
+            {
+                "id": pk,
+                "queue_id": queue.pk,
+                "lane": lane,
+                "draw_id": draw_id,
+                "inclusion_probability": probability,
+                "harm": harm,
+                "rank": rank,
+                "due_at": due_at,
+                "is_overdue": is_overdue,
+            }
+        )
+    bulk.over_rows(_MOVE, moves)
 
 
 def database_now() -> datetime:

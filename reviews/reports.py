@@ -11,12 +11,17 @@ from .routing import Router
 from .submission import MAX_ROWS, Errors, Outcome, ReportRow, read_report
 
 _INSERT = """
-INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text) VALUES %s
+INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text)
+SELECT * FROM json_to_recordset(%s) AS row (
+  item_id bigint, external_id text, source text, reporter text, reason text, text text)
+ORDER BY item_id, external_id
 ON CONFLICT (item_id, external_id) DO NOTHING RETURNING item_id, external_id
 """
 
 _COUNT_REPORTS = """
-WITH given (id, fresh) AS (VALUES %s), locked AS MATERIALIZED (
+WITH given AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS row (id bigint, fresh integer)
+), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE reviews_item AS item SET report_count = report_count + given.fresh
@@ -95,12 +100,17 @@ def _reported_items(platform: Platform, rows: Iterable[ReportRow]) -> dict[tuple
 def _insert_reports(rows: Mapping[tuple[int, str], ReportRow]) -> list[tuple[int, str]]:
     """Insert in key order; returns the keys that were not there before."""
     values = [
-        (item_id, external_id, row.source, row.reporter, row.reason, row.text)
-        for (item_id, external_id), row in sorted(rows.items())
+        {
+            "item_id": item_id,
+            "external_id": external_id,
+            "source": row.source,
+            "reporter": row.reporter,
+            "reason": row.reason,
+            "text": row.text,
+        }
+        for (item_id, external_id), row in rows.items()
     ]
-    if not values:
-        return []
-    return bulk.over_values(_INSERT, values, fetch=True)
+    return bulk.over_rows(_INSERT, values) if values else []
 
 
 def _follow_up(
@@ -108,7 +118,7 @@ def _follow_up(
 ) -> None:
     """Count the new reports, rank the jobs again, open one where it is called for."""
     fresh = Counter(item_id for item_id, _ in keys)
-    bulk.over_values(_COUNT_REPORTS, list(fresh.items()))
+    bulk.over_rows(_COUNT_REPORTS, [{"id": pk, "fresh": n} for pk, n in fresh.items()])
     router = Router(platform)
     rerank_jobs(fresh.keys(), router=router)
     urgent = {

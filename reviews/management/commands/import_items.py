@@ -126,7 +126,7 @@ def _stored(
     Batches that share an item or a text wait for each other, so that the later row has the last
     word and copies of a text land in one split group.
     """
-    pools = [ThreadPoolExecutor(1, initializer=_hurry) for _ in range(WRITERS)]
+    pools = [ThreadPoolExecutor(1) for _ in range(WRITERS)]
     running: deque[tuple[Batch, Future[list[Outcome]]]] = deque()
     try:
         for turn, batch in enumerate(batches):
@@ -136,7 +136,9 @@ def _stored(
                 oldest, future = running.popleft()
                 yield oldest, future.result()
             pool = pools[turn % WRITERS]
-            future = pool.submit(intake.store_items, platform, batch.read, by=None)
+            future = pool.submit(
+                intake.store_items, platform, batch.read, by=None, is_durable=False
+            )
             running.append((batch, future))
             if stop.is_asked:
                 break
@@ -147,11 +149,6 @@ def _stored(
         for pool in pools:
             pool.submit(connection.close)
             pool.shutdown()  # what is under way is stored whole
-
-
-def _hurry() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET synchronous_commit = off")
 
 
 def _progress(file: Path) -> tqdm:
