@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db import connection
-
 from .errors import NotFound
 from .metrics import AuthorRecord, ReportGroup
 from .models import (
@@ -22,6 +20,7 @@ from .models import (
     Queue,
     Verdict,
 )
+from .statements import Statement
 
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
@@ -29,7 +28,9 @@ RULES_SECONDS = 5.0
 RESERVED_KEYS = frozenset("0aehnpsu?")
 
 # An author's record is read from her newest 500 items; reports from the newest 500.
-_SIGHT = """
+_SIGHT = Statement(
+    "desk_sight",
+    """
 SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
@@ -75,9 +76,12 @@ LEFT JOIN LATERAL (
   ) AS merged
 ) AS reports ON item.report_count > 0
 WHERE item.id = %(item)s
-"""
+""",
+)
 
-_LAST = """
+_LAST = Statement(
+    "desk_last",
+    """
 SELECT
   last.id, last.verdict, kind.name, coalesce(nullif(account.name, ''), account.external_id),
   ceil(extract(epoch FROM last.undo_until - clock_timestamp()))
@@ -90,7 +94,8 @@ JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
 LEFT JOIN reviews_account AS account ON account.id = item.account_id
 WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
   AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = last.id)
-"""
+""",
+)
 
 
 class Sight(NamedTuple):
@@ -179,9 +184,7 @@ def read_rules(queue_id: int) -> Rules:
 
 def sight(item_id: int) -> Sight:
     """The item's current version, its author's record, its reports merged."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SIGHT, {"item": item_id})
-        row = cursor.fetchone()
+    (row,) = _SIGHT.rows(item=item_id)
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
@@ -230,9 +233,7 @@ def sight(item_id: int) -> Sight:
 
 def last_undoable(person: Person) -> LastDecision | None:
     """Her newest decision, if it still stands and its undo window is open."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LAST, {"person": person.pk})
-        row = cursor.fetchone()
+    row = _LAST.row(person=person.pk)
     return LastDecision(*row[:4], int(row[4])) if row else None
 
 
