@@ -24,8 +24,8 @@ from .placement import (
     shapes_of,
 )
 from .reports import file_reports
-from .routing import Placement, Router, count_strikes
-from .submission import MAX_ROWS, AccountRow, Errors, ItemRow, Outcome, new_group, read_item
+from .routing import Router, count_strikes
+from .submission import MAX_ROWS, AccountRow, Errors, ItemRow, Outcome, author_group, read_item
 
 __all__ = ["Outcome", "file_reports", "open_jobs", "set_risks", "submit_items"]
 
@@ -253,7 +253,16 @@ class _Call:
                     account.pk if account else None,
                     account.split_group if account else groups[row.fingerprint],
                     None if row.known_answer is None else json.dumps(row.known_answer),
-                    self._place(item_id, row, account, strikes),
+                    self.router.place_new(
+                        item_id,
+                        kind=row.shape.slug,
+                        language=row.language or "",
+                        views_per_hour=row.views_per_hour or 0.0,
+                        joined_at=account.joined_at if account else None,
+                        strikes=strikes.get(account.pk, 0) if account else None,
+                        content=row.content,
+                        now=self.now,
+                    ),
                 )
             )
         if not stage.write(new, platform_id=self.platform.pk, now=self.now):
@@ -262,28 +271,6 @@ class _Call:
             self.version_ids.append(item.version_id)
             self._settle(item.row, "created", item.item_id, 1)
         return []
-
-    def _place(
-        self, item_id: int, row: ItemRow, account: _Account | None, strikes: Mapping[int, int]
-    ) -> Placement:
-        views = row.views_per_hour or 0.0
-        queue = self.router.queue_for_new(
-            kind=row.shape.slug,
-            language=row.language or "",
-            views_per_hour=views,
-            joined_at=account.joined_at if account else None,
-            strikes=strikes.get(account.pk, 0) if account else None,
-            content=row.content,
-            now=self.now,
-        )
-        return self.router.place(
-            item_id,
-            queue,
-            risks={},
-            views_per_hour=views,
-            submitted_at=self.now,
-            opened_at=self.now,
-        )
 
     def _groups(self, rows: Iterable[ItemRow]) -> dict[str, str]:
         """Fingerprint → the split group of the first item that had it."""
@@ -312,9 +299,7 @@ class _Call:
             elif author in fresh:
                 group = fresh[author].split_group
             else:
-                group = groups.get(row.fingerprint) or new_group(
-                    self.platform.pk, author=author, fingerprint=row.fingerprint
-                )
+                group = groups.get(row.fingerprint) or author_group(self.platform.pk, author)
                 fresh[author] = Account(
                     platform=self.platform,
                     external_id=author,
@@ -322,10 +307,8 @@ class _Call:
                     joined_at=wanted[author].joined_at,
                     split_group=group,
                 )
-            if row.fingerprint not in groups:
-                groups[row.fingerprint] = group or new_group(
-                    self.platform.pk, author=None, fingerprint=row.fingerprint
-                )
+            # A text of nobody's is a group of its own, named by itself.
+            groups.setdefault(row.fingerprint, group or row.fingerprint)
         if fresh:
             Account.objects.bulk_create(
                 [fresh[author] for author in sorted(fresh)], ignore_conflicts=True, batch_size=1000

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import rule_engine
@@ -62,7 +63,9 @@ def check_condition(text: str) -> None:
     compile_condition(text)
 
 
+@lru_cache(maxsize=1000)
 def compile_condition(text: str) -> Condition:
+    """Parsing takes longer than all the rest of a call, and rules seldom change."""
     if len(text) > MAX_CONDITION:
         raise _bad(f"A condition has at most {MAX_CONDITION} characters.")
     for sign in _FORBIDDEN:
@@ -280,8 +283,7 @@ class Router:
                 logger.error("Routing rule %s (%s) is skipped: %s", rule.pk, rule.name, error)
         self.reads = frozenset().union(*(condition.reads for condition, _ in self._rules))
         self._draws: dict[int, int] = {}
-        self._new_queues: dict[tuple[str, str], Queue] = {}
-        self._unscored: dict[tuple[int, str, float, datetime, datetime], Placement] = {}
+        self._settled: dict[tuple[str, str, float], Placement] = {}
 
     @property
     def queues(self) -> list[Queue]:
@@ -294,8 +296,9 @@ class Router:
                 return self._streams[queue_id].queue
         return self.default
 
-    def queue_for_new(
+    def place_new(
         self,
+        item_id: int,
         *,
         kind: str,
         language: str,
@@ -304,17 +307,16 @@ class Router:
         strikes: int | None,
         content: Mapping[str, Any],
         now: datetime,
-    ) -> Queue:
-        """The queue of an item nobody has scored or reported; asks the rules once a kind of case.
+    ) -> Placement:
+        """The job of an item that arrives now: nobody has scored or reported it.
 
-        Items arrive by the thousand and most rules ask for risks and reports, which a new item
-        has none of: then kind and language settle it.
+        Items arrive by the thousand, and most rules ask for risks and reports, which a new item
+        has none of: then kind, language and views settle all but the draw, and are asked once.
         """
-        settled = self.reads <= {"kind", "language", "risk", "report_count"}
-        if settled and (kind, language) in self._new_queues:
-            return self._new_queues[kind, language]
-        queue = self.queue_for(
-            make_facts(
+        key = (kind, language, views_per_hour)
+        placement = self._settled.get(key)
+        if placement is None:
+            new_facts = make_facts(
                 kind=kind,
                 language=language,
                 views_per_hour=views_per_hour,
@@ -325,9 +327,11 @@ class Router:
                 content=content if "field" in self.reads else {},
                 now=now,
             )
-        )
-        self._new_queues[kind, language] = queue
-        return queue
+            queue = self.queue_for(new_facts)
+            placement = self._placement(queue, {}, views_per_hour, submitted_at=now, opened_at=now)
+            if self.reads <= {"kind", "language", "risk", "report_count", "views_per_hour"}:
+                self._settled[key] = placement
+        return self._drawn(item_id, placement)
 
     def place(
         self,
@@ -340,19 +344,35 @@ class Router:
         opened_at: datetime,
     ) -> Placement:
         """Lane, harm, rank and due time of an item's job in `queue`."""
-        lane, draw_id, probability = self.draw(item_id, queue)
-        # Unscored items of one call differ in their views only, and not even often.
-        key = (queue.pk, lane, views_per_hour, submitted_at, opened_at)
-        if not risks and key in self._unscored:
-            return self._unscored[key]
+        placement = self._placement(
+            queue, risks, views_per_hour, submitted_at=submitted_at, opened_at=opened_at
+        )
+        return self._drawn(item_id, placement)
+
+    def _placement(
+        self,
+        queue: Queue,
+        risks: Mapping[str, float],
+        views_per_hour: float,
+        *,
+        submitted_at: datetime,
+        opened_at: datetime,
+    ) -> Placement:
         harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
         hours = queue.doubling_hours
         rank = ranking.rank(harm, submitted_at=submitted_at, doubling_hours=hours)
         due_at = opened_at + timedelta(minutes=queue.sla_minutes)
-        placement = Placement(queue.pk, lane, draw_id, probability, harm, rank, due_at)
-        if not risks:
-            self._unscored[key] = placement
-        return placement
+        return Placement(queue.pk, Lane.RISK, None, None, harm, rank, due_at)
+
+    def _drawn(self, item_id: int, placement: Placement) -> Placement:
+        """The placement, in the random lane if the item is drawn for it."""
+        queue = self._streams[placement.queue_id].queue
+        if queue.random_rate <= 0:
+            return placement
+        lane, draw_id, probability = self.draw(item_id, queue)
+        if draw_id is None:
+            return placement
+        return placement._replace(lane=lane, draw_id=draw_id, inclusion_probability=probability)
 
     def draw(self, item_id: int, queue: Queue) -> tuple[str, int | None, float | None]:
         """Poisson sampling: each item on its own, with the queue's probability."""

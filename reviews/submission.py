@@ -217,11 +217,9 @@ def text_of(content: Mapping[str, Any], shape: Shape) -> str:
     return "\n\n".join(str(value) for value in values if value)
 
 
-def new_group(platform_id: int, *, author: str | None, fingerprint: str) -> str:
-    """A split group for what has none: the author's, or the text's own."""
-    if author is not None:
-        return _digest32(f"{platform_id}:author:{author}")
-    return _digest32(f"{platform_id}:text:{fingerprint}")
+def author_group(platform_id: int, author: str) -> str:
+    """The split group of an author whose first text nobody had posted before."""
+    return _digest32(f"{platform_id}:author:{author}")
 
 
 def _digest32(text: str) -> str:
