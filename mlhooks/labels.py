@@ -1,4 +1,4 @@
-"""Decisions as label rows: what a row holds, and how a page of them is read.
+"""Decisions as label rows: what a row holds, and how many there are.
 
 A row is a pure function of the cutoff: it reads append-only tables (decisions, reviews, findings,
 item versions), columns set once at birth, and what `freeze` kept of the mutable ones.
@@ -6,16 +6,13 @@ item versions), columns set once at birth, and what `freeze` kept of the mutable
 
 import hashlib
 import hmac
-import io
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Exists, OuterRef
+from django.db import connection
 
-from reviews.models import ItemKind, Person, Platform, Policy, Queue, Review
+from reviews.models import ItemKind, Platform, Policy, Queue
 
 from .dataset_card import SPLITS
 
@@ -136,6 +133,11 @@ STANDING = """
 """
 
 
+# A job that follows from another keeps the draw of the first, and so the lane.
+LANE = """CASE WHEN j.lane IN ('second', 'adjudication') THEN COALESCE(draw.lane, 'risk')
+    ELSE j.lane END"""
+
+
 class Tally(NamedTuple):
     """Labels a snapshot would hold now: {split: n}, {lane: n}, {policy slug: {split: {…}}}."""
 
@@ -145,251 +147,64 @@ class Tally(NamedTuple):
     labels: dict[str, dict[str, dict[str, int]]]
 
 
-class Pages:
-    """Reads label rows, a range of decision ids at a time.
-
-    Each page is its own statement: no snapshot of the database is held between two of them.
-    PostgreSQL sends each row twice, as columns for Parquet and as the line of data.jsonl: quicker
-    than writing either from the other here.
-    """
-
-    def __init__(self, platform_id: int, cutoff_id: int, frozen: Frozen) -> None:
-        raters = list(
-            Person.objects.filter(Exists(Review.objects.filter(reviewer=OuterRef("pk"))))
-            .order_by("pk")
-            .values_list("pk", flat=True)
+def tally(platform_id: int, cutoff_id: int, frozen: Frozen) -> Tally:
+    """Counts the rows of a snapshot in one statement, without reading them."""
+    judged, violated, counts = [], [], []
+    for n, policy in enumerate(frozen.policies):
+        of_policy = f"FILTER (WHERE pv.policy_id = {int(policy['id'])})"
+        judged.append(f"bool_or(true) {of_policy} AS j{n}")
+        violated.append(f"bool_or(true) {of_policy} AS v{n}")
+        counts.append(
+            f"count(*) FILTER (WHERE v{n}), count(*) FILTER (WHERE j{n} AND v{n} IS NULL)"
         )
-        self._parameters = {
-            "platform": platform_id,
-            "cutoff": cutoff_id,
-            "rater_ids": raters,
-            "rater_names": [pseudonym(pk, platform_id=platform_id) for pk in raters],
-            "kinds": [kind["id"] for kind in frozen.kinds],
-            "kind_slugs": [kind["slug"] for kind in frozen.kinds],
-            "queues": [queue["id"] for queue in frozen.queues],
-            "queue_slugs": [queue["slug"] for queue in frozen.queues],
-        }
-        # Kept: a thread that reads ahead would be given another.
-        self._connection = connections[DEFAULT_DB_ALIAS]
-        self._policies = frozen.policies
-        self._sql = self._compose(frozen, wanted="row_to_json(line), line.*")
-        self._tally_sql = self._compose(
-            frozen,
-            wanted=", ".join(["split, lane, count(*)", *self._label_counts()]),
-            grouped="GROUP BY split, lane ORDER BY split, lane",
-        )
-
-    @cached_property
-    def schema(self) -> "pa.Schema":
-        return schema(self._policies)
-
-    def read(self, after: int, upto: int) -> bytes:
-        """The rows of decisions in (after, upto], for `parse`; empty when there are none."""
-        rows = io.BytesIO()
-        with self._connection.cursor() as cursor:
-            statement = (
-                # Compiling the statement anew for each page costs more than it saves.
-                b"SET LOCAL jit = off; COPY ("
-                + cursor.mogrify(self._sql, {**self._parameters, "after": after, "upto": upto})
-                # As quote and delimiter, what hardly any text holds: little is to be escaped.
-                + rb") TO STDOUT (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')"
-            )
-            cursor.copy_expert(statement, rows)
-        return rows.getvalue()
-
-    def tally(self) -> Tally:
-        """What `read` would give from the first decision on, counted in one statement."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                self._tally_sql,
-                {**self._parameters, "after": 0, "upto": self._parameters["cutoff"]},
-            )
-            found = cursor.fetchall()
-        tally = Tally(0, dict.fromkeys(SPLITS, 0), {}, {})
-        for split, lane, rows, *counts in found:
-            tally.splits[split] += rows
-            tally.lanes[lane] = tally.lanes.get(lane, 0) + rows
-            for policy, violating, clean in zip(
-                self._policies, counts[::2], counts[1::2], strict=True
-            ):
-                label = tally.labels.setdefault(policy["slug"], {}).setdefault(
-                    split, {"violating": 0, "clean": 0}
-                )
-                label["violating"] += violating
-                label["clean"] += clean
-        return tally._replace(rows=sum(tally.splits.values()))
-
-    def parse(self, rows: bytes) -> tuple["pa.Table", bytes]:
-        """A page as a table, and as JSON lines."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.csv
-        import pyarrow.json
-
-        if not rows:
-            return self.schema.empty_table(), b""
-        types = {field.name: field.type for field in self.schema}
-        table = pyarrow.csv.read_csv(
-            io.BytesIO(rows),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=len(rows) + 1, column_names=["line", *types]
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter="\x02", quote_char="\x01", newlines_in_values=True
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={**types, "line": pa.large_string(), "reviews": pa.string()},
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        reviews = pyarrow.json.read_json(
-            io.BytesIO(
-                _joined(pc.binary_join_element_wise('{"reviews":', table["reviews"], "}", ""))
-            ),
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(rows) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema([self.schema.field("reviews")])
-            ),
-        )
-        lines = _joined(table["line"])
-        table = table.drop_columns(["line", "reviews"])
-        return table.append_column(self.schema.field("reviews"), reviews["reviews"]), lines
-
-    def _compose(self, frozen: Frozen, *, wanted: str, grouped: str = "") -> str:
-        """The statement. Only integers and quoted names are put into its text."""
-        quote = self._connection.ops.quote_name
-        answered, judged, violated, violated_slugs, per_policy = [], [], [], [], []
+    statement = _TALLY.format(
+        standing=STANDING,
+        lane=LANE,
+        split=_SPLIT_SQL.format(group="page.split_group"),
+        judged=", ".join(judged) or "0 AS nothing",
+        violated=", ".join(violated) or "0 AS nothing",
+        counts="".join(f", {count}" for count in counts),
+    )
+    found = Tally(0, dict.fromkeys(SPLITS, 0), {}, {})
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"platform": platform_id, "cutoff": cutoff_id})
+        rows = cursor.fetchall()
+    for split, lane, count, *labels in rows:
+        found.splits[split] += count
+        found.lanes[lane] = found.lanes.get(lane, 0) + count
         for n, policy in enumerate(frozen.policies):
-            pk, slug = int(policy["id"]), policy["slug"]
-            of_policy = f"FILTER (WHERE pv.policy_id = {pk})"
-            answered.append(f"max(2 * pv.number + f.violates::int) {of_policy} AS a{n}")
-            judged.append(f"max(a.a{n}) FILTER (WHERE a.is_latest) AS j{n}")
-            violated.append(f"max(pv.number) {of_policy} AS v{n}")
-            violated_slugs.append(f"CASE WHEN a.a{n} %% 2 = 1 THEN %(quoted{n})s END")
-            per_policy.append(
-                f"CASE WHEN violated.v{n} IS NOT NULL THEN 1 WHEN judged.j{n} IS NOT NULL THEN 0 "
-                f"END AS {quote(f'label_{slug}')}, "
-                f"COALESCE(violated.v{n}, judged.j{n} / 2) AS {quote(f'policy_version_{slug}')}, "
-                f"(p.risks ->> %(slug{n})s)::float8 AS {quote(f'score_{slug}')}"
+            label = found.labels.setdefault(policy["slug"], {}).setdefault(
+                split, {"violating": 0, "clean": 0}
             )
-            self._parameters[f"slug{n}"] = slug
-            self._parameters[f"quoted{n}"] = f'"{slug}"'
-        texts = []
-        for n, kind in enumerate(frozen.kinds):
-            fields = []
-            for m, name in enumerate(kind["text_fields"]):
-                self._parameters[f"field{n}_{m}"] = name
-                fields.append(f"NULLIF(v.content ->> %(field{n}_{m})s, '')")
-            joined = f"concat_ws(E'\\n\\n', {', '.join(fields)})" if fields else "''"
-            texts.append(f"WHEN {int(kind['id'])} THEN {joined}")
-        text = f"CASE p.kind_id {' '.join(texts)} END" if texts else "''"
-        nothing = "0 AS nothing"
-        return _SQL.format(
-            standing=STANDING,
-            answered=", ".join(answered) or nothing,
-            judged=", ".join(judged) or nothing,
-            violated=", ".join(violated) or nothing,
-            violated_slugs=", ".join(violated_slugs) or "NULL",
-            per_policy="".join(f"{column},\n" for column in per_policy),
-            text=text,
-            split=_SPLIT_SQL.format(group="p.split_group"),
-            wanted=wanted,
-            grouped=grouped,
-        )
-
-    def _label_counts(self) -> list[str]:
-        quote = self._connection.ops.quote_name
-        return [
-            f"count(*) FILTER (WHERE {quote('label_' + policy['slug'])} = {label})"
-            for policy in self._policies
-            for label in (1, 0)
-        ]
+            label["violating"] += labels[2 * n]
+            label["clean"] += labels[2 * n + 1]
+    return found._replace(rows=sum(found.splits.values()))
 
 
-def _joined(lines: "pa.ChunkedArray") -> bytes:
-    """The strings, each with a newline behind it: their buffer, in one piece."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
-    whole = pc.binary_join_element_wise(lines.cast(pa.large_string()), nothing, newline)
-    whole = pa.chunked_array(whole).combine_chunks()
-    offsets, data = whole.buffers()[1:]
-    return data.to_pybytes()
-
-
-_SQL = """
-WITH page AS MATERIALIZED (
-    SELECT d.id, d.item_id, d.item_version_id, d.queue_id, d.job_id, d.verdict, d.risks,
-           d.risk_source, d.decided_at,
-           -- An override has no review of its own: it stands on those of its job.
+_TALLY = """
+WITH page AS (
+    SELECT d.id, i.split_group, {lane} AS lane,
            COALESCE(d.review_id, (
-               SELECT max(r.id) FROM reviews_review r WHERE r.job_id = d.job_id)) AS review_id,
-           i.external_id, i.kind_id, i.language, i.split_group,
-           j.lane AS decided_lane, j.inclusion_probability,
-           -- A job that follows from another keeps the draw of the first.
-           CASE WHEN j.lane IN ('second', 'adjudication') THEN COALESCE(draw.lane, 'risk')
-                ELSE j.lane END AS lane
+               SELECT max(r.id) FROM reviews_review r WHERE r.job_id = d.job_id)) AS review_id
     FROM reviews_decision d
     JOIN reviews_item i ON i.id = d.item_id
     JOIN reviews_job j ON j.id = d.job_id
     LEFT JOIN reviews_draw draw ON draw.id = j.draw_id
-    WHERE d.id > %(after)s AND d.id <= %(upto)s AND i.platform_id = %(platform)s
-      AND {standing}
-), answered AS (
-    -- a<n>: 2 × version number + violated, of policy n; null when it was not judged.
-    SELECT p.id, r.id AS review_id, r.id = p.review_id AS is_latest, r.reviewer_id, r.verdict,
-           r.active_seconds, r.score_shown, {answered}
-    FROM page p
-    JOIN reviews_review r
-      ON r.item_id = p.item_id AND r.item_version_id = p.item_version_id AND r.id <= p.review_id
-    LEFT JOIN reviews_finding f ON f.review_id = r.id
-    LEFT JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
-    -- An answer its own author took back is not a rating.
-    WHERE r.id = p.review_id OR NOT EXISTS (
-        SELECT FROM reviews_decision taken JOIN reviews_decision u ON u.supersedes_id = taken.id
-        WHERE taken.review_id = r.id AND u.kind = 'undo' AND u.id <= %(cutoff)s)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    WHERE i.platform_id = %(platform)s AND {standing}
 ), judged AS (
-    -- The JSON is put together by hand: names and slugs in it need no escaping.
-    SELECT a.id, {judged},
-           '[' || string_agg(
-               '{{"rater":"' || raters.name || '","verdict":"' || a.verdict
-               || '","violated":[' || concat_ws(',', {violated_slugs})
-               || '],"seconds":' || a.active_seconds
-               || ',"score_shown":' || a.score_shown::text || '}}',
-               ',' ORDER BY a.review_id) || ']' AS reviews
-    FROM answered a
-    JOIN unnest(%(rater_ids)s::bigint[], %(rater_names)s::text[]) AS raters(id, name)
-      ON raters.id = a.reviewer_id
-    GROUP BY a.id
+    SELECT page.id, {judged}
+    FROM page
+    JOIN reviews_finding f ON f.review_id = page.review_id
+    JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
+    GROUP BY page.id
 ), violated AS (
-    SELECT dv.decision_id AS id, {violated}
-    FROM reviews_decision_policy_versions dv
+    SELECT page.id, {violated}
+    FROM page
+    JOIN reviews_decision_policy_versions dv ON dv.decision_id = page.id
     JOIN reviews_policyversion pv ON pv.id = dv.policyversion_id
-    WHERE dv.decision_id > %(after)s AND dv.decision_id <= %(upto)s
-    GROUP BY dv.decision_id
+    GROUP BY page.id
 )
-SELECT {wanted} FROM (
-    SELECT p.id AS decision_id, p.item_id, p.external_id, p.item_version_id, v.content_hash,
-           kinds.slug AS kind, p.language, {text} AS text, {split} AS split, p.split_group,
-           p.verdict,
-           {per_policy}
-           p.risk_source, p.lane, p.decided_lane, p.inclusion_probability,
-           CASE WHEN p.lane = 'random' THEN 1 / p.inclusion_probability END AS weight,
-           queues.slug AS queue,
-           to_char(p.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at,
-           COALESCE(judged.reviews, '[]')::json AS reviews
-    FROM page p
-    JOIN reviews_itemversion v ON v.id = p.item_version_id
-    JOIN unnest(%(kinds)s::bigint[], %(kind_slugs)s::text[]) AS kinds(id, slug)
-      ON kinds.id = p.kind_id
-    JOIN unnest(%(queues)s::bigint[], %(queue_slugs)s::text[]) AS queues(id, slug)
-      ON queues.id = p.queue_id
-    LEFT JOIN judged ON judged.id = p.id
-    LEFT JOIN violated ON violated.id = p.id
-    ORDER BY p.id
-) line {grouped}
+SELECT {split} AS split, page.lane, count(*){counts}
+FROM page LEFT JOIN judged USING (id) LEFT JOIN violated USING (id)
+GROUP BY 1, 2 ORDER BY 1, 2
 """

@@ -19,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from reviews.errors import Conflict
 
 from . import dataset_card, labels
+from .label_pages import Pages, Raw, json_lines
 from .models import Snapshot
 from .snapshots import get_file
 
@@ -37,7 +38,7 @@ _CONTENT_TYPES = {
 def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | None = None) -> dict:
     """All files of the snapshot, in constant memory. Returns the manifest."""
     frozen = labels.Frozen(**snapshot.manifest["frozen"])
-    pages = labels.Pages(snapshot.platform_id, snapshot.cutoff_id, frozen)
+    pages = Pages(snapshot.platform_id, snapshot.cutoff_id, frozen)
     counts = _Counts(frozen)
     lines_hash = hashlib.sha256()
     writers = {split: _SplitWriter(into, split, pages.schema) for split in labels.SPLITS}
@@ -45,7 +46,8 @@ def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | N
         with (into / "data.jsonl").open("wb") as lines_file:
             between = (lambda: progress(counts.rows)) if progress is not None else (lambda: None)
             for rows in _read_ahead(pages, snapshot.cutoff_id, between):
-                table, lines = pages.parse(rows)
+                table = pages.parse(rows)
+                lines = json_lines(table)
                 lines_file.write(lines)
                 lines_hash.update(lines)
                 counts.add(table)
@@ -118,9 +120,7 @@ def read_labels(
     return pa.concat_tables(tables)
 
 
-def _read_ahead(
-    pages: labels.Pages, cutoff_id: int, between: Callable[[], None]
-) -> Iterator[bytes]:
+def _read_ahead(pages: Pages, cutoff_id: int, between: Callable[[], None]) -> Iterator[Raw]:
     """Pages in order; PostgreSQL works on the next one while Arrow works on this.
 
     The connection is lent to the thread that reads. `between` runs while nobody uses it.

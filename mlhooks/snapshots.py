@@ -68,7 +68,7 @@ def create_snapshot(platform: Platform, *, by: Person | None, note: str = "") ->
 def preview(platform: Platform) -> labels.Tally:
     """What a snapshot taken now would hold."""
     newest = Decision.objects.filter(item__platform=platform).aggregate(Max("id"))["id__max"]
-    return labels.Pages(platform.pk, newest or 0, labels.freeze(platform)).tally()
+    return labels.tally(platform.pk, newest or 0, labels.freeze(platform))
 
 
 def nudge(snapshot_id: int) -> None:

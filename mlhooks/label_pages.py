@@ -1,0 +1,411 @@
+"""Reads label rows page by page into Arrow tables, and writes tables as JSON lines.
+
+PostgreSQL only looks rows up and sends them by COPY; pivoting, nesting and JSON are done here, on
+whole columns. A page costs three short statements, and nothing is held between two pages.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Exists, OuterRef
+from numpy.typing import NDArray
+
+from reviews.models import Person, PolicyVersion, Review
+
+from . import labels
+
+Ints = NDArray[np.int64]
+
+_DECISIONS = """
+SELECT d.id AS decision_id, d.item_id, i.external_id, d.item_version_id, v.content_hash,
+       i.kind_id, i.language, {text} AS text, i.split_group, d.verdict, {scores}d.risk_source,
+       {lane} AS lane, j.lane AS decided_lane, j.inclusion_probability, d.queue_id, d.decided_at,
+       {judged_by} AS review_id
+FROM reviews_decision d
+JOIN reviews_item i ON i.id = d.item_id
+JOIN reviews_itemversion v ON v.id = d.item_version_id
+JOIN reviews_job j ON j.id = d.job_id
+LEFT JOIN reviews_draw draw ON draw.id = j.draw_id
+WHERE d.id > %(after)s AND d.id <= %(upto)s AND i.platform_id = %(platform)s AND {standing}
+ORDER BY d.id
+"""
+# Every answer behind a decision, with a line for each policy it spoke about. An answer that its
+# own author took back is none.
+_ANSWERS = """
+SELECT d.id AS decision_id, r.id AS review_id, r.reviewer_id, r.verdict,
+       r.active_seconds AS seconds, r.score_shown, f.policy_version_id, f.violates
+FROM reviews_decision d
+JOIN reviews_review r ON r.item_id = d.item_id AND r.item_version_id = d.item_version_id
+  AND r.id <= {judged_by}
+LEFT JOIN reviews_finding f ON f.review_id = r.id
+WHERE d.id > %(after)s AND d.id <= %(upto)s AND d.queue_id = ANY(%(queues)s)
+  AND d.verdict IN ('violating', 'clean')
+  AND (r.id = d.review_id OR NOT EXISTS (
+    SELECT FROM reviews_decision taken JOIN reviews_decision u ON u.supersedes_id = taken.id
+    WHERE taken.review_id = r.id AND u.kind = 'undo' AND u.id <= %(cutoff)s))
+"""
+_VIOLATED = """
+SELECT decision_id, policyversion_id AS policy_version_id
+FROM reviews_decision_policy_versions
+WHERE decision_id > %(after)s AND decision_id <= %(upto)s
+"""
+# An override has no review of its own: it stands on those of its job.
+_JUDGED_BY = """COALESCE(d.review_id, (
+         SELECT max(own.id) FROM reviews_review own WHERE own.job_id = d.job_id))"""
+
+_ANSWER_TYPES = {
+    "decision_id": pa.int64(),
+    "review_id": pa.int64(),
+    "reviewer_id": pa.int64(),
+    "verdict": pa.string(),
+    "seconds": pa.float32(),
+    "score_shown": pa.bool_(),
+    "policy_version_id": pa.int64(),
+    "violates": pa.bool_(),
+}
+_VIOLATED_TYPES = {"decision_id": pa.int64(), "policy_version_id": pa.int64()}
+
+
+class Raw(NamedTuple):
+    """A page as PostgreSQL sent it."""
+
+    decisions: bytes
+    answers: bytes
+    violated: bytes
+
+
+class Pages:
+    def __init__(self, platform_id: int, cutoff_id: int, frozen: labels.Frozen) -> None:
+        self.schema = labels.schema(frozen.policies)
+        # Kept: a thread that reads ahead would be given another.
+        self._connection = connections[DEFAULT_DB_ALIAS]
+        self._policies = frozen.policies
+        self._slugs = pa.array([policy["slug"] for policy in frozen.policies], pa.string())
+        self._kinds = _Names.of(frozen.kinds)
+        self._queues = _Names.of(frozen.queues)
+        raters = Person.objects.filter(Exists(Review.objects.filter(reviewer=OuterRef("pk"))))
+        self._raters = _Names.of(
+            [
+                {"id": pk, "slug": labels.pseudonym(pk, platform_id=platform_id)}
+                for pk in raters.values_list("pk", flat=True)
+            ]
+        )
+        place = {policy["id"]: number for number, policy in enumerate(frozen.policies)}
+        versions = list(
+            PolicyVersion.objects.filter(policy__in=place)
+            .order_by("pk")
+            .values_list("pk", "policy_id", "number")
+        )
+        self._versions = np.array([pk for pk, _, _ in versions], np.int64)
+        self._version_policy = np.array([place[policy] for _, policy, _ in versions], np.int64)
+        self._version_number = np.array([number for _, _, number in versions], np.int64)
+        self._parameters: dict[str, object] = {
+            "platform": platform_id,
+            "cutoff": cutoff_id,
+            "queues": [queue["id"] for queue in frozen.queues],
+        }
+        self._decisions_sql = self._compose(frozen)
+        self._answers_sql = _ANSWERS.format(judged_by=_JUDGED_BY)
+        self._decision_types = {
+            "decision_id": pa.int64(),
+            "item_id": pa.int64(),
+            "external_id": pa.string(),
+            "item_version_id": pa.int64(),
+            "content_hash": pa.string(),
+            "kind_id": pa.int64(),
+            "language": pa.string(),
+            "text": pa.string(),
+            "split_group": pa.string(),
+            "verdict": pa.string(),
+            **{f"score_{policy['slug']}": pa.float64() for policy in frozen.policies},
+            "risk_source": pa.string(),
+            "lane": pa.string(),
+            "decided_lane": pa.string(),
+            "inclusion_probability": pa.float64(),
+            "queue_id": pa.int64(),
+            "decided_at": pa.timestamp("us", tz="UTC"),
+            "review_id": pa.int64(),
+        }
+
+    def read(self, after: int, upto: int) -> Raw:
+        """The decisions in (after, upto], for `parse`. All the waiting for PostgreSQL is here."""
+        between = {**self._parameters, "after": after, "upto": upto}
+        return Raw(
+            self._copy(self._decisions_sql, between),
+            self._copy(self._answers_sql, between),
+            self._copy(_VIOLATED, between),
+        )
+
+    def parse(self, raw: Raw) -> pa.Table:
+        if not raw.decisions:
+            return self.schema.empty_table()
+        table = _table(raw.decisions, self._decision_types)
+        ids = table["decision_id"].to_numpy()
+        answers = self._answers(raw.answers, ids)
+        found = {name: table[name] for name in table.column_names}
+        found |= self._labels(answers, self._violated(raw.violated, ids), table)
+        found["reviews"] = self._reviews(answers, len(ids))
+        found["kind"] = self._kinds.take(table["kind_id"].to_numpy())
+        found["queue"] = self._queues.take(table["queue_id"].to_numpy())
+        groups = table["split_group"].combine_chunks().dictionary_encode()
+        splits = pa.array(map(labels.split_of, groups.dictionary.to_pylist()), pa.string())
+        found["split"] = splits.take(groups.indices)
+        found["weight"] = pc.if_else(
+            pc.equal(table["lane"], "random"),
+            pc.divide(1.0, table["inclusion_probability"]),
+            pa.scalar(None, pa.float64()),
+        )
+        return pa.table([found[name] for name in self.schema.names], schema=self.schema)
+
+    def _copy(self, statement: str, parameters: dict[str, object]) -> bytes:
+        rows = io.BytesIO()
+        with self._connection.cursor() as cursor:
+            cursor.copy_expert(
+                # Compiling the statement anew for each page costs more than it saves.
+                b"SET LOCAL jit = off; COPY ("
+                + cursor.mogrify(statement, parameters)
+                # As quote and delimiter, what hardly any text holds: little is to be escaped.
+                + rb") TO STDOUT (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')",
+                rows,
+            )
+        return rows.getvalue()
+
+    def _compose(self, frozen: labels.Frozen) -> str:
+        """Only integers and quoted names are put into the statement's text."""
+        scores = []
+        for n, policy in enumerate(frozen.policies):
+            scores.append(f"(d.risks ->> %(slug{n})s)::float8, ")
+            self._parameters[f"slug{n}"] = policy["slug"]
+        texts = []
+        for n, kind in enumerate(frozen.kinds):
+            fields = []
+            for m, name in enumerate(kind["text_fields"]):
+                self._parameters[f"field{n}_{m}"] = name
+                fields.append(f"NULLIF(v.content ->> %(field{n}_{m})s, '')")
+            joined = f"concat_ws(E'\\n\\n', {', '.join(fields)})" if fields else "''"
+            texts.append(f"WHEN {int(kind['id'])} THEN {joined}")
+        return _DECISIONS.format(
+            text=f"CASE i.kind_id {' '.join(texts)} END" if texts else "''",
+            scores="".join(scores),
+            lane=labels.LANE,
+            judged_by=_JUDGED_BY,
+            standing=labels.STANDING,
+        )
+
+    def _answers(self, rows: bytes, ids: Ints) -> "_Answers":
+        """Sorted by decision, review and policy, so that groups lie together."""
+        table = _table(rows, _ANSWER_TYPES)
+        row_of, is_known = _places(table["decision_id"].to_numpy(), ids)
+        policy, number = self._version(table["policy_version_id"])
+        review = table["review_id"].to_numpy()
+        order = np.lexsort((policy, review, row_of))
+        order = order[is_known[order]]
+        return _Answers(
+            table=table,
+            order=order,
+            row=row_of[order],
+            review=review[order],
+            policy=policy[order],
+            number=number[order],
+            violates=pc.fill_null(table["violates"], False).to_numpy()[order],
+        )
+
+    def _violated(self, rows: bytes, ids: Ints) -> tuple[Ints, Ints, Ints]:
+        table = _table(rows, _VIOLATED_TYPES)
+        row_of, is_known = _places(table["decision_id"].to_numpy(), ids)
+        policy, number = self._version(table["policy_version_id"])
+        kept = is_known & (policy >= 0)
+        return row_of[kept], policy[kept], number[kept]
+
+    def _version(self, column: pa.ChunkedArray) -> tuple[Ints, Ints]:
+        """(place of the policy or −1, number) of each policy version id."""
+        place, is_known = _places(pc.fill_null(column, -1).to_numpy(), self._versions)
+        if not len(self._versions):
+            return np.full(len(place), -1), np.full(len(place), -1)
+        return (
+            np.where(is_known, self._version_policy[place], -1),
+            np.where(is_known, self._version_number[place], -1),
+        )
+
+    def _labels(
+        self, answers: "_Answers", violated: tuple[Ints, Ints, Ints], table: pa.Table
+    ) -> dict[str, pa.Array]:
+        """What the review behind the decision judged, and what the decision found violated."""
+        count = table.num_rows
+        version = np.full((len(self._policies), count), -1, np.int16)
+        label = np.full((len(self._policies), count), -1, np.int8)
+        behind = pc.fill_null(table["review_id"], -1).to_numpy()
+        latest = (answers.policy >= 0) & (answers.review == behind[answers.row])
+        version[answers.policy[latest], answers.row[latest]] = answers.number[latest]
+        label[answers.policy[latest], answers.row[latest]] = 0
+        rows, policies, numbers = violated
+        version[policies, rows] = numbers
+        label[policies, rows] = 1
+        found = {}
+        for n, policy in enumerate(self._policies):
+            found[f"label_{policy['slug']}"] = pa.array(label[n], mask=label[n] < 0)
+            found[f"policy_version_{policy['slug']}"] = pa.array(version[n], mask=version[n] < 0)
+        return found
+
+    def _reviews(self, answers: "_Answers", count: int) -> pa.Array:
+        """Decisions → reviews → policies found violated, as nested lists."""
+        kind = self.schema.field("reviews").type
+        is_first = np.ones(len(answers.row), bool)
+        is_first[1:] = answers.review[1:] != answers.review[:-1]
+        is_first[1:] |= answers.row[1:] != answers.row[:-1]
+        firsts = np.flatnonzero(is_first)
+        ratings = answers.table.take(answers.order[firsts])
+        hits = answers.violates & (answers.policy >= 0)
+        violated = pa.ListArray.from_arrays(
+            _offsets((np.cumsum(is_first) - 1)[hits], len(firsts)),
+            self._slugs.take(pa.array(answers.policy[hits])),
+        )
+        columns = [
+            self._raters.take(ratings["reviewer_id"].to_numpy()),
+            ratings["verdict"].combine_chunks(),
+            violated,
+            ratings["seconds"].combine_chunks(),
+            ratings["score_shown"].combine_chunks(),
+        ]
+        rating = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(_offsets(answers.row[firsts], count), rating)
+
+
+class _Answers(NamedTuple):
+    table: pa.Table
+    order: Ints  # rows of the table; the arrays below are in this order
+    row: Ints  # of the page
+    review: Ints
+    policy: Ints  # place among the snapshot's, or −1
+    number: Ints
+    violates: NDArray[np.bool_]
+
+
+class _Names(NamedTuple):
+    """Ids and what they are called."""
+
+    ids: Ints
+    names: pa.Array
+
+    @classmethod
+    def of(cls, rows: Sequence[dict]) -> "_Names":
+        rows = sorted(rows, key=lambda row: row["id"])
+        return cls(
+            np.array([row["id"] for row in rows], np.int64),
+            pa.array([row["slug"] for row in rows], pa.string()),
+        )
+
+    def take(self, ids: Ints) -> pa.Array:
+        return self.names.take(pa.array(np.searchsorted(self.ids, ids)))
+
+
+def _places(values: Ints, among: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Where each value stands in a sorted array, and whether it does."""
+    if not len(among):
+        return np.zeros(len(values), np.int64), np.zeros(len(values), bool)
+    place = np.searchsorted(among, values).clip(0, len(among) - 1)
+    return place, among[place] == values
+
+
+def _offsets(rows: Ints, count: int) -> pa.Array:
+    """Ends of the lists when `rows` (ascending) says which list each element is in."""
+    ends = np.cumsum(np.bincount(rows, minlength=count))
+    return pa.array(np.concatenate([[0], ends]), pa.int32())
+
+
+def _table(rows: bytes, types: dict[str, pa.DataType]) -> pa.Table:
+    if not rows:
+        return pa.schema(list(types.items())).empty_table()
+    table = pyarrow.csv.read_csv(
+        io.BytesIO(rows),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=len(rows) + 1, column_names=list(types)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter="\x02", quote_char="\x01", newlines_in_values=True
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    return table.combine_chunks()
+
+
+def json_lines(table: pa.Table) -> bytes:
+    """The rows as JSON, one a line, keys in the order of the columns."""
+    if not table.num_rows:
+        return b""
+    parts: list[object] = []
+    for number, name in enumerate(table.column_names):
+        parts += [f"{',' if number else '{'}{json.dumps(name)}:", _as_json(table[name])]
+    lines = pc.binary_join_element_wise(*parts, "}\n", "")
+    return _bytes_of(lines).tobytes()
+
+
+def _as_json(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Each value as JSON text."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    kind = column.type
+    if pa.types.is_string(kind):
+        text = pc.binary_join_element_wise('"', _escaped(column), '"', "")
+    elif pa.types.is_list(kind):
+        # Flattened, written, and gathered again by the same offsets.
+        inner = pa.ListArray.from_arrays(column.offsets, _as_json(column.values))
+        text = pc.binary_join_element_wise("[", pc.binary_join(inner, ","), "]", "")
+    elif pa.types.is_struct(kind):
+        parts: list[object] = []
+        for number, field in enumerate(kind):
+            mark = "," if number else "{"
+            parts += [f'{mark}"{field.name}":', _as_json(column.field(number))]
+        text = pc.binary_join_element_wise(*parts, "}", "")
+    elif pa.types.is_timestamp(kind):
+        # "2026-11-23 05:17:46.000123", quicker than strftime
+        text = column.cast(pa.timestamp("us")).cast(pa.string())
+        text = pc.binary_replace_slice(text.cast(pa.binary()), 10, 11, b"T").cast(pa.string())
+        text = pc.binary_join_element_wise('"', text, 'Z"', "")
+    else:
+        text = column.cast(pa.string())
+    return pc.fill_null(text, "null")
+
+
+# What JSON escapes in ordinary texts; other control characters are rare enough to go one by one.
+_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+
+
+def _escaped(column: pa.Array) -> pa.Array:
+    data = _bytes_of(column)
+    text, odd_ones = column, np.count_nonzero(data < 32)
+    for plain, escaped in _ESCAPES:
+        found = np.count_nonzero(data == ord(plain))
+        odd_ones -= found if plain.isspace() else 0
+        if found:
+            text = pc.replace_substring(text, plain, escaped)
+    if not odd_ones:
+        return text
+    is_odd = pc.fill_null(pc.match_substring_regex(text, r"[\x00-\x1f]"), False)
+    odd = [
+        json.dumps(value, ensure_ascii=False)[1:-1] for value in column.filter(is_odd).to_pylist()
+    ]
+    return pc.replace_with_mask(text, is_odd, pa.array(odd, pa.string()))
+
+
+def _bytes_of(column: pa.Array) -> NDArray[np.uint8]:
+    """The UTF-8 of all the strings, end to end."""
+    _, offsets, data = column.buffers()
+    if data is None:
+        return np.empty(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
