@@ -22,6 +22,13 @@ from .models import (
     Queue,
     Role,
 )
+from .statements import Statement
+
+# Asked in every request, so planned once; as a queryset it cost four times as much.
+_PLATFORMS = Statement(
+    "person_platforms",
+    "SELECT platform_id FROM reviews_platform_members WHERE person_id = %(person)s",
+)
 
 
 class Grant(NamedTuple):
@@ -102,7 +109,7 @@ def platform_ids(person: Person) -> frozenset[int]:
     if token is not None:
         return frozenset({token.platform_id})
     if not hasattr(person, "_platform_ids"):
-        person._platform_ids = frozenset(person.platforms.values_list("pk", flat=True))
+        person._platform_ids = frozenset(pk for (pk,) in _PLATFORMS.rows(person=person.pk))
     return person._platform_ids
 
 

@@ -8,16 +8,15 @@ import json
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from . import access, audit, claims, enforcement
 from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
     Decision,
-    Finding,
     Job,
     Lane,
     Person,
@@ -74,6 +73,42 @@ WHERE job.id = %(job)s
 )
 
 
+_REVIEW = Statement(
+    "review_record",
+    """
+WITH review AS (
+  INSERT INTO reviews_review (job_id, claim_id, item_id, item_version_id, reviewer_id, verdict,
+    note, active_seconds, score_shown, created_at)
+  VALUES (%(job)s, %(claim)s, %(item)s, %(version)s, %(reviewer)s, %(verdict)s, %(note)s,
+    %(active_seconds)s, %(score_shown)s, %(at)s)
+  RETURNING id
+), findings AS (
+  INSERT INTO reviews_finding (review_id, policy_version_id, violates)
+  SELECT review.id, judged, judged = ANY(%(violated)s::bigint[])
+  FROM review, unnest(%(judged)s::bigint[]) AS judged
+)
+SELECT id FROM review
+""",
+)
+
+_DECIDE = Statement(
+    "decision_record",
+    """
+WITH decision AS (
+  INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id,
+    verdict, supersedes_id, decided_by_id, decided_at, undo_until, note, risks, risk_source)
+  VALUES (%(kind)s, %(item)s, %(version)s, %(queue)s, %(job)s, %(review)s, %(verdict)s,
+    %(supersedes)s, %(by)s, %(at)s, %(undo_until)s, %(note)s, %(risks)s::jsonb, %(risk_source)s)
+  RETURNING id
+), violated AS (
+  INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
+  SELECT decision.id, violated FROM decision, unnest(%(violated)s::bigint[]) AS violated
+)
+SELECT id FROM decision
+""",
+)
+
+
 class _Situation(NamedTuple):
     """The item, held until the end of the transaction, and what can be decided about it."""
 
@@ -124,26 +159,40 @@ def record_review(
         note = _clean_note(note, required=now.note_required)
         violated = _violated(now, verdict, policy_slugs)
         actions = _actions(now, verdict, action_slugs)
-        review = Review.objects.create(
-            job_id=job_id,
-            claim_id=claim.claim_id,
-            item_id=now.item_id,
-            item_version_id=now.version_id,
-            reviewer=by,
+        settles = verdict in _SETTLING
+        ((review_id,),) = _REVIEW.rows(
+            job=job_id,
+            claim=claim.claim_id,
+            item=now.item_id,
+            version=now.version_id,
+            reviewer=by.pk,
             verdict=verdict,
             note=note,
             active_seconds=_as_seconds(active_seconds),
             score_shown=score_shown,
-            created_at=claim.at,
+            at=claim.at,
+            judged=list(now.policies.values()) if settles else [],
+            violated=list(violated.values()),
         )
         decision = None
-        if verdict in _SETTLING:
-            decision = _conclude(review, now, violated, actions)
+        if settles:
+            # One settling review is enough; whatever stood for the item is superseded.
+            decision = _decide(
+                now,
+                violated,
+                actions,
+                by=by,
+                at=claim.at,
+                verdict=verdict,
+                note=note,
+                review_id=review_id,
+                supersedes_id=now.standing_id,
+            )
         else:
             _ask_somebody_else(now, verdict)
         audit.record(
             "review.record",
-            review,
+            Review(pk=review_id),
             by=by,
             platform=now.platform_id,
             item=now.item_id,
@@ -171,11 +220,11 @@ def undo(decision: Decision, *, by: Person) -> Job:
             now,
             {},
             [],
+            by=by,
+            at=at,
             kind=Decision.Kind.UNDO,
             verdict=None,
-            supersedes=decision,
-            decided_by=by,
-            decided_at=at,
+            supersedes_id=decision.pk,
             item_version_id=decision.item_version_id,
         )
         job = _open_again(decision.job, by=by)
@@ -213,14 +262,13 @@ def override(
             now,
             violated,
             actions,
+            by=by,
+            at=at,
             kind=Decision.Kind.OVERRIDE,
             verdict=verdict,
-            supersedes=decision,
-            decided_by=by,
-            decided_at=at,
-            undo_until=_undo_until(now, at),
-            item_version_id=decision.item_version_id,
             note=note,
+            supersedes_id=decision.pk,
+            item_version_id=decision.item_version_id,
         )
         audit.record(
             "decision.override",
@@ -248,48 +296,56 @@ def _look(job_id: int, by: Person) -> _Situation:
     )
 
 
-def _conclude(
-    review: Review, now: _Situation, violated: dict[str, int], actions: list[Action]
-) -> Decision:
-    """One settling review is enough to decide; whatever stood for the item is superseded."""
-    Finding.objects.bulk_create(
-        Finding(review=review, policy_version_id=version_id, violates=slug in violated)
-        for slug, version_id in now.policies.items()
-    )
-    return _decide(
-        now,
-        violated,
-        actions,
-        kind=Decision.Kind.SETTLED,
-        verdict=review.verdict,
-        supersedes_id=now.standing_id,
-        decided_by=review.reviewer,
-        decided_at=review.created_at,
-        undo_until=_undo_until(now, review.created_at),
-        review=review,
-        item_version_id=now.version_id,
-        note=review.note,
-    )
-
-
 def _decide(
-    now: _Situation, violated: dict[str, int], actions: list[Action], **values: Any
+    now: _Situation,
+    violated: dict[str, int],
+    actions: list[Action],
+    *,
+    by: Person,
+    at: datetime,
+    verdict: str | None,
+    kind: str = Decision.Kind.SETTLED,
+    note: str = "",
+    review_id: int | None = None,
+    supersedes_id: int | None,
+    item_version_id: int | None = None,
 ) -> Decision:
-    decision = Decision.objects.create(
+    is_undo = kind == Decision.Kind.UNDO
+    decision = Decision(
+        kind=kind,
         item_id=now.item_id,
+        item_version_id=item_version_id or now.version_id,
         queue_id=now.queue_id,
         job_id=now.job_id,
+        review_id=review_id,
+        verdict=verdict,
+        supersedes_id=supersedes_id,
+        decided_by=by,
+        decided_at=at,
+        undo_until=None if is_undo else at + timedelta(seconds=now.undo_seconds),
+        note=note,
         risks=now.risks,
         risk_source=now.risk_source,
-        **values,
     )
-    if violated:
-        Violated = Decision.policy_versions.through
-        Violated.objects.bulk_create(
-            Violated(decision=decision, policyversion_id=version_id)
-            for version_id in violated.values()
-        )
-    if actions or decision.supersedes_id is not None:
+    ((decision.pk,),) = _DECIDE.rows(
+        kind=str(kind),
+        item=decision.item_id,
+        version=decision.item_version_id,
+        queue=decision.queue_id,
+        job=decision.job_id,
+        review=review_id,
+        verdict=verdict,
+        supersedes=supersedes_id,
+        by=by.pk,
+        at=at,
+        undo_until=decision.undo_until,
+        note=note,
+        risks=json.dumps(now.risks),
+        risk_source=now.risk_source,
+        violated=list(violated.values()),
+    )
+    decision._state.adding, decision._state.db = False, connection.alias
+    if actions or supersedes_id is not None:
         enforcement.plan(decision, actions)
     return decision
 
@@ -417,10 +473,6 @@ def _clean_note(note: str, *, required: bool) -> str:
 def _as_seconds(active_seconds: float) -> float:
     """What the browser counted, made harmless: never negative, NaN, or more than a day."""
     return min(max(active_seconds, 0.0), 86_400.0) if active_seconds == active_seconds else 0.0
-
-
-def _undo_until(now: _Situation, at: datetime) -> datetime:
-    return at + timedelta(seconds=now.undo_seconds)
 
 
 def _window_closed(decision: Decision) -> str:
