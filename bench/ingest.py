@@ -75,20 +75,34 @@ def main() -> None:
         return
     _set_up()
     rows = 1_000_000 if arguments.full else arguments.rows
-    found: dict[str, list[float]] = {"control": []}
+    found: dict[str, list[dict[str, float]]] = {}
+    sides = {"control": _control, "import": _by_command, "http": _by_http}
     for turn in range(arguments.repeat):
         texts = _texts(rows)
-        found["control"].append(_control(texts))
-        say(f"{turn + 1}. control {found['control'][-1]:>9,.0f} rows/s")
-        for part in arguments.parts or list(TARGETS):
-            _empty()
-            rate = _by_command(texts) if part == "import" else _by_http(texts)
-            found.setdefault(part, []).append(rate)
-            say(f"{turn + 1}. {part:8}{rate:>9,.0f} items/s")
-    control = statistics.median(found.pop("control"))
+        for part in ["control", *(arguments.parts or TARGETS)]:
+            if part != "control":
+                _empty()
+            before = _cpu()
+            seconds = sides[part](texts)
+            sample = {
+                "per_second": round(rows / seconds),
+                "cpu_us": round((_cpu() - before) / rows * 1e6, 1),
+            }
+            found.setdefault(part, []).append(sample)
+            say(
+                f"{turn + 1}. {part:8}{sample['per_second']:>9,} rows/s, "
+                f"{sample['cpu_us']:.0f} µs CPU a row, PostgreSQL and all"
+            )
+    _report(found, f"--rows {rows} --repeat {arguments.repeat}")
+
+
+def _report(found: dict[str, list[dict[str, float]]], settings: str) -> None:
+    bare = found.pop("control")
+    control = statistics.median(sample["per_second"] for sample in bare)
     for part, samples in found.items():
-        rate = statistics.median(samples)
-        command = f"python bench/ingest.py {part} --rows {rows} --repeat {arguments.repeat}"
+        rate = statistics.median(sample["per_second"] for sample in samples)
+        samples = [*samples, *({"control": sample} for sample in bare)]
+        command = f"python bench/ingest.py {part} {settings}"
         Result(
             f"ingest-{part}-rate",
             rate,
@@ -180,7 +194,7 @@ def _control(texts: list[str]) -> float:
                 cursor.execute(_MERGE)
         seconds = time.perf_counter() - began
         cursor.execute("DROP TABLE bench_job, bench_item")
-    return len(texts) / seconds
+    return seconds
 
 
 def _by_command(texts: list[str]) -> float:
@@ -198,7 +212,7 @@ def _by_command(texts: list[str]) -> float:
     )
     file.unlink()
     _check(len(texts))
-    return len(texts) / float(done.stdout.split()[-1])
+    return float(done.stdout.split()[-1])
 
 
 def _import(file: Path) -> None:
@@ -252,7 +266,7 @@ def _by_http(texts: list[str]) -> float:
     if failures:
         raise SystemExit(failures[0])
     _check(len(texts))
-    return len(texts) / seconds
+    return seconds
 
 
 def _client(
@@ -309,6 +323,25 @@ def _wait_for(port: int, server: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.1)
     raise SystemExit(f"The web server did not start: see {VAR / 'web.log'}")
+
+
+def _cpu() -> float:
+    """Seconds on a core so far: this process and its ended children, PostgreSQL with all of its."""
+    own = os.times()
+    total = own.user + own.system + own.children_user + own.children_system
+    tick = os.sysconf("SC_CLK_TCK")
+    postmaster = (VAR / "postgresql" / "postmaster.pid").read_text().split()[0]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = stat.read_text().partition(" (")
+        except OSError:
+            continue
+        fields = rest.rpartition(") ")[2].split()
+        if postmaster in (pid, fields[1]):  # itself, or its child
+            total += sum(int(fields[n]) for n in (11, 12)) / tick
+        if postmaster == pid:
+            total += sum(int(fields[n]) for n in (13, 14)) / tick
+    return total
 
 
 def _check(rows: int) -> None:

@@ -4,6 +4,7 @@ Read and stored in batches, so that a file of any size fits. Each batch is store
 all; running the same file again changes nothing, so a broken-off import is simply run again.
 """
 
+import gc
 import io
 import json
 import signal
@@ -13,7 +14,7 @@ from argparse import ArgumentParser
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ class Command(BaseCommand):
         try:
             with ExitStack() as stack:
                 stop = stack.enter_context(StopRequest())
+                stack.enter_context(_rare_collection())
                 out = stack.enter_context(RejectsFile(rejects))
                 bar = stack.enter_context(_progress(file))
                 batches = stack.enter_context(ReadAhead(file, reader, batch))
@@ -149,6 +151,19 @@ def _stored(
         for pool in pools:
             pool.submit(connection.close)
             pool.shutdown()  # what is under way is stored whole
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Batches make no cycles to speak of; looking for them took a fifth of the time."""
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def _progress(file: Path) -> tqdm:
