@@ -16,10 +16,14 @@ MOST_COUNTED = 100_000
 
 _QUEUES = """
 SELECT queue.id, ready.depth, ready.oldest_at, overdue.depth, claimed.depth
-FROM unnest(%(queues)s::bigint[]) AS queue(id)
+FROM reviews_queue AS queue
 CROSS JOIN LATERAL (
-  SELECT count(*) AS depth, min(created_at) AS oldest_at FROM (
-    SELECT created_at FROM reviews_job
+  SELECT
+    count(*) AS depth,
+    -- A job for an item that came earlier (another model, a second opinion) is as old as its item.
+    min(least(created_at, due_at - make_interval(mins => queue.sla_minutes))) AS oldest_at
+  FROM (
+    SELECT created_at, due_at FROM reviews_job
     WHERE queue_id = queue.id AND state = 'ready' LIMIT %(most)s
   ) AS counted
 ) AS ready
@@ -32,6 +36,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT count(*) AS depth FROM reviews_job WHERE queue_id = queue.id AND state = 'claimed'
 ) AS claimed
+WHERE queue.id = ANY(%(queues)s)
 """
 
 

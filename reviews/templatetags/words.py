@@ -28,7 +28,8 @@ def span(length: timedelta) -> str:
     for size, most, unit in ((1, 90, "s"), (60, 90, "min"), (3600, 48, "h")):
         if seconds / size < most:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86400:,.0f} days"
+    days = seconds / 86400
+    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:.0f} years"
 
 
 @register.filter
@@ -64,6 +65,12 @@ def moment(at: datetime | None) -> SafeString | str:
         f"{local:%-d %B %Y %H:%M:%S %Z}",
         local.strftime(pattern),
     )
+
+
+@register.filter
+def figure(number: float) -> str:
+    """-60420.83 → −60,420.8: grouped, with a real minus sign."""
+    return f"{number:,.1f}".replace("-", "−")
 
 
 @register.filter

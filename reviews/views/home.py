@@ -16,13 +16,16 @@ def home(request: HttpRequest) -> HttpResponse:
     works = access.may(person, "job.claim")
     decided = list(metrics.my_decisions(person)[:10]) if works else []
     put_lines(decision.item for decision in decided)
+    figures = metrics.queue_figures(access.queues_to_work(person))
     return render(
         request,
         "reviews/home.html",
         {
             "works": works,
             "has_role": bool(person.roles),
-            "figures": metrics.queue_figures(access.queues_to_work(person)),
+            "figures": figures,
+            # Where to start: the first queue, in their own order, that has something waiting.
+            "start": next((row.queue for row in figures if row.ready), None),
             "held": claims.live_claims(person) if works else [],
             "decisions": decided,
             "now": timezone.now(),
