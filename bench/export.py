@@ -10,22 +10,21 @@ reader into one Parquet file. Memory is each process's peak above what it had wh
 import argparse
 import json
 import os
-import platform as machine
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "trustconsole.settings")
 os.environ.setdefault("SECRET_KEY", "benchmarks-only")
+
+from bench.report import Result, say  # noqa: E402
 
 TARGET_RATIO = 0.6
 TARGET_MEMORY_MB = 300
@@ -42,15 +41,17 @@ def main() -> None:
         print(json.dumps(_measure(arguments.child)))  # noqa: T201
         return
     rows = 1_000_000 if arguments.full else arguments.rows
-    _say(f"Filling {rows:,} decisions …")
+    say(f"Filling {rows:,} decisions …")
     _fill(rows)
     samples: dict[str, list[dict]] = {"control": [], "ours": []}
     for n in range(1 if arguments.full else arguments.repeat):
         for side in samples:
             samples[side].append(_in_a_process(side))
             found = samples[side][-1]
-            _say(
+            say(
                 f"{n + 1}. {side:8} {found['rows_per_second']:>9,.0f} rows/s"
+                f"  CPU a row: {found['app_cpu_us_a_row']:.1f} + "
+                f"{found['postgres_cpu_us_a_row']:.1f} µs"
                 f"  {found['memory_mb']:>5.0f} MB above idle"
             )
     _report(rows, samples)
@@ -169,15 +170,18 @@ def _measure(side: str) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="bench-export-"))
     try:
         idle = _peak_mb()
-        start = time.perf_counter(), time.process_time()
+        backend = _backend_pid()
+        start = time.perf_counter(), time.process_time(), _cpu_of(backend)
         rows = _SIDES[side](folder)
         seconds, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+        postgres = _cpu_of(backend) - start[2]
     finally:
         shutil.rmtree(folder)
     return {
         "rows": rows,
         "rows_per_second": rows / seconds,
-        "cpu_seconds": cpu,
+        "app_cpu_us_a_row": 1e6 * cpu / rows,
+        "postgres_cpu_us_a_row": 1e6 * postgres / rows,
         "memory_mb": _peak_mb() - idle,
     }
 
@@ -225,15 +229,17 @@ COPY (
 def _control(folder: Path) -> int:
     import pyarrow.csv
     import pyarrow.parquet
-    from django.db import connection
+    from django.db import connections
 
     reading, writing = os.pipe()
 
+    here = connections["default"]  # the thread would be given another
+
     def copy() -> None:
-        with os.fdopen(writing, "wb") as sink, connection.cursor() as cursor:
+        with os.fdopen(writing, "wb") as sink, here.cursor() as cursor:
             cursor.copy_expert(_CONTROL, sink)
 
-    connection.inc_thread_sharing()
+    here.inc_thread_sharing()
     thread = threading.Thread(target=copy)
     thread.start()
     rows = 0
@@ -256,46 +262,52 @@ def _control(folder: Path) -> int:
 _SIDES = {"ours": _export, "control": _control}
 
 
+def _backend_pid() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        # The embedded server is on this machine; helpers of a parallel plan would not be counted.
+        cursor.execute("SET max_parallel_workers_per_gather = 0")
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _report(rows: int, samples: dict[str, list[dict]]) -> None:
-    speed = {
-        side: statistics.median(sample["rows_per_second"] for sample in found)
+    """The best of each side: what the machine can do when nobody is in the way."""
+    best = {
+        side: max(found, key=lambda sample: sample["rows_per_second"])
         for side, found in samples.items()
     }
-    memory = max(sample["memory_mb"] for sample in samples["ours"])
-    ratio = speed["ours"] / speed["control"]
-    result = {
-        "name": f"export_{rows}",
-        "value": round(ratio, 3),
-        "unit": "of COPY → Parquet",
-        "target": f"≥ {TARGET_RATIO} and ≤ {TARGET_MEMORY_MB} MB above idle",
-        "passes": ratio >= TARGET_RATIO and memory <= TARGET_MEMORY_MB,
-        "higher_is_better": True,
-        "control": round(speed["control"]),
-        "rows_per_second": round(speed["ours"]),
-        "memory_mb": round(memory),
-        "samples": samples,
-        "command": f"python bench/export.py --rows {rows}",
-        "machine": f"{machine.machine()}, {os.cpu_count()} cores",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    from trustconsole.embedded import var_dir
-
-    folder = var_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{result['name']}.json").write_text(json.dumps(result, indent=1) + "\n")
-    _say(
-        f"{result['rows_per_second']:,} rows/s, {result['value']:.0%} of the control's "
-        f"{result['control']:,}; {result['memory_mb']} MB above idle; "
-        f"{'passes' if result['passes'] else 'FAILS'}"
-    )
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    command = "python bench/export.py" + (" --full" if rows == 1_000_000 else f" --rows {rows}")
+    kept = [{"side": side, **sample} for side, found in samples.items() for sample in found]
+    Result(
+        name=f"export_{rows}",
+        value=best["ours"]["rows_per_second"] / best["control"]["rows_per_second"],
+        unit="of COPY → Parquet, in rows/s",
+        target=TARGET_RATIO,
+        command=command,
+        control=best["control"]["rows_per_second"],
+        samples=kept,
+    ).write()
+    Result(
+        name=f"export_{rows}_memory",
+        value=max(sample["memory_mb"] for sample in samples["ours"]),
+        unit="MB above idle",
+        target=TARGET_MEMORY_MB,
+        higher_is_better=False,
+        command=command,
+        control=max(sample["memory_mb"] for sample in samples["control"]),
+        samples=kept,
+    ).write()
 
 
 if __name__ == "__main__":
