@@ -2,7 +2,7 @@
 
 from trustconsole.settings import *  # noqa: F403
 
-ROOT_URLCONF = "bench.bare_pages"
+ROOT_URLCONF = "bench.bare.pages"
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

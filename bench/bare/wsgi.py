@@ -6,7 +6,7 @@ Nothing is checked, nobody is told why, no policy is shown: the floor, not a pro
 
 import os
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "bench.bare_settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "bench.bare.settings"
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
