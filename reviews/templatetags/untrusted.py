@@ -28,11 +28,6 @@ def name(text: object) -> SafeString:
     return mark_safe(f"<bdi>{marked(text)}</bdi>")  # noqa: S308
 
 
-@register.filter
-def defanged(url: object) -> str:
-    return marks.defang(str(url))
-
-
 def _html(run: marks.Run) -> str:
     if run.kind == marks.PLAIN:
         return escape(run.text)

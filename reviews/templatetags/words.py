@@ -74,12 +74,6 @@ def figure(number: float) -> str:
 
 
 @register.filter
-def percent(part: float, whole: float) -> str:
-    """ "81 %", or a dash when there is nothing to divide by."""
-    return f"{100 * part / whole:.0f}\u202f%" if whole else "–"
-
-
-@register.filter
 def risk_word(probability: float | None) -> str:
     return risk_level(probability) if probability is not None else "Not scored"
 
