@@ -234,12 +234,12 @@ class _Design:
 
     def take(self, rows: NDArray[np.int64]) -> "_Design":
         """The same features of some of the rows."""
-        start = self.words.crow_indices().numpy()
+        start = self.words.crow_indices().numpy().astype(np.int64)
         sizes = np.diff(start)[rows]
         row_of = np.repeat(np.arange(len(rows)), sizes)
         entries = np.repeat(start[:-1][rows] - np.cumsum(sizes) + sizes, sizes)
         entries += np.arange(len(entries))
-        column_of = self.words.col_indices().numpy()[entries]
+        column_of = self.words.col_indices().numpy()[entries].astype(np.int64)
         values = self.words.values().numpy()[entries]
         shape = (len(rows), len(self.kept))
         return replace(
@@ -257,8 +257,8 @@ def _csr(
     start = np.zeros(shape[0] + 1, dtype=np.int64)
     np.cumsum(np.bincount(rows, minlength=shape[0]), out=start[1:])
     return torch.sparse_csr_tensor(
-        torch.from_numpy(start),
-        torch.from_numpy(columns[order]),
+        torch.from_numpy(start.astype(np.int32)),  # half the memory to walk, and MKL's own width
+        torch.from_numpy(columns[order].astype(np.int32)),
         torch.from_numpy(values[order]),
         size=shape,
         check_invariants=False,
