@@ -33,8 +33,9 @@ def main() -> int:
     failed = []
     for name in [] if arguments.table else arguments.names or names:
         say(f"\n{name}")
-        command = [sys.executable, str(HERE / f"{name}.py"), *PARTS.get(name, [])]
-        if arguments.full:
+        program = HERE / f"{name}.py"
+        command = [sys.executable, str(program), *PARTS.get(name, [])]
+        if arguments.full and '"--full"' in program.read_text():
             command.append("--full")
         if subprocess.run(command, stdin=subprocess.DEVNULL, cwd=HERE.parent).returncode:  # noqa: S603
             failed.append(name)
