@@ -24,7 +24,8 @@ from .models import Snapshot
 from .snapshots import get_file
 
 FORMAT = 1  # raise it when a column changes its meaning
-PAGE = 10_000  # decision ids a statement
+FIRST_PAGE, PAGE = 500, 10_000  # decision ids a statement, at first and at most
+PAGE_BYTES = 24 * 2**20
 ROW_GROUP = 20_000
 
 _CONTENT_TYPES = {
@@ -129,14 +130,24 @@ def _read_ahead(pages: Pages, cutoff_id: int, between: Callable[[], None]) -> It
     connection.inc_thread_sharing()
     try:
         with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(pages.read, 0, min(PAGE, cutoff_id))
-            for upto in range(PAGE, cutoff_id + PAGE, PAGE):
+            span, upto = FIRST_PAGE, min(FIRST_PAGE, cutoff_id)
+            ahead = reader.submit(pages.read, 0, upto)
+            while ahead is not None:
                 rows = ahead.result()
                 between()
-                ahead = reader.submit(pages.read, upto, min(upto + PAGE, cutoff_id))
+                span = _next_span(span, len(rows.decisions))
+                after, upto = upto, min(upto + span, cutoff_id)
+                ahead = reader.submit(pages.read, after, upto) if after < upto else None
                 yield rows
     finally:
         connection.dec_thread_sharing()
+
+
+def _next_span(span: int, page_bytes: int) -> int:
+    """Decision ids to ask for next: fewer when texts are long. It follows from the rows alone."""
+    if page_bytes > PAGE_BYTES:
+        return max(span // 2, 1)
+    return min(span * 2, PAGE) if page_bytes < PAGE_BYTES // 2 else span
 
 
 class _SplitWriter:
@@ -158,20 +169,21 @@ class _SplitWriter:
         )
         self._schema = schema
         self._pending: list[pa.Table] = []
-        self._pending_rows = 0
+        self._pending_rows = self._pending_bytes = 0
 
     def add(self, table: pa.Table) -> None:
         self._pending.append(table)
         self._pending_rows += table.num_rows
         self.rows += table.num_rows
-        if self._pending_rows >= ROW_GROUP:
+        self._pending_bytes += table.nbytes
+        if self._pending_rows >= ROW_GROUP or self._pending_bytes >= PAGE_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._pending_rows:
             table = pa.concat_tables(self._pending)
             self._parquet.write_table(table, row_group_size=table.num_rows)
-        self._pending, self._pending_rows = [], 0
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def close(self) -> None:
         self._flush()

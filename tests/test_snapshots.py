@@ -216,6 +216,7 @@ def test_the_same_version_written_twice_is_byte_identical(platform, tmp_path, mo
     for n in range(30):
         decide(platform, violated=["spam"] if n % 3 else [])
     monkeypatch.setattr(snapshot_files, "ROW_GROUP", 7)
+    monkeypatch.setattr(snapshot_files, "FIRST_PAGE", 4)
     snapshot = built(platform, note="first")
 
     decide(platform)  # the world moves on
@@ -228,6 +229,21 @@ def test_the_same_version_written_twice_is_byte_identical(platform, tmp_path, mo
     for entry in snapshots.list_files(snapshot):
         first, _ = snapshots.get_file(snapshot, entry["name"])
         assert (again / entry["name"]).read_bytes() == first.read_bytes(), entry["name"]
+
+
+def test_long_texts_make_short_pages_and_lose_nothing(platform, monkeypatch):
+    for n in range(20):
+        decide(platform, item=make_item(platform=platform, text=f"{n} " + "long " * 2000))
+    monkeypatch.setattr(snapshot_files, "PAGE_BYTES", 30_000)
+    assert snapshot_files._next_span(8, 30_001) == 4
+    assert snapshot_files._next_span(1, 10**9) == 1
+    assert snapshot_files._next_span(8, 20_000) == 8
+    assert snapshot_files._next_span(8, 0) == 16
+
+    snapshot = built(platform)
+
+    assert [row["text"].split()[0] for row in rows_of(snapshot)] == [str(n) for n in range(20)]
+    assert snapshot_files.read_labels(snapshot).num_rows == 20
 
 
 def test_later_decisions_do_not_change_an_earlier_cutoff(platform):
