@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
@@ -498,3 +498,11 @@ def test_a_lead_of_another_platform_finds_no_decision(job, rosa):
     decision = violating(job, rosa)
     with pytest.raises(NotFound):
         decisions.override(decision, by=make_person("lena"), verdict="clean", note="n")
+
+
+def test_the_database_too_lets_one_decision_stand_an_item(job, rosa):
+    """A second one that supersedes nothing, however it came to be written."""
+    decision = clean(job, rosa)
+    decision.pk = decision.review = None
+    with pytest.raises(IntegrityError, match="one_first_decision"), transaction.atomic():
+        decision.save(force_insert=True)

@@ -119,6 +119,12 @@ class Decision(models.Model):
                 condition=Q(kind="settled") | Q(supersedes__isnull=False),
                 name="undo_and_override_supersede",
             ),
+            # With one follower each (supersedes is unique), one decision stands an item.
+            models.UniqueConstraint(
+                fields=["item"],
+                condition=Q(supersedes__isnull=True),
+                name="one_first_decision_an_item",
+            ),
         ]
         indexes = [
             models.Index(fields=["item", "-id"], name="decision_by_item"),
