@@ -4,10 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from reviews import claims
-from reviews.models import Decision, Job, Review
+from reviews.models import Decision, Review
+from tests.browsing import press_and_wait, settle
 from tests.test_pages_all import PAGES_OF, World
-
-PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
@@ -15,52 +14,9 @@ def world(live_app):
     return World(jobs=12)
 
 
-def settle(page):
-    """Keys are deaf for 150 ms after a new job."""
-    page.wait_for_timeout(180)
-
-
 def open_desk(page, live_app, world):
     page.goto(f"{live_app}/review/{world.queue.slug}/")
     settle(page)
-
-
-def press_and_wait(page, *keys):
-    """Press keys, the last of which brings another job."""
-    before = page.locator("#_job").get_attribute("data-job")
-    for key in keys:
-        page.keyboard.press(key)
-    page.wait_for_function(
-        "before => document.getElementById('_job').dataset.job !== before", arg=before
-    )
-    settle(page)
-
-
-def test_rosa_signs_in_works_ten_jobs_by_keyboard_and_undoes_one(world, live_app, page):
-    rosa = world.people["rosa"]
-    rosa.set_password(PASSWORD)
-    rosa.save()
-    page.goto(live_app)
-    page.get_by_label("Name").fill("rosa")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{live_app}/")
-    settle(page)
-    page.keyboard.press("1")
-    page.wait_for_url("**/review/**")
-    settle(page)
-    for number in range(10):
-        press_and_wait(page, "1" if number % 2 else "0", "Enter")
-    assert Decision.objects.filter(decided_by=rosa).count() == 10
-    assert Decision.objects.filter(verdict="violating").count() == 5
-    last = Decision.objects.order_by("-pk").first()
-    press_and_wait(page, "u")
-    assert "Taken back" in page.locator("#_notice").inner_text()
-    undone = Decision.objects.get(kind="undo")
-    assert undone.supersedes == last
-    assert Job.objects.held_by(rosa).filter(item=last.item).exists()
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
-    assert all(seconds > 0 for seconds in Review.objects.values_list("active_seconds", flat=True))
 
 
 def test_the_next_job_comes_without_a_page_load(world, live_app, page, sign_in):
