@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from celery import current_app
 from django.db import connection, transaction
+from kombu.exceptions import OperationalError
 
 from reviews.models import Platform
 
@@ -58,5 +59,5 @@ def nudge() -> None:
     """Wake a worker. A nudge that is lost, or too old to matter, is the sweep's to make good."""
     try:
         current_app.send_task("mlhooks.tasks.score_due", expires=60, retry=False)
-    except OSError as error:
+    except (OperationalError, OSError) as error:
         logger.warning("No broker to nudge (%s); the sweep will score what is due.", error)

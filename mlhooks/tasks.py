@@ -17,9 +17,14 @@ def score_due() -> int:
 
 @shared_task
 def sweep_scores() -> int:
-    """The guarantee behind the nudges: parks what no worker survives, scores what was forgotten."""
-    scoring.park_lost()
-    return scoring.score_due(seconds=BUDGET_SECONDS) if scoring.is_any_due() else 0
+    """The guarantee behind the nudges: parks what no worker survives, and has the rest scored.
+
+    It scores nothing itself: the encoder stays in the workers that serve the score queue.
+    """
+    parked = scoring.park_lost()
+    if scoring.is_any_due():
+        due.nudge()
+    return parked
 
 
 @shared_task

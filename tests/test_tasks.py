@@ -35,7 +35,7 @@ SHOWN = {
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
-    "mlhooks.tasks.sweep_scores": "test_tasks.test_an_item_is_scored_once",
+    "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
         "test_snapshots.test_building_a_finished_snapshot_again_changes_nothing"
     ),
@@ -107,8 +107,7 @@ def test_an_audit_entry_is_sealed_once():
     assert audit.verify() == (1, 0, None)
 
 
-@pytest.mark.parametrize("task", [tasks.score_due, tasks.sweep_scores])
-def test_an_item_is_scored_once(task, settings, tmp_path):
+def test_an_item_is_scored_once(settings, tmp_path):
     settings.MODEL_DIR = tmp_path
     queue = make_queue()
     version = make_item(platform=queue.platform).current_version
@@ -117,8 +116,22 @@ def test_an_item_is_scored_once(task, settings, tmp_path):
     def look():
         return list(Score.objects.values_list("pk", "probability")), DueScore.objects.count()
 
-    scores, left = twice(task, look)
+    scores, left = twice(tasks.score_due, look)
     assert (len(scores), left) == (1, 0)
+
+
+def test_sweeping_scores_has_them_scored_elsewhere():
+    """It parks what no worker survived and wakes a worker of the score queue for the rest."""
+    versions = [make_item().current_version for _ in range(2)]
+    due.mark_versions([version.pk for version in versions])
+    DueScore.objects.filter(item_version=versions[0]).update(attempts=3)
+
+    def look():
+        return list(DueScore.objects.order_by("pk").values_list("parked_at", "attempts"))
+
+    (parked, _), (waiting, attempts) = twice(tasks.sweep_scores, look)
+    assert parked is not None
+    assert (waiting, attempts) == (None, 0)
 
 
 @pytest.mark.parametrize(
