@@ -117,10 +117,14 @@ def score_due(*, limit: int | None = None, seconds: float = 0.0) -> int:
 
     Returns how many rows were dealt with: scored, dropped as out of date, or put off.
     """
+    limit = limit or settings.SCORE_BATCH
     stop = time.monotonic() + seconds
-    done = 0
+    # Looking for retried rows walks past all fresh ones: not before every batch.
+    done = _retry_singly() if seconds else 0
     while True:
-        count = _retry_singly() + _score(_lease(limit or settings.SCORE_BATCH, fresh=True))
+        count = _score(_lease(limit, fresh=True))
+        if count < limit:
+            count += _retry_singly()
         done += count
         if not count or time.monotonic() >= stop:
             return done

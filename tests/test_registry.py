@@ -260,3 +260,45 @@ def test_scoring_follows_the_champion(platform):
     )
     registry.approve(registry.propose(second, by=None, reason="newer"), by=None)
     assert scoring._scorer(platform.pk).label == "v2 few-shot"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_at_once_register_without_a_gap_and_crown_one_champion():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    platform = make_policy().platform
+
+    def work(n):
+        try:
+            return registry.ensure_zero_shot(platform).pk, make_version(platform, seed=n).number
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(work, range(6)))
+    assert len({champion for champion, _ in found}) == 1
+    assert sorted(number for _, number in found) == list(range(2, 8))
+    assert platform.model_versions.filter(state=State.CHAMPION).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_promotion_approved_twice_at_once_counts_once(mila, platform):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    promotion = registry.propose(make_version(platform), by=mila, reason="better")
+
+    def work(_):
+        try:
+            registry.approve(Promotion.objects.get(pk=promotion.pk), by=None)
+            return 1
+        except Conflict:
+            return 0
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 1

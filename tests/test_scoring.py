@@ -221,3 +221,26 @@ def test_submitting_marks_due_and_nudges_once_a_transaction(queue):
     assert DueScore.objects.count() == 2
     nudges = [function for _, function, *_ in connection.run_on_commit if function is due.nudge]
     assert len(nudges) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_score_every_row_once(queue):
+    from concurrent.futures import ThreadPoolExecutor
+
+    versions = [make_due(queue, text=f"{HAM} {n}") for n in range(40)]
+    registry.ensure_zero_shot(queue.platform)
+
+    def work(_):
+        try:
+            done = 0
+            while count := scoring.score_due(limit=7):
+                done += count
+            return done
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(work, range(2))) == 40
+    assert Score.objects.count() == len(versions)
+    assert Embedding.objects.count() == len(versions)
+    assert not DueScore.objects.exists()
