@@ -198,6 +198,8 @@ def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | Non
         if job is None:
             # Nothing there, or not for her: the claim itself asked who works here.
             access.check_works(by, queue)
+            if expire_claims():
+                continue  # somebody's claim had run out since the last sweep
         return job
     raise Conflict("You are claiming from several windows at once. Try again.")
 

@@ -48,11 +48,6 @@ def plan(decision: Decision, actions: Iterable[Action]) -> list[Enforcement]:
     )
 
 
-def reverse_all(decision: Decision, *, by: Person | None) -> int:
-    """Take back whatever is live for the decision's item, in the caller's transaction."""
-    return _reverse(_live_for_item(decision), by=by)
-
-
 def release_planned() -> int:
     """Sweep: the undo window is over, so what was planned is due, or held for a second person."""
     total = 0

@@ -185,6 +185,12 @@ def test_an_expired_claim_is_swept_back_and_remembered(queue, rosa, remy):
         claims.renew(job.pk, job.claim_token, by=rosa)
 
 
+def test_an_empty_queue_looks_for_claims_that_ran_out(queue, rosa, remy):
+    job = claimed_job(rosa, queue=queue)
+    run_out(job)
+    assert claims.claim_next(queue, by=remy) == job
+
+
 def test_a_live_claim_is_not_swept(queue, rosa):
     claimed_job(rosa, queue=queue)
     assert claims.expire_claims() == 0

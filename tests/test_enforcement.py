@@ -237,12 +237,12 @@ def test_a_new_version_that_violates_again_is_acted_on_again(queue, rosa):
     assert not Enforcement.objects.live().exists()
 
 
-def test_reversing_twice_changes_nothing(queue, rosa):
-    decision = decide(queue, rosa, "remove")
-    with transaction.atomic():
-        assert enforcement.reverse_all(decision, by=None) == 1
-        assert enforcement.reverse_all(decision, by=None) == 0
-    assert AuditEntry.objects.filter(verb="enforcement.reverse").count() == 1
+def test_an_undo_reverses_each_action_once(queue, rosa):
+    decision = decide(queue, rosa, "remove", "warn")
+    decisions.undo(decision, by=rosa)
+    with pytest.raises(Conflict):
+        decisions.undo(decision, by=rosa)
+    assert AuditEntry.objects.filter(verb="enforcement.reverse").count() == 2
 
 
 def test_more_planned_actions_than_one_batch_are_all_released(queue, rosa, monkeypatch):

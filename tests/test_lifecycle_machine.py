@@ -99,8 +99,8 @@ class Lifecycle(RuleBasedStateMachine):
             assert len(mine) == 2
             return
         finally:
-            # Looking for a free place frees what she let run out.
-            self.ran_out = {token for token in self.ran_out if self.claims[token][1] != name}
+            # Looking for a free place, or into an empty queue, may sweep what ran out.
+            self.ran_out -= set(Claim.objects.filter(end="expired").values_list("token", flat=True))
         if job is None:
             assert prefetch or not mine
             return
