@@ -158,6 +158,14 @@ def test_arrivals_ascend_and_grow_denser():
     assert sum(at > NOW - timedelta(hours=2.5) for at in times) == pytest.approx(200, abs=30)
 
 
+def test_what_was_left_over_has_been_reported():
+    waiting = loading.plan_arrivals(NOW).waiting
+    left_over = [one for one in waiting if NOW - one.submitted_at > timedelta(hours=8)]
+    assert len(left_over) == 15
+    assert all(len(arrival.reports) >= 2 for arrival in left_over)
+    assert all(NOW - one.submitted_at <= timedelta(hours=3) for one in waiting[15:])
+
+
 def test_good_reporters_are_right_more_often_than_trolls(mails):
     rng = random.Random(1)
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -47,6 +48,7 @@ _WAITING_HOURS = 3
 # it is served first, so more of it would hide what ranking does.
 _LEFT_OVER_SHARE = 0.01
 _LEFT_OVER_HOURS = (10, 8.2)
+_REPORTS = 2  # and more has each of those
 _BATCH = 500
 _UNSURE, _ESCALATE = 0.015, 0.005
 
@@ -128,7 +130,7 @@ def plan_arrivals(now: datetime, *, count: int | None = None) -> Arrivals:
     left_over = math.ceil((len(mails) - earlier) * _LEFT_OVER_SHARE)
     oldest, youngest = (now - timedelta(hours=hours) for hours in _LEFT_OVER_HOURS)
     times = []
-    for count, first, last in (
+    for many, first, last in (
         (earlier, now - timedelta(days=_EARLIER_DAYS), oldest),
         (left_over, oldest, youngest),
         (
@@ -137,12 +139,29 @@ def plan_arrivals(now: datetime, *, count: int | None = None) -> Arrivals:
             now - timedelta(minutes=1),
         ),
     ):
-        times += platform_life.arrival_times(count, first=first, last=last, seed=SEED)
+        times += platform_life.arrival_times(many, first=first, last=last, seed=SEED)
     arrivals = [
-        platform_life.arrive(mail, at=at, reporters=reporters, seed=SEED)
-        for mail, at in zip(mails, times, strict=True)
+        platform_life.arrive(mail, at=now, reporters=reporters, seed=SEED) for mail in mails
+    ]
+    arrivals[earlier:] = _reported_first(arrivals[earlier:], left_over)
+    arrivals = [
+        arrival._replace(submitted_at=at) for arrival, at in zip(arrivals, times, strict=True)
     ]
     return Arrivals(arrivals[:earlier], arrivals[earlier:])
+
+
+def _reported_first(arrivals: list[Arrival], count: int) -> list[Arrival]:
+    """`count` mails that several people reported in front, of threads of a single mail: what is
+    overdue is what a reviewer meets first, and what waits longest is reported most.
+    """
+    in_thread = Counter(arrival.mail.thread for arrival in arrivals)
+    reported = [
+        arrival
+        for arrival in arrivals
+        if len(arrival.reports) >= _REPORTS and in_thread[arrival.mail.thread] == 1
+    ][:count]
+    ids = {arrival.mail.id for arrival in reported}
+    return reported + [arrival for arrival in arrivals if arrival.mail.id not in ids]
 
 
 def answers_wanted(arrivals: Arrivals) -> int:
