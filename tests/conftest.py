@@ -222,18 +222,21 @@ def worker(
     transactional_db: None, _worker_processes: tuple[subprocess.Popen, subprocess.Popen]
 ) -> Iterator[subprocess.Popen]:
     """A real Celery worker on every queue, with beat, for the length of this test. Between tests
-    beat is halted and the queues are empty, so that the worker rests."""
+    both are halted: nudges of other tests must not wake a worker while their rows are swept away
+    (the two would wait for each other's locks)."""
     from trustconsole import programs
 
     broker = _broker()
     broker.flushdb()
     process, beat = _worker_processes
+    process.send_signal(signal.SIGCONT)
     beat.send_signal(signal.SIGCONT)
     yield process
     beat.send_signal(signal.SIGSTOP)
     broker.delete(*programs.QUEUES)
     # What the worker has taken (acks_late: until done) stands in "unacked".
     wait_until(lambda: not broker.hlen("unacked"), seconds=60, message="the worker is still busy")
+    process.send_signal(signal.SIGSTOP)
 
 
 def _broker():

@@ -128,7 +128,7 @@ def up(var: Path, port: int) -> Iterator[Up]:
     yield made
     made.process.kill()
     made.process.wait()
-    wait_until(lambda: not made.processes(), seconds=60, message=f"left: {made.processes()}")
+    wait_until(lambda: not made.processes(), seconds=120, message=f"left: {made.processes()}")
 
 
 def test_up_serves_brings_back_what_dies_and_stops_on_ctrl_c(up):
@@ -163,7 +163,7 @@ def test_up_serves_brings_back_what_dies_and_stops_on_ctrl_c(up):
 def test_a_killed_up_leaves_nothing_running_and_the_next_one_starts(up, var, port):
     up.wait_until_up()
     up.end(signal.SIGKILL)
-    wait_until(lambda: not up.processes(), seconds=30, message=f"left: {up.processes()}")
+    wait_until(lambda: not up.processes(), seconds=120, message=f"left: {up.processes()}")
     again = Up(var, port)
     again.wait_until_ready()
     assert again.end(signal.SIGTERM) == 0
