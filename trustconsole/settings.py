@@ -382,7 +382,7 @@ def _every(seconds: int, task: str) -> dict:
 
 
 CELERY_BEAT_SCHEDULE = {
-    "expire-claims": _every(5, "reviews.tasks.expire_claims"),
+    "expire-claims": _every(1, "reviews.tasks.expire_claims"),
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
