@@ -1,7 +1,8 @@
 """Loaded by pytest before Django: the embedded servers, in their own folder under var/test.
 
 TEST_DATABASE names the suite: its database, its Redis databases and its folders. Suites with
-different names run side by side on the same two servers.
+different names run side by side on the same two servers, and so do the processes of pytest-xdist,
+each of which is a suite of its own.
 """
 
 import os
@@ -9,7 +10,8 @@ import zlib
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-NAME = os.environ.setdefault("TEST_DATABASE", "test_trustconsole")
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0", "gw1" …; empty in the one that leads
+NAME = os.environ.setdefault("TEST_DATABASE", "test_trustconsole") + PROCESS.replace("gw", "_")
 
 os.environ.setdefault(
     "TRUSTCONSOLE_VAR", str(Path(__file__).resolve().parent.parent / "var" / "test")
@@ -18,6 +20,10 @@ FOLDER = Path(os.environ["TRUSTCONSOLE_VAR"]) / NAME
 os.environ.setdefault(
     "SECRET_KEY", "only-for-tests-and-long-enough-that-no-check-complains-0123456789"
 )
+if PROCESS:  # inherited from the process that leads
+    for name in ("STATIC_ROOT", "MODEL_DIR", "SNAPSHOT_DIR"):
+        os.environ.pop(name, None)
+    os.environ["CELERY_BROKER_URL"] = os.environ["CELERY_BROKER_URL"].partition("?")[0]
 os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
 Path(os.environ["STATIC_ROOT"]).mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("MODEL_DIR", str(FOLDER / "models"))
