@@ -1,13 +1,16 @@
 """The Celery app. Queues, routes, limits and the beat table are in settings.py."""
 
+import ctypes
 import logging
 import os
+import signal
+import sys
 import time
 
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
 from celery.result import AsyncResult
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_process_init, worker_ready
 from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "trustconsole.settings")
@@ -56,3 +59,10 @@ def _first_heartbeat(**kwargs: object) -> None:
 @setup_logging.connect
 def _keep_our_logging(**kwargs: object) -> None:
     """Celery leaves logging alone when this signal has a receiver: settings.LOGGING rules."""
+
+
+@worker_process_init.connect
+def _end_with_the_worker(**_: object) -> None:
+    """A pool process whose worker was killed is killed too (Linux): it would wait for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))

@@ -111,7 +111,7 @@ class Supervisor:
                 stderr=log,
                 # A session of its own: Ctrl-C in the terminal reaches us only, and we say when.
                 start_new_session=True,
-                preexec_fn=_follow(child.impatient_signal),  # noqa: PLW1509
+                preexec_fn=_follow(signal.SIGKILL),  # noqa: PLW1509
             )
         child.started_at = time.monotonic()
         child.restart_at = 0
