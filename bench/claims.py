@@ -148,7 +148,7 @@ def _fill(ready: int) -> None:
         ],
     )
     queue = Queue.objects.create(
-        platform=platform, slug="main", name="Main", is_default=True, random_share=0.1
+        platform=platform, slug="main", name="Main", is_default=True, lane_shares={"random": 0.1}
     )
     for position, slug in enumerate(("spam", "phishing", "adult")):
         policy = Policy.objects.create(

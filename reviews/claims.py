@@ -65,6 +65,7 @@ WITH turn AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT ready.id FROM reviews_job AS ready
     WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
+      AND ready.assigned_to_id IS NULL
       AND (ready.run_after IS NULL OR ready.run_after <= clock_timestamp())
       AND NOT EXISTS (
         SELECT FROM reviews_review AS own
@@ -272,7 +273,7 @@ def _claim(queue: Queue, by: Person, slot: int) -> Job | None:
     values = {
         "queue": queue.pk,
         "alone": not is_inside,
-        "random_share": queue.random_share,
+        "random_share": queue.lane_shares.get(Lane.RANDOM, 0.0),
         "second_share": SECOND_SHARE,
         **_lane_orders(adjudicates=access.may(by, "job.adjudicate")),
         **_lease(queue, by, slot),

@@ -81,7 +81,7 @@ def make_queue(*, policies=None, actions=(), members=(), **kw) -> Queue:
     kw.setdefault("platform", None)
     kw["platform"] = kw["platform"] or make_platform()
     queue = Queue.objects.create(
-        **{"slug": f"queue-{n}", "name": f"Queue {n}", "random_rate": 0, "random_share": 0, **kw}
+        **{"slug": f"queue-{n}", "name": f"Queue {n}", "random_rate": 0, **kw}
     )
     if policies is None:
         policies = [make_policy(platform=queue.platform)]

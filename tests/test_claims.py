@@ -277,7 +277,7 @@ def test_no_lane_starves_when_it_is_all_there_is(queue, rosa, lane):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
 def test_the_random_lane_gets_its_share_of_any_fifty_claims(queue, rosa, share):
-    queue.random_share = share
+    queue.lane_shares = {"random": share}
     queue.save()
     kind = make_item(platform=queue.platform).kind
     for lane in ["random"] * 45 + ["risk"] * 55:
@@ -338,7 +338,7 @@ def test_a_claim_reads_the_serving_index(queue, rosa):
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {claim.replace('%', '%%')}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "job_serving_order" in plan
+    assert "job_in_serving_order" in plan
     assert "Sort" not in plan
 
 

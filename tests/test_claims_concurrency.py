@@ -65,7 +65,9 @@ def queue():
     platform = make_platform()
     remove = make_action(platform=platform, slug="remove", is_strike=True)
     spam = make_policy(platform=platform, slug="spam")
-    return make_queue(platform=platform, policies=[spam], actions=[remove], random_share=0.2)
+    return make_queue(
+        platform=platform, policies=[spam], actions=[remove], lane_shares={"random": 0.2}
+    )
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Lifecycle(RuleBasedStateMachine):
             ],
             members=self.people.values(),
             random_rate=0.3,
-            random_share=0.3,
+            lane_shares={"random": 0.3},
         )
         self.claims: dict = {}  # token → (job id, name), every claim there ever was
         self.live: set = set()  # tokens that should still hold

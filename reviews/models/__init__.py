@@ -5,7 +5,7 @@ from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, con
 from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
-from .work import Claim, Draw, Job, Lane, Queue, RoutingRule
+from .work import Claim, Draw, Job, Lane, Queue, QueueAction, RoutingRule
 
 __all__ = [
     "Account",
@@ -28,6 +28,7 @@ __all__ = [
     "Policy",
     "PolicyVersion",
     "Queue",
+    "QueueAction",
     "Report",
     "Review",
     "Role",

@@ -25,7 +25,8 @@ class ItemKind(models.Model):
     """The shape of one sort of content.
 
     `fields` is a list of `{"name", "label", "type", "role", "required"}`; `type` is one of
-    FIELD_TYPES, `role` one of FIELD_ROLES (empty for a plain key-value).
+    FIELD_TYPES, `role` one of FIELD_ROLES (empty for a plain key-value). `layout` is the ordered
+    list of blocks it is shown in; empty for the usual one.
     """
 
     FIELD_TYPES = ("string", "text", "number", "datetime", "url", "boolean")
@@ -35,6 +36,8 @@ class ItemKind(models.Model):
     slug = models.SlugField(max_length=40)
     name = models.CharField(max_length=80)
     fields = models.JSONField(default=list)
+    layout = models.JSONField(default=list, blank=True)
+    is_archived = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

@@ -15,6 +15,7 @@ class Policy(models.Model):
     name = models.CharField(max_length=80)
     key = models.CharField(max_length=1, blank=True)  # its hotkey on the review page
     position = models.PositiveSmallIntegerField(default=0)
+    is_archived = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["position", "id"]
@@ -94,6 +95,7 @@ class Action(models.Model):
     is_strike = models.BooleanField(default=False)
     strike_days = models.PositiveSmallIntegerField(default=90)
     position = models.PositiveSmallIntegerField(default=0)
+    is_archived = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["position", "id"]

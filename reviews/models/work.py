@@ -3,11 +3,12 @@
 A live claim is the job row (token, holder, expiry); a Claim row is written when it ends.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from .content import Item, Platform
+from .content import Item, ItemKind, Platform
 from .people import Person
 from .policy import Action, Policy
 
@@ -28,23 +29,57 @@ class Lane(models.TextChoices):
 class Queue(models.Model):
     """A named stream of jobs: who works it, how it ranks, what may be decided, its SLA."""
 
+    class Blind(models.TextChoices):
+        """What is kept from the reviewer, page and API alike."""
+
+        SCORE = "score", "Risk and reasons"
+        REPORTS = "reports", "Reports"
+        AUTHOR = "author", "Author and record"
+        HISTORY = "history", "Earlier decisions and answers"
+
+    class Filter(models.TextChoices):
+        """How media arrives, until the reviewer asks for it as it is."""
+
+        BLUR = "blur", "Blurred"
+        GREYSCALE = "greyscale", "In grey"
+        MUTE = "mute", "Muted"
+
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="queues")
     slug = models.SlugField(max_length=40)
     name = models.CharField(max_length=80)
     description = models.CharField(max_length=300, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
     is_default = models.BooleanField(default=False)
+    is_archived = models.BooleanField(default=False)  # takes nothing new, is worked no more
     policies = models.ManyToManyField(Policy, related_name="queues")
-    actions = models.ManyToManyField(Action, related_name="queues", blank=True)
+    kinds = models.ManyToManyField(ItemKind, related_name="queues", blank=True)  # none: every kind
+    actions = models.ManyToManyField(
+        Action, through="QueueAction", related_name="queues", blank=True
+    )
     members = models.ManyToManyField(Person, related_name="queues", blank=True)
+    policy_required = models.BooleanField(default=True)  # a violation names its policy
     note_required = models.BooleanField(default=False)
     lease_seconds = models.PositiveIntegerField(default=600)
     undo_seconds = models.PositiveIntegerField(default=60)
     sla_minutes = models.PositiveIntegerField(default=240)
+    # {report source: minutes from the report}: a job is due at the earliest of all of these.
+    sla_by_source = models.JSONField(default=dict, blank=True)
+    soon_minutes = models.PositiveIntegerField(default=0)  # before due; 0: no lift before it
+    reviews_wanted = models.PositiveSmallIntegerField(default=1)  # independent, for one decision
+    blind = ArrayField(
+        models.CharField(max_length=10, choices=Blind.choices), default=list, blank=True
+    )
+    filters = ArrayField(
+        models.CharField(max_length=10, choices=Filter.choices), default=list, blank=True
+    )
     handling_minutes = models.FloatField(default=1)  # expected, enters harm
     doubling_hours = models.FloatField(default=2)  # H: hours of waiting worth one doubling of harm
+    report_weight = models.FloatField(default=0.5)  # 0: reports do not move the rank; 1: in full
+    # {lane: share of claims}; a lane that is not named gets ranking's floor, risk gets the rest.
+    lane_shares = models.JSONField(default=dict, blank=True)
     random_rate = models.FloatField(default=0.1)  # inclusion probability of the random lane
-    random_share = models.FloatField(default=0.1)  # share of claims served from it
+    learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
+    qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
 
     class Meta:
@@ -55,19 +90,46 @@ class Queue(models.Model):
                 fields=["platform"], condition=Q(is_default=True), name="one_default_queue"
             ),
             models.CheckConstraint(
-                condition=Q(random_rate__range=(0, 1)) & Q(random_share__range=(0, 1)),
-                name="random_rate_and_share_are_fractions",
+                condition=Q(random_rate__range=(0, 1))
+                & Q(learning_rate__range=(0, 1))
+                & Q(qa_rate__range=(0, 1))
+                & Q(report_weight__range=(0, 1)),
+                name="queue_rates_are_fractions",
             ),
             models.CheckConstraint(
                 condition=Q(handling_minutes__gt=0)
                 & Q(doubling_hours__gt=0)
-                & Q(lease_seconds__gt=0),
+                & Q(lease_seconds__gt=0)
+                & Q(reviews_wanted__gt=0),
                 name="queue_durations_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(is_archived=False),
+                name="default_queue_is_not_archived",
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class QueueAction(models.Model):
+    """An action as one queue offers it: its key there, and whether it is kept out of sight."""
+
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="offers")
+    action = models.ForeignKey(Action, on_delete=models.PROTECT, related_name="offers")
+    key = models.CharField(max_length=1, blank=True)  # empty: the action's own
+    is_hidden = models.BooleanField(default=False)  # known here (overrides, API), not on the desk
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["queue", "action"], name="one_offer_per_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action_id} in {self.queue_id}"
 
 
 class RoutingRule(models.Model):
@@ -145,7 +207,7 @@ class Job(models.Model):
     MAX_CLAIMS = 2  # live claims a reviewer: one on screen, one prefetched
 
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="jobs")
-    # Waiting jobs are found by job_serving_order, drawn ones by job_by_draw; every other index
+    # Waiting jobs are found by job_in_serving_order, drawn ones by job_by_draw; every other index
     # would be paid for by each new job.
     queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="jobs", db_index=False)
     lane = models.CharField(max_length=16, choices=Lane.choices, default=Lane.RISK)
@@ -169,6 +231,10 @@ class Job(models.Model):
     claim_slot = models.PositiveSmallIntegerField(null=True)
     claimed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    # Kept for one person by a lead: nobody else is served it.
+    assigned_to = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, related_name="assigned_jobs", db_index=False
+    )
 
     objects = JobQuerySet.as_manager()
 
@@ -215,8 +281,17 @@ class Job(models.Model):
                 F("lane"),
                 F("rank").desc(),
                 F("id"),
-                condition=Q(state="ready"),
-                name="job_serving_order",
+                condition=Q(state="ready", assigned_to=None),
+                name="job_in_serving_order",
+            ),
+            # Kept out of the serving order, so that others need not walk past them.
+            models.Index(
+                F("assigned_to"),
+                F("queue"),
+                F("rank").desc(),
+                F("id"),
+                condition=Q(state="ready", assigned_to__isnull=False),
+                name="job_assigned",
             ),
             models.Index(
                 fields=["due_at"],
