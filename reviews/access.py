@@ -57,6 +57,23 @@ GRANTS: dict[str, Grant] = {
     "decision.override": _to(Role.LEAD),
     "enforcement.view": _to(Role.LEAD, Role.AUDITOR, Role.ADMIN),
     "enforcement.approve": _to(Role.LEAD),
+    # What a queue is and how it is run.
+    "setup.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
+    "queue.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
+    "routing.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
+    "action.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
+    "kind.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
+    "policy.edit": _to(Role.POLICY_OWNER, Role.ADMIN),
+    "person.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
+    "person.edit": _to(Role.ADMIN),
+    "queue.staff": _to(Role.LEAD, Role.ADMIN),  # who works in it
+    "roster.edit": _to(Role.LEAD, Role.ADMIN),
+    "job.manage": _to(Role.LEAD),  # assign, move, cancel, raise
+    "cluster.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN),
+    "cluster.decide": _to(Role.LEAD),
+    "draw.create": _to(Role.LEAD, Role.ML_ENGINEER),
+    "replay.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN),
+    "replay.run": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER),
     "token.create": _to(Role.ADMIN),
     "token.revoke": _to(Role.ADMIN),
     "audit.view": _to(Role.AUDITOR, Role.ADMIN),

@@ -12,6 +12,7 @@ from .views import (
     profile,
     queues,
     review,
+    setup,
 )
 
 app_name = "reviews"
@@ -29,6 +30,7 @@ urlpatterns = [
     path("items/<int:pk>/text/", items.item_text, name="item-text"),
     path("queues/", queues.queue_list, name="queue-list"),
     path("queues/<slug:slug>/", queues.queue_detail, name="queue-detail"),
+    path("setup/", setup.setup, name="setup"),
     path("policies/", policies.policy_list, name="policy-list"),
     path("policies/<slug:slug>/", policies.policy_detail, name="policy-detail"),
     path("enforcements/", enforcements.enforcement_list, name="enforcement-list"),

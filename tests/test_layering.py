@@ -17,6 +17,7 @@ REVIEWS = [
     [("models",)],
     [("signals",), ("bulk",)],
     [("access",), ("audit",)],
+    [("revisions",)],
     [
         ("enforcement",),
         ("routing",),

@@ -5,6 +5,7 @@ from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, con
 from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
+from .revision import Revision
 from .work import Claim, Draw, Job, Lane, Queue, QueueAction, RoutingRule
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "QueueAction",
     "Report",
     "Review",
+    "Revision",
     "Role",
     "RoutingRule",
     "Severity",

@@ -1,6 +1,6 @@
 """Context every page needs: what the signed-in person may open. Lazy: fragments pay nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from django.http import HttpRequest
@@ -28,18 +28,26 @@ PAGES = (
         "reviews:enforcement-list",
         "enforcement.view",
     ),
+    ("Setup", "Queues, routing, policies, actions, people", "reviews:setup", "setup.view"),
     ("Snapshots", "Labels, frozen to train on", "mlhooks:snapshot-list", "snapshot.view"),
     ("Models", "What scores the items, and what could", "mlhooks:model-list", "model.view"),
     ("Audit", "Who did what to what, when", "reviews:audit-list", "audit.view"),
 )
 
 
+# The parts of the set-up, as tabs; the same columns.
+SETUP: tuple[tuple[str, str, str, str], ...] = ()
+
+
 def chrome(request: HttpRequest) -> dict[str, Callable]:
-    return {"nav": lambda: list(_entries(request))}
+    return {
+        "nav": lambda: list(_entries(request, PAGES)),
+        "setup_tabs": lambda: list(_entries(request, SETUP)),
+    }
 
 
-def _entries(request: HttpRequest) -> Iterator[Entry]:
-    for label, about, name, verb in PAGES:
+def _entries(request: HttpRequest, pages: Iterable[tuple[str, str, str, str]]) -> Iterator[Entry]:
+    for label, about, name, verb in pages:
         if verb and not access.may(request.user, verb):
             continue
         url = reverse(name)

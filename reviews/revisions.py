@@ -1,0 +1,119 @@
+"""The history of what people configure: record a state, list them, compare two.
+
+A service that saves something configured calls record() in its transaction, after it has locked
+the row. Putting an old state back is the same service, called with the old data.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db.models import Model, QuerySet
+
+from . import audit
+from .models import Person, Platform, Revision
+
+
+class Change(NamedTuple):
+    """One field that differs; `lines` is a unified diff where it is long text."""
+
+    name: str
+    before: str
+    after: str
+    lines: list[str]
+
+
+class Step(NamedTuple):
+    """A revision and what it changed from the one before it."""
+
+    revision: Revision
+    changes: list[Change]
+
+
+def record(
+    target: Model,
+    data: Mapping[str, Any],
+    *,
+    by: Person | None,
+    platform: Platform | int,
+    note: str = "",
+    restores: Revision | None = None,
+) -> Revision | None:
+    """Write the next revision and its audit entry ("queue.save"); None if nothing changed."""
+    kind = target._meta.model_name
+    last = history(target).first()
+    if last is not None and last.data == json.loads(json.dumps(data)):
+        return None
+    revision = Revision.objects.create(
+        platform_id=platform if isinstance(platform, int) else platform.pk,
+        target_type=kind,
+        target_id=target.pk,
+        number=last.number + 1 if last else 1,
+        data=data,
+        note=note,
+        restores=restores,
+        by=by,
+    )
+    changed = [change.name for change in compare(last.data if last else {}, data)]
+    audit.record(
+        f"{kind}.{'restore' if restores else 'save'}",
+        target,
+        by=by,
+        platform=platform,
+        revision=revision.number,
+        changed=changed,
+        **({"restores": restores.number} if restores else {}),
+        **({"note": note} if note else {}),
+    )
+    return revision
+
+
+def history(target: Model) -> QuerySet[Revision]:
+    """All revisions of one thing, newest first."""
+    rows = Revision.objects.filter(target_type=target._meta.model_name, target_id=target.pk)
+    return rows.select_related("by", "restores")
+
+
+def steps(target: Model, *, most: int = 50) -> list[Step]:
+    """Its newest revisions, each with what it changed."""
+    rows = list(history(target)[: most + 1])
+    found = [
+        Step(newer, compare(older.data, newer.data))
+        for newer, older in zip(rows, rows[1:], strict=False)
+    ]
+    if rows and len(rows) <= most:
+        found.append(Step(rows[-1], []))  # the first: everything is new, nothing is a change
+    return found
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Fields that differ, in the order of `after`, then what is gone."""
+    names = [*after, *(name for name in before if name not in after)]
+    changes = []
+    for name in names:
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        old_text, new_text = _as_text(old), _as_text(new)
+        lines: list[str] = []
+        if "\n" in old_text or "\n" in new_text:
+            lines = list(
+                difflib.unified_diff(old_text.splitlines(), new_text.splitlines(), lineterm="", n=2)
+            )[2:]
+        changes.append(Change(name, old_text, new_text, lines))
+    return changes
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Sequence) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
+    return str(value)
