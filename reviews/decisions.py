@@ -13,6 +13,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from . import access, audit, claims, enforcement
+from .agreement import Answer, consensus
 from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
@@ -29,6 +30,13 @@ from .statements import Statement
 
 _SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
+# Lanes whose answers count as independent ones; a lead's adjudication settles by itself.
+_INDEPENDENT = (
+    str(Lane.RISK),
+    str(Lane.RANDOM),
+    str(Lane.LEARNING),
+    str(Lane.SECOND),
+)
 
 # Before anything else, in a statement of its own, so that what follows sees all that went before.
 _LOCK = Statement(
@@ -45,7 +53,8 @@ _SITUATION = Statement(
     "situation",
     """
 SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.platform_id,
-  job.lane, queue.note_required, queue.undo_seconds, item.account_id, item.risks::text,
+  job.lane, queue.policy_required, queue.note_required, queue.reviews_wanted,
+  queue.undo_seconds, item.account_id, item.risks::text,
   item.risk_source, version.id AS version_id, version.created_at AS version_at,
   (
     SELECT id FROM reviews_decision WHERE item_id = item.id ORDER BY id DESC LIMIT 1
@@ -109,6 +118,47 @@ SELECT id FROM decision
 )
 
 
+# The newest answer of each person since the item was last settled; an undo makes what it took back
+# open again. The version has to be the same: who read another text did not answer this one.
+_ROUND = Statement(
+    "review_round",
+    """
+SELECT DISTINCT ON (review.reviewer_id) review.id, review.reviewer_id, review.verdict,
+  ARRAY(
+    SELECT policy.slug::text FROM reviews_finding AS finding
+    JOIN reviews_policyversion AS version ON version.id = finding.policy_version_id
+    JOIN reviews_policy AS policy ON policy.id = version.policy_id
+    WHERE finding.review_id = review.id AND finding.violates
+  ) AS violated
+FROM reviews_review AS review
+JOIN reviews_job AS job ON job.id = review.job_id
+WHERE review.item_id = %(item)s AND review.item_version_id = %(version)s
+  AND job.queue_id = %(queue)s AND job.lane = ANY(%(lanes)s::text[])
+  AND review.created_at > coalesce((
+    SELECT max(settled.decided_at) FROM reviews_decision AS settled
+    WHERE settled.item_id = %(item)s AND settled.verdict IS NOT NULL AND NOT EXISTS (
+      SELECT FROM reviews_decision AS undo
+      WHERE undo.supersedes_id = settled.id AND undo.verdict IS NULL
+    )
+  ), '-infinity')
+ORDER BY review.reviewer_id, review.id DESC
+""",
+)
+
+
+class _Given(NamedTuple):
+    """One answer of the round that is open for an item."""
+
+    review_id: int
+    reviewer_id: int
+    verdict: str
+    violated: list[str]
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.verdict, frozenset(self.violated))
+
+
 class _Situation(NamedTuple):
     """The item, held until the end of the transaction, and what can be decided about it."""
 
@@ -118,7 +168,9 @@ class _Situation(NamedTuple):
     queue: str
     platform_id: int
     lane: str
+    policy_required: bool
     note_required: bool
+    reviews_wanted: int
     undo_seconds: int
     account_id: int | None
     risks: dict[str, float]
@@ -145,8 +197,10 @@ def record_review(
 ) -> Decision | None:
     """One reviewer's answer on the claim she holds; all of it or nothing.
 
-    Violating and clean settle the item and return the decision. Unsure asks somebody else for a
-    second opinion, escalate (and a second unsure) asks a lead; both return None.
+    Violating and clean settle the item and return the decision; where the queue wants several
+    independent answers they do so with the last of these, if more than half say the same, and a
+    lead is asked if not. Unsure asks somebody else for a second opinion, escalate (and a second
+    unsure) asks a lead. What settles nothing returns None.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
     she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
     """
@@ -160,6 +214,8 @@ def record_review(
         violated = _violated(now, verdict, policy_slugs)
         actions = _actions(now, verdict, action_slugs)
         settles = verdict in _SETTLING
+        # A violation whose policy she need not name judges none of them.
+        is_unnamed = verdict == Verdict.VIOLATING and not violated
         ((review_id,),) = _REVIEW.rows(
             job=job_id,
             claim=claim.claim_id,
@@ -171,11 +227,15 @@ def record_review(
             active_seconds=_as_seconds(active_seconds),
             score_shown=score_shown,
             at=claim.at,
-            judged=list(now.policies.values()) if settles else [],
+            judged=list(now.policies.values()) if settles and not is_unnamed else [],
             violated=list(violated.values()),
         )
         decision = None
-        if settles:
+        if not settles:
+            _ask_somebody_else(now, verdict)
+        elif now.reviews_wanted > 1 and now.lane in _INDEPENDENT:
+            decision = _settle_together(now, actions, by=by, at=claim.at)
+        else:
             # One settling review is enough; whatever stood for the item is superseded.
             decision = _decide(
                 now,
@@ -188,8 +248,6 @@ def record_review(
                 review_id=review_id,
                 supersedes_id=now.standing_id,
             )
-        else:
-            _ask_somebody_else(now, verdict)
         audit.record(
             "review.record",
             Review(pk=review_id),
@@ -270,6 +328,7 @@ def override(
             supersedes_id=decision.pk,
             item_version_id=decision.item_version_id,
         )
+        _cancel_waiting(now, lanes=[Lane.SECOND, Lane.ADJUDICATION])
         audit.record(
             "decision.override",
             new,
@@ -357,10 +416,72 @@ def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
             "Somebody has to settle this item: decide violating or clean, or release it.",
             details={"verdict": "violating or clean"},
         )
-    is_second_doubt = now.lane == Lane.SECOND and verdict == Verdict.UNSURE
-    to_lead = verdict == Verdict.ESCALATE or is_second_doubt
+    to_lead = verdict == Verdict.ESCALATE or _is_second_doubt(now)
     job = Job.objects.get(pk=now.job_id)
     return _copy(job, lane=Lane.ADJUDICATION if to_lead else Lane.SECOND)
+
+
+def _is_second_doubt(now: _Situation) -> bool:
+    if now.reviews_wanted == 1:
+        return now.lane == Lane.SECOND
+    return sum(given.verdict == Verdict.UNSURE for given in _round(now)) > 1
+
+
+def _settle_together(
+    now: _Situation, actions: list[Action], *, by: Person, at: datetime
+) -> Decision | None:
+    """After one of several independent answers: ask for the next, or settle what they come to."""
+    given = [one for one in _round(now) if one.verdict in _SETTLING]
+    job = Job.objects.get(pk=now.job_id)
+    if not given or _was_settled_since(now, job):
+        return None  # it came late: kept as an answer, and nobody else is bothered
+    waiting = Job.objects.open().filter(item=now.item_id, lane=Lane.SECOND).count()
+    missing = now.reviews_wanted - len(given)
+    if missing > 0:
+        for _ in range(missing - waiting):
+            _copy(job, lane=Lane.SECOND)
+        return None
+    settled = consensus([one.answer for one in given])
+    if settled is None:
+        _copy(job, lane=Lane.ADJUDICATION)
+        return None
+    # It stands in the name of somebody who said so: the one who has just answered, if she did.
+    with_it = [one for one in given if one.answer.verdict == settled.verdict]
+    exact = [one for one in with_it if one.answer == settled] or with_it
+    last = max(exact, key=lambda one: (one.reviewer_id == by.pk, one.review_id))
+    is_hers = last.reviewer_id == by.pk
+    _cancel_waiting(now, lanes=[Lane.SECOND])
+    return _decide(
+        now,
+        {slug: pk for slug, pk in now.policies.items() if slug in settled.violated},
+        # What the others asked for was theirs to choose; of theirs only the usual one is known.
+        actions if is_hers else _actions(now, settled.verdict, None),
+        by=by if is_hers else Person.objects.get(pk=last.reviewer_id),
+        at=at,
+        verdict=settled.verdict,
+        review_id=last.review_id,
+        supersedes_id=now.standing_id,
+    )
+
+
+def _round(now: _Situation) -> list[_Given]:
+    rows = _ROUND.rows(
+        item=now.item_id, version=now.version_id, queue=now.queue_id, lanes=list(_INDEPENDENT)
+    )
+    return [_Given(*row) for row in rows]
+
+
+def _was_settled_since(now: _Situation, job: Job) -> bool:
+    if now.standing_id is None:
+        return False
+    standing = Decision.objects.get(pk=now.standing_id)
+    return standing.verdict is not None and standing.decided_at > job.created_at
+
+
+def _cancel_waiting(now: _Situation, *, lanes: Collection[str]) -> int:
+    """Nobody need look any more: what others were asked is settled."""
+    waiting = Job.objects.ready().filter(item=now.item_id, lane__in=lanes)
+    return waiting.update(state=Job.State.CANCELLED)
 
 
 def _open_again(job: Job, *, by: Person) -> Job:
@@ -416,7 +537,7 @@ def _violated(now: _Situation, verdict: str, slugs: Iterable[str]) -> dict[str, 
             f"This queue does not judge: {', '.join(unknown)}.",
             details={"policies": f"not of this queue: {', '.join(unknown)}"},
         )
-    if verdict == Verdict.VIOLATING and not chosen:
+    if verdict == Verdict.VIOLATING and not chosen and now.policy_required:
         raise Invalid("Say which policy it violates.", details={"policies": "choose at least one"})
     if verdict != Verdict.VIOLATING and chosen:
         raise Invalid(

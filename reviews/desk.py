@@ -25,7 +25,7 @@ from .statements import Statement
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
-RESERVED_KEYS = frozenset("0aehnpsu?")
+RESERVED_KEYS = frozenset("0aehnpsuv?")
 
 # An author's record is read from her newest 500 items; reports from the newest 500.
 _SIGHT = Statement(
@@ -161,6 +161,11 @@ def rules(queue_id: int) -> Rules:
     return known
 
 
+def forget_rules() -> None:
+    """In this process: what is shown next is read anew."""
+    _rules.clear()
+
+
 def read_rules(queue_id: int) -> Rules:
     queue = Queue.objects.filter(pk=queue_id).first()
     if queue is None:
@@ -171,9 +176,7 @@ def read_rules(queue_id: int) -> Rules:
     versions.sort(key=lambda version: (version.policy.position, version.policy_id))
     policy_keys = _keys((version.policy.key for version in versions), "123456789")
     actions = list(queue.actions.all())
-    action_keys = _keys(
-        (action.key for action in actions), "rtlbwcdfgijkmoqvxyz", taken=policy_keys
-    )
+    action_keys = _keys((action.key for action in actions), "rtlbwcdfgijkmoqxyz", taken=policy_keys)
     return Rules(
         queue,
         [PolicyOption(*pair) for pair in zip(policy_keys, versions, strict=True)],

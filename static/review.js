@@ -32,14 +32,14 @@ document.addEventListener("change", (event) => {
   const box = event.target;
   const fields = form()?.elements;
   if (!fields || box.form !== form()) return;
-  const policies = [...form().querySelectorAll("[name=policy]")];
+  const policies = [...form().querySelectorAll("[name=policy], [name=violating]")];
   const actions = [...form().querySelectorAll("[name=action]")];
   if (box.name === "clean" && box.checked) {
     for (const other of [...policies, ...actions]) other.checked = false;
     fields.actions_touched.value = "";
   }
-  if (box.name === "policy" && box.checked) fields.clean.checked = false;
-  if (box.name === "policy" && !fields.actions_touched.value && actions.length) {
+  if (policies.includes(box) && box.checked) fields.clean.checked = false;
+  if (policies.includes(box) && !fields.actions_touched.value && actions.length) {
     actions[0].checked = policies.some((policy) => policy.checked);
   }
   if (box.name === "action") fields.actions_touched.value = "1";

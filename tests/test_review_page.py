@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews import claims
+from reviews import claims, desk
 from reviews.models import Decision, Item, ItemVersion, Job, Review, content_hash
 from tests.test_pages_all import World
 
@@ -95,6 +95,17 @@ def test_nothing_chosen_is_refused_in_words_and_nothing_recorded(world, rosa):
 def test_a_policy_and_clean_contradict_each_other(world, rosa):
     answer = decide(rosa, open_desk(rosa, world), policy=[world.policy.slug], clean="1")
     assert answer.status_code == 422
+
+
+def test_where_no_policy_need_be_named_a_violation_has_a_key_of_its_own(world, rosa):
+    assert 'name="violating"' not in open_desk(rosa, world).content.decode()
+    world.queue.policy_required = False
+    world.queue.save()
+    desk.forget_rules()
+    page = open_desk(rosa, world)
+    assert 'name="violating"' in page.content.decode()
+    decide(rosa, page, violating="1")
+    assert Decision.objects.get().verdict == "violating"
 
 
 def test_a_lost_claim_says_what_happened_and_keeps_the_note(world, rosa):

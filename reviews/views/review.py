@@ -178,7 +178,11 @@ def _options(rules: desk.Rules, *, has_author: bool) -> str:
     if has_author not in rules.kept:
         rules.kept[has_author] = render_to_string(
             "reviews/_options.html",
-            {"policies": rules.policies, "actions": rules.actions_for(has_author=has_author)},
+            {
+                "queue": rules.queue,
+                "policies": rules.policies,
+                "actions": rules.actions_for(has_author=has_author),
+            },
         )
     return rules.kept[has_author]
 
@@ -260,11 +264,11 @@ def _answer(request: HttpRequest) -> dict:
     verdict = post.get("verdict", "")
     if verdict in (Verdict.UNSURE, Verdict.ESCALATE):
         policies, actions = [], None
-    elif post.get("clean") and policies:
+    elif post.get("clean") and (policies or post.get("violating")):
         raise Invalid("Choose policies, or that nothing breaks a rule: not both.")
     elif post.get("clean"):
         verdict, actions = Verdict.CLEAN, None
-    elif policies:
+    elif policies or post.get("violating"):
         verdict = Verdict.VIOLATING
         # None asks for the queue's usual action; an empty list says that she wants none.
         chosen = post.getlist("action")
