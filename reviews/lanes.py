@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from .errors import Invalid
 
+# The golden ratio's fraction, to sixteen places: what each turn adds.
+STEP = 0.6180339887498949
 # Adjudication stands beside risk: for those who may not adjudicate, the two parts are one, and one
 # interval keeps its share better than two.
 LANES = ("adjudication", "risk", "random", "learning", "gold", "second", "appeal", "qa")

@@ -11,7 +11,6 @@ from reviews.models import Lane
 
 WINDOW = 200
 POINTS = 4  # ±2 points of 200 claims
-STEP = 0.6180339887498949  # as in claims.py
 
 SHARES = [
     {},
@@ -36,7 +35,7 @@ def turns(shares, count, *, start=1):
     """The lane of each turn, as the claim's statement picks it."""
     begins = lanes.starts(shares)
     for turn in range(start, start + count):
-        fraction = turn * STEP % 1
+        fraction = turn * lanes.STEP % 1
         yield max(lane for begin, lane in zip(begins, range(8), strict=True) if begin <= fraction)
 
 
@@ -58,7 +57,7 @@ def test_of_any_200_claims_every_lane_gets_its_share_within_two_points(shares):
 def test_no_shares_at_all_could_miss_by_more():
     """The turns of a window are those of any other, turned round the circle: so one window shows
     the worst interval that there can be, for all shares and windows."""
-    points = sorted(turn * STEP % 1 for turn in range(WINDOW))
+    points = sorted(turn * lanes.STEP % 1 for turn in range(WINDOW))
     over = max(n + 1 - WINDOW * point for n, point in enumerate(points))
     under = min(n - WINDOW * point for n, point in enumerate(points))
     assert over - under < 2.72 < POINTS

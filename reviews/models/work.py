@@ -75,7 +75,7 @@ class Queue(models.Model):
     handling_minutes = models.FloatField(default=1)  # expected, enters harm
     doubling_hours = models.FloatField(default=2)  # H: hours of waiting worth one doubling of harm
     report_weight = models.FloatField(default=0.5)  # 0: reports do not move the rank; 1: in full
-    # {lane: share of claims}; a lane that is not named gets ranking's floor, risk gets the rest.
+    # {lane: share of claims}; lanes.py says what a lane gets that is not named. Risk gets the rest.
     lane_shares = models.JSONField(default=dict, blank=True)
     random_rate = models.FloatField(default=0.1)  # inclusion probability of the random lane
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
@@ -204,7 +204,7 @@ class Job(models.Model):
         DONE = "done", "Done"
         CANCELLED = "cancelled", "Cancelled"
 
-    MAX_CLAIMS = 2  # live claims a reviewer: one on screen, one prefetched
+    MAX_CLAIMS = 2  # live claims a reviewer; at most one of them prefetched
 
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="jobs")
     # Waiting jobs are found by job_in_serving_order, drawn ones by job_by_draw; every other index
@@ -231,6 +231,8 @@ class Job(models.Model):
     claim_slot = models.PositiveSmallIntegerField(null=True)
     claimed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    # Taken in advance and not shown yet: on a short lease, and not on her desk.
+    is_prefetched = models.BooleanField(default=False, db_default=False)
     # Kept for one person by a lead: nobody else is served it.
     assigned_to = models.ForeignKey(
         Person, on_delete=models.PROTECT, null=True, related_name="assigned_jobs", db_index=False
@@ -244,6 +246,15 @@ class Job(models.Model):
                 fields=["claimed_by", "claim_slot"],
                 condition=Q(state="claimed"),
                 name="two_live_claims_a_reviewer",
+            ),
+            models.UniqueConstraint(
+                fields=["claimed_by"],
+                condition=Q(state="claimed", is_prefetched=True),
+                name="one_prefetched_claim_a_reviewer",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="claimed") | Q(is_prefetched=False),
+                name="only_a_claim_is_prefetched",
             ),
             models.UniqueConstraint(
                 fields=["item"],
@@ -319,6 +330,7 @@ class Claim(models.Model):
         RELEASED = "released", "Released"
         SKIPPED = "skipped", "Skipped"
         EXPIRED = "expired", "Expired"
+        CANCELLED = "cancelled", "Cancelled"  # the job was taken away under her
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="claims")
     reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="claims")
