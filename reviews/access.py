@@ -183,7 +183,9 @@ def get_queue_to_work(person: Person, slug: str) -> Queue:
 def queues_to_work(person: Person) -> QuerySet[Queue]:
     if not may(person, "job.claim"):
         return Queue.objects.none()
-    return Queue.objects.filter(members=person, platform__in=platform_ids(person))
+    return Queue.objects.filter(
+        members=person, platform__in=platform_ids(person), is_archived=False
+    )
 
 
 def check_works(person: Person, queue: Queue) -> None:
