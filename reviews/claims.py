@@ -5,6 +5,7 @@ Renewing and ending name primary key + token and nothing else: with the state in
 planner may walk the partial index of claimed jobs instead (measured: 0.7 → 10.8 ms).
 """
 
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from . import access, audit, handovers, lanes, wellness
+from . import access, audit, handovers, lanes, starts, wellness
 from .errors import ClaimLost, Conflict, Invalid
 from .models import Claim, Job, Lane, Person, Queue
 from .ranking import OVERDUE_LIFT, UNDONE_LIFT
@@ -43,6 +44,21 @@ _FOR_HER = """
         SELECT FROM reviews_decision AS own
         WHERE own.item_id = ready.item_id AND own.decided_by_id = %(by)s OFFSET 0
       ))
+"""
+
+# Where to start in a lane: from the top, unless she keeps a start there (starts.py), and then no
+# lower than what has come in since. Two seconds more, for whoever had not committed by then.
+_START = """
+    SELECT coalesce((
+      SELECT greatest(start.rank, (
+        SELECT max(arrival.rank) FROM reviews_lanearrival AS arrival
+        WHERE arrival.queue_id = start.queue_id AND arrival.lane = start.lane
+          AND arrival.at > start.at - interval '2 s'
+      ))
+      FROM reviews_lanestart AS start
+      WHERE start.person_id = %(by)s AND start.queue_id = %(queue)s AND start.lane = lanes.lane
+        AND start.until > clock_timestamp()
+    ), 'infinity') AS rank
 """
 
 # One statement and one round trip. What a lead keeps for her comes first, and takes no turn of the
@@ -78,27 +94,29 @@ WITH works AS MATERIALIZED (
   END] AS lane
   FROM works WHERE NOT EXISTS (SELECT FROM kept)
 ), served AS MATERIALIZED (
-  SELECT job.id
+  SELECT job.id, start.rank < 'infinity' AS has_start
   FROM turn
   CROSS JOIN unnest(turn.lane || array_remove(%(fallback)s::text[], turn.lane)) AS lanes(lane)
+  CROSS JOIN LATERAL ({_START}) AS start
   CROSS JOIN LATERAL (
     SELECT ready.id FROM reviews_job AS ready
     WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
-      AND ready.assigned_to_id IS NULL
+      AND ready.assigned_to_id IS NULL AND ready.rank <= start.rank
       {_FOR_HER}
     ORDER BY ready.rank DESC, ready.id
     LIMIT 1 FOR UPDATE SKIP LOCKED
   ) AS job
   LIMIT 1
 ), picked AS (
-  SELECT id FROM kept UNION ALL SELECT id FROM served
+  SELECT id, NULL AS has_start FROM kept UNION ALL SELECT id, has_start FROM served
 )
 UPDATE reviews_job SET
   state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
   claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
   is_prefetched = %(prefetch)s, attempts = attempts + 1
 FROM picked WHERE reviews_job.id = picked.id
-RETURNING {{columns}}
+RETURNING {{columns}}, (SELECT lane FROM turn) AS turn, picked.has_start,
+  extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
 """,  # noqa: S608
     model=Job,
 )
@@ -346,8 +364,17 @@ def _claim(
         **_lanes(queue, by, lane),
         **_lease(queue, by, seconds=PREFETCH_SECONDS if prefetch else None),
     }
+    begun = time.perf_counter()
     with transaction.atomic() if is_inside else nullcontext():
         rows = _CLAIM.instances(Job, **values)
+    if not is_inside:
+        starts.keep(
+            rows[0] if rows else None,
+            queue=queue,
+            by=by,
+            looked=values["fallback"],
+            seconds=time.perf_counter() - begun,
+        )
     if not rows:
         return None
     rows[0].queue = queue

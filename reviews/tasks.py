@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement, handovers
+from . import audit, claims, enforcement, handovers, starts
 
 
 @shared_task
@@ -17,6 +17,7 @@ def lift_overdue() -> int:
 
 @shared_task
 def hand_on_jobs() -> int:
+    starts.forget()
     return handovers.sweep()
 
 

@@ -21,7 +21,7 @@ REVIEWS = [
     [
         ("enforcement",),
         ("routing",),
-        ("claims", "assignments", "handovers", "shortages"),
+        ("claims", "assignments", "handovers", "shortages", "starts"),
         ("metrics", "desk"),
         ("tokens",),
     ],

@@ -349,3 +349,49 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reviewer_id} on {self.job_id}: {self.end}"
+
+
+class LaneStart(models.Model):
+    """Where one person's next claim may begin in a lane: above it, nothing that waits is for her.
+
+    Written by starts.py after a claim that took long, and trusted for seconds only.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, db_index=False, related_name="+")
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="+")
+    lane = models.CharField(max_length=16, choices=Lane.choices)
+    rank = models.FloatField()
+    since = models.DateTimeField()  # when she began to keep one
+    at = models.DateTimeField()
+    until = models.DateTimeField()  # then she looks from the top again
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "queue", "lane"], name="one_start_a_person_and_lane"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} from {self.rank} in {self.lane} of {self.queue_id}"
+
+
+class LaneArrival(models.Model):
+    """A job became ready, at this rank, while somebody keeps a start in its lane.
+
+    Written by the database itself (a trigger on jobs), so that no way in is forgotten.
+    """
+
+    # Without a constraint, so that a note waits for nobody who edits the queue.
+    queue = models.ForeignKey(
+        Queue, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+    lane = models.CharField(max_length=16, choices=Lane.choices)
+    rank = models.FloatField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["queue", "lane", "at"], name="arrival_by_lane")]
+
+    def __str__(self) -> str:
+        return f"{self.rank} in {self.lane} of {self.queue_id}"
