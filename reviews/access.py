@@ -16,6 +16,7 @@ from .models import (
     Enforcement,
     Item,
     Job,
+    Lane,
     Person,
     Platform,
     Policy,
@@ -182,13 +183,24 @@ def get_queue_to_work(person: Person, slug: str) -> Queue:
 def queues_to_work(person: Person) -> QuerySet[Queue]:
     if not may(person, "job.claim"):
         return Queue.objects.none()
-    return Queue.objects.filter(members=person, platform__in=platform_ids(person))
+    return Queue.objects.filter(
+        members=person, platform__in=platform_ids(person), is_archived=False
+    )
 
 
 def check_works(person: Person, queue: Queue) -> None:
     check(person, "job.claim", queue.platform_id)
     if not queue.members.filter(pk=person.pk).exists():
         raise NotFound("There is no such queue for you. Ask a lead to add you to it.")
+
+
+def check_focus(person: Person, lane: str, queue: Queue) -> None:
+    """Working one lane only bends the queue's shares, so it is for those who answer for them."""
+    check(person, "job.manage", queue.platform_id)
+    if lane not in Lane.values:
+        raise NotFound(f"There is no lane {lane}.")
+    if lane == Lane.ADJUDICATION:
+        check(person, "job.adjudicate", queue.platform_id)
 
 
 def get_held_job(person: Person, pk: int) -> Job:

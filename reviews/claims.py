@@ -5,6 +5,7 @@ Renewing and ending name primary key + token and nothing else: with the state in
 planner may walk the partial index of claimed jobs instead (measured: 0.7 → 10.8 ms).
 """
 
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -14,59 +15,23 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from . import access, audit
+from . import access, audit, handovers, lanes, starts, wellness
 from .errors import ClaimLost, Conflict, Invalid
 from .models import Claim, Job, Lane, Person, Queue
 from .ranking import OVERDUE_LIFT, UNDONE_LIFT
 from .statements import Statement
 
-# Of a queue's claims, so many look into this lane first; otherwise a busy queue starves it.
-SECOND_SHARE = 0.1
+# How long a job that she has not looked at yet is kept for her.
+PREFETCH_SECONDS = 30
 _BATCH = 500
 _TRIES = 5
 
-# Where a claim looks when its own lane is empty. Every lane is here, so none starves; a lead looks
-# into adjudication before all of them, since nobody else may.
-_FALLBACK = (
-    Lane.RISK,
-    Lane.RANDOM,
-    Lane.SECOND,
-    Lane.LEARNING,
-    Lane.GOLD,
-    Lane.APPEAL,
-    Lane.QA,
-)
-
-# One statement and one round trip. The turn picks the lanes' order: the fractional part of
-# turn × golden ratio is spread evenly over every run of claims, so a lane's share holds for a
-# hundred claims as for a million, without a counter to lock. The lanes are tried in that order:
-# unnest streams, and LIMIT stops it at the first hit, so no row of a later lane is locked.
-# OFFSET 0 keeps each NOT EXISTS a per-row index probe; as a join it could cost the serving order.
-# A claim that a crash forgets was never answered, so it need not wait for the disk (`alone`: only
-# where this statement is its own transaction).
-_CLAIM = Statement(
-    "claim_next",
-    """
-WITH turn AS MATERIALIZED (
-  SELECT mod(nextval('reviews_claim_turn') * 0.6180339887498949, 1) AS fraction,
-    CASE WHEN %(alone)s::boolean THEN set_config('synchronous_commit', 'off', true) END
-), picked AS MATERIALIZED (
-  SELECT job.id
-  FROM turn
-  JOIN reviews_queue_members AS member
-    ON member.queue_id = %(queue)s AND member.person_id = %(by)s
-  CROSS JOIN unnest(
-    CASE
-      WHEN turn.fraction < %(random_share)s::float8 THEN %(random_first)s::text[]
-      WHEN turn.fraction >= 1 - %(second_share)s::float8 THEN %(second_first)s::text[]
-      ELSE %(risk_first)s::text[]
-    END
-  ) AS lanes(lane)
-  CROSS JOIN LATERAL (
-    SELECT ready.id FROM reviews_job AS ready
-    WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
-      AND ready.assigned_to_id IS NULL
+# What nobody is given: an item she has answered, or holds in another job; what she skipped; and
+# where somebody is to look at a decision again, one of her own. OFFSET 0 keeps each NOT EXISTS a
+# per-row index probe; as a join it could cost the serving order.
+_FOR_HER = """
       AND (ready.run_after IS NULL OR ready.run_after <= clock_timestamp())
+      AND ready.item_id <> ALL(%(items)s::bigint[])
       AND NOT EXISTS (
         SELECT FROM reviews_review AS own
         WHERE own.item_id = ready.item_id AND own.reviewer_id = %(by)s OFFSET 0
@@ -75,18 +40,84 @@ WITH turn AS MATERIALIZED (
         SELECT FROM reviews_claim AS own
         WHERE own.job_id = ready.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped' OFFSET 0
       )
+      AND (ready.lane NOT IN ('appeal', 'qa') OR NOT EXISTS (
+        SELECT FROM reviews_decision AS own
+        WHERE own.item_id = ready.item_id AND own.decided_by_id = %(by)s OFFSET 0
+      ))
+"""
+
+# Where to start in a lane: from the top, unless she keeps a start there (starts.py), and then no
+# lower than what has come in since. Two seconds more, for whoever had not committed by then.
+_START = """
+    SELECT coalesce((
+      SELECT greatest(start.rank, (
+        SELECT max(arrival.rank) FROM reviews_lanearrival AS arrival
+        WHERE arrival.queue_id = start.queue_id AND arrival.lane = start.lane
+          AND arrival.at > start.at - interval '2 s'
+      ))
+      FROM reviews_lanestart AS start
+      WHERE start.person_id = %(by)s AND start.queue_id = %(queue)s AND start.lane = lanes.lane
+        AND start.until > clock_timestamp()
+    ), 'infinity') AS rank
+"""
+
+# One statement and one round trip. What a lead keeps for her comes first, and takes no turn of the
+# queue's. Else the turn says which lane is looked into first (lanes.py), and the others follow:
+# unnest streams, and LIMIT stops it at the first hit, so no row of a later lane is locked.
+# A claim that a crash forgets was never answered, so it need not wait for the disk (`alone`: only
+# where this statement is its own transaction).
+_CLAIM = Statement(
+    "claim_next",
+    f"""
+WITH works AS MATERIALIZED (
+  SELECT queue.id,
+    CASE WHEN %(alone)s::boolean THEN set_config('synchronous_commit', 'off', true) END
+  FROM reviews_queue AS queue
+  JOIN reviews_queue_members AS member
+    ON member.queue_id = queue.id AND member.person_id = %(by)s
+  WHERE queue.id = %(queue)s AND NOT queue.is_archived
+), kept AS MATERIALIZED (
+  SELECT job.id FROM works CROSS JOIN LATERAL (
+    SELECT ready.id FROM reviews_job AS ready
+    WHERE ready.assigned_to_id = %(by)s AND ready.queue_id = %(queue)s AND ready.state = 'ready'
+      AND ready.lane = ANY(%(fallback)s::text[])
+      {_FOR_HER}
+    ORDER BY ready.rank DESC, ready.id
+    LIMIT 1 FOR UPDATE SKIP LOCKED
+  ) AS job
+), turn AS MATERIALIZED (
+  SELECT (%(lanes)s::text[])[CASE
+    WHEN cardinality(%(lanes)s::text[]) = 1 THEN 1
+    ELSE width_bucket(
+      mod(nextval(%(turn)s::regclass) * {lanes.STEP}, 1)::float8, %(starts)s::float8[]
+    )
+  END] AS lane
+  FROM works WHERE NOT EXISTS (SELECT FROM kept)
+), served AS MATERIALIZED (
+  SELECT job.id, start.rank < 'infinity' AS has_start
+  FROM turn
+  CROSS JOIN unnest(turn.lane || array_remove(%(fallback)s::text[], turn.lane)) AS lanes(lane)
+  CROSS JOIN LATERAL ({_START}) AS start
+  CROSS JOIN LATERAL (
+    SELECT ready.id FROM reviews_job AS ready
+    WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
+      AND ready.assigned_to_id IS NULL AND ready.rank <= start.rank
+      {_FOR_HER}
     ORDER BY ready.rank DESC, ready.id
     LIMIT 1 FOR UPDATE SKIP LOCKED
   ) AS job
   LIMIT 1
+), picked AS (
+  SELECT id, NULL AS has_start FROM kept UNION ALL SELECT id, has_start FROM served
 )
 UPDATE reviews_job SET
   state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
   claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
-  attempts = attempts + 1
+  is_prefetched = %(prefetch)s, attempts = attempts + 1
 FROM picked WHERE reviews_job.id = picked.id
-RETURNING {columns}
-""",
+RETURNING {{columns}}, (SELECT lane FROM turn) AS turn, picked.has_start,
+  extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
+""",  # noqa: S608
     model=Job,
 )
 
@@ -98,6 +129,21 @@ UPDATE reviews_job SET
   claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
   attempts = attempts + 1
 WHERE id = %(job)s AND state = 'ready'
+  AND (assigned_to_id IS NULL OR assigned_to_id = %(by)s)
+RETURNING {columns}
+""",
+    model=Job,
+)
+
+# Shown from now on: the lease begins anew, and what she reads is what stands now.
+_SHOW = Statement(
+    "claim_show",
+    """
+UPDATE reviews_job SET
+  is_prefetched = false, claimed_at = clock_timestamp(),
+  expires_at = clock_timestamp() + %(lease)s::interval
+WHERE id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
+  AND expires_at > clock_timestamp()
 RETURNING {columns}
 """,
     model=Job,
@@ -116,7 +162,9 @@ _RENEW = Statement(
     "claim_renew",
     """
 UPDATE reviews_job
-SET expires_at = clock_timestamp() + make_interval(secs => reviews_queue.lease_seconds)
+SET expires_at = clock_timestamp() + make_interval(secs => reviews_queue.lease_seconds),
+  claimed_at = CASE WHEN is_prefetched THEN clock_timestamp() ELSE claimed_at END,
+  is_prefetched = false
 FROM reviews_queue
 WHERE reviews_job.id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
   AND expires_at > clock_timestamp() AND reviews_queue.id = reviews_job.queue_id
@@ -130,7 +178,8 @@ _END = Statement(
 WITH ended AS (
   UPDATE reviews_job SET
     state = %(state)s, claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL,
-    expires_at = NULL
+    expires_at = NULL, is_prefetched = false,
+    assigned_to_id = CASE %(end)s::text WHEN 'skipped' THEN NULL ELSE assigned_to_id END
   WHERE id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
     AND expires_at > clock_timestamp()
   RETURNING id, claimed_at
@@ -150,7 +199,8 @@ WITH expired AS MATERIALIZED (
   ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), freed AS (
   UPDATE reviews_job SET
-    state = 'ready', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL, expires_at = NULL
+    state = 'ready', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL, expires_at = NULL,
+    is_prefetched = false
   FROM expired WHERE reviews_job.id = expired.id
 )
 INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
@@ -176,24 +226,45 @@ class Ended(NamedTuple):
     at: datetime
 
 
-def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | None:
-    """The next job of this queue for this person, leased to her; None when there is none.
+def claim_next(
+    queue: Queue, *, by: Person, prefetch: bool = False, lane: str | None = None
+) -> Job | None:
+    """The next job of this queue for this person, leased to her; None when there is none for her
+    (shortages.py says why).
 
-    A job of the queue that she already holds comes first, unless she asks for one more in advance
-    (`prefetch`). Raises Conflict when both her places are taken.
+    A job of the queue that she already holds comes first. `prefetch` takes one more in advance, on
+    a short lease: it is hers for good when she asks again without. `lane`: this one only, which is
+    a lead's to choose. Raises Conflict when both her places are taken.
     """
     access.check(by, "job.claim", queue.platform_id)
+    if lane is not None:
+        access.check_focus(by, lane, queue)
     for _ in range(_TRIES):
         held = _held(by)
         here = [job for job in held if job.queue_id == queue.pk]
-        if here and not prefetch:
+        shown = [job for job in here if not job.is_prefetched]
+        if shown and not prefetch:
             access.check_works(by, queue)
-            return here[0]
+            return shown[0]
+        if not wellness.may_be_served(by, queue):
+            access.check_works(by, queue)
+            return None
+        ahead = next((job for job in held if job.is_prefetched), None)
+        if ahead is not None and ahead in here and lane in (None, ahead.lane):
+            access.check_works(by, queue)
+            job = ahead if prefetch else _show(ahead, queue, by)
+            if job is None:
+                continue  # it ran out at this moment
+            return job
         slot = _free_slot(held)
+        if ahead is not None and (prefetch or slot is None or ahead in here):
+            # Not looked at, and something else is wanted now.
+            _let_go(ahead, by)
+            continue
         if slot is None:
             raise Conflict(_both_taken(held))
         try:
-            job = _claim(queue, by, slot)
+            job = _claim(queue, by, slot, prefetch=prefetch, lane=lane, held=held)
         except IntegrityError:
             continue  # she claimed in another window at the same moment: look again
         if job is None:
@@ -207,10 +278,15 @@ def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | Non
 
 def claim_job(job: Job, *, by: Person) -> Job | None:
     """This one ready job, leased to her, in the caller's transaction; None if that cannot be."""
-    slot = _free_slot(_held(by))
+    held = _held(by)
+    slot = _free_slot(held)
+    ahead = next((one for one in held if one.is_prefetched), None)
+    if slot is None and ahead is not None:
+        _let_go(ahead, by)
+        slot = ahead.claim_slot
     if slot is None:
         return None
-    values = {"job": job.pk, **_lease(job.queue, by, slot)}
+    values = {"job": job.pk, "slot": slot, **_lease(job.queue, by)}
     try:
         with transaction.atomic():
             rows = _CLAIM_ONE.instances(Job, **values)
@@ -220,12 +296,12 @@ def claim_job(job: Job, *, by: Person) -> Job | None:
 
 
 def live_claims(person: Person) -> list[Job]:
-    """The jobs she holds now, the one to show first in front. At most two."""
-    return [job for job in _held(person) if job.is_live]
+    """The jobs on her desk now, the one to show first in front. What is prefetched is not yet."""
+    return [job for job in _held(person) if not job.is_prefetched]
 
 
 def renew(job_id: int, token: uuid.UUID | str, *, by: Person) -> datetime:
-    """The heartbeat: a full lease from now. Returns when it runs out."""
+    """The heartbeat: a full lease from now. Returns when it runs out. What has one is on screen."""
     access.check_holds(by, job_id)
     token = _as_uuid(token)
     row = _RENEW.row(job=job_id, token=token, by=by.pk)
@@ -268,40 +344,81 @@ def lift_overdue() -> int:
     return _in_batches(_LIFT, lift=OVERDUE_LIFT)
 
 
-def _claim(queue: Queue, by: Person, slot: int) -> Job | None:
+def _claim(
+    queue: Queue,
+    by: Person,
+    slot: int,
+    *,
+    prefetch: bool,
+    lane: str | None,
+    held: Iterable[Job],
+) -> Job | None:
     is_inside = connection.in_atomic_block
     values = {
         "queue": queue.pk,
         "alone": not is_inside,
-        "random_share": queue.lane_shares.get(Lane.RANDOM, 0.0),
-        "second_share": SECOND_SHARE,
-        **_lane_orders(adjudicates=access.may(by, "job.adjudicate")),
-        **_lease(queue, by, slot),
+        "turn": f"reviews_queue_turn_{queue.pk}",
+        "slot": slot,
+        "prefetch": prefetch,
+        "items": [job.item_id for job in held],
+        **_lanes(queue, by, lane),
+        **_lease(queue, by, seconds=PREFETCH_SECONDS if prefetch else None),
     }
+    begun = time.perf_counter()
     with transaction.atomic() if is_inside else nullcontext():
         rows = _CLAIM.instances(Job, **values)
+    if not is_inside:
+        starts.keep(
+            rows[0] if rows else None,
+            queue=queue,
+            by=by,
+            looked=values["fallback"],
+            seconds=time.perf_counter() - begun,
+        )
     if not rows:
         return None
     rows[0].queue = queue
     return rows[0]
 
 
-def _lane_orders(*, adjudicates: bool) -> dict[str, list[str]]:
-    """Which lanes a claim looks into, by the one that its turn puts first."""
-    above = [Lane.ADJUDICATION] if adjudicates else []
+def _lanes(queue: Queue, by: Person, lane: str | None) -> dict[str, list]:
+    """The lane of each turn, where on the circle its part begins, and where to look else."""
+    if lane is not None:
+        return {"lanes": [lane], "starts": [0.0], "fallback": [lane]}
+    adjudicates = access.may(by, "job.adjudicate")
+    hidden = () if adjudicates else (Lane.ADJUDICATION,)
     return {
-        f"{first}_first": [str(lane) for lane in dict.fromkeys([*above, first, *_FALLBACK])]
-        for first in (Lane.RISK, Lane.RANDOM, Lane.SECOND)
+        # Whose turn falls on a lane that is not hers to work, looks into risk.
+        "lanes": [str(Lane.RISK) if one in hidden else one for one in lanes.LANES],
+        "starts": lanes.starts(queue.lane_shares),
+        "fallback": [one for one in lanes.FALLBACK if one not in hidden],
     }
 
 
-def _lease(queue: Queue, by: Person, slot: int) -> dict:
-    return {
-        "by": by.pk,
-        "slot": slot,
-        "token": uuid.uuid4(),
-        "lease": timedelta(seconds=queue.lease_seconds),
-    }
+def _lease(queue: Queue, by: Person, *, seconds: int | None = None) -> dict:
+    lease = queue.lease_seconds if seconds is None else min(seconds, queue.lease_seconds)
+    return {"by": by.pk, "token": uuid.uuid4(), "lease": timedelta(seconds=lease)}
+
+
+def _show(job: Job, queue: Queue, by: Person) -> Job | None:
+    values = {**_lease(queue, by), "job": job.pk, "token": job.claim_token}
+    rows = _SHOW.instances(Job, **values)
+    if not rows:
+        return None
+    rows[0].queue = queue
+    return rows[0]
+
+
+def _let_go(job: Job, by: Person) -> None:
+    """A job she has not looked at goes back. Lost already: as well."""
+    _END.row(
+        job=job.pk,
+        token=job.claim_token,
+        by=by.pk,
+        state=str(Job.State.READY),
+        end=str(Claim.End.RELEASED),
+        reason="Prefetched, not looked at",
+    )
 
 
 def _held(by: Person) -> list[Job]:
@@ -337,6 +454,8 @@ def _give_back(
     token = _as_uuid(token)
     with transaction.atomic():
         _end(job_id, token, by=by, state=Job.State.READY, end=end, reason=reason)
+        if end == Claim.End.SKIPPED:
+            handovers.hand_on([job_id])
         job = Job.objects.select_related("queue").get(pk=job_id)
         data = {"reason": reason} if reason else {}
         audit.record(verb, job, by=by, platform=job.queue.platform_id, **data)
@@ -376,6 +495,8 @@ def _lost(job_id: int, token: uuid.UUID, by: Person) -> ClaimLost:
         return ClaimLost(_ran_out(claim.ended_at))
     if claim.end == Claim.End.FINISHED:
         return ClaimLost("You have already answered this job.")
+    if claim.end == Claim.End.CANCELLED:
+        return ClaimLost(f"This job was taken away at {_clock(claim.ended_at)}: {claim.reason}")
     return ClaimLost(f"You {claim.end} this job at {_clock(claim.ended_at)}.")
 
 

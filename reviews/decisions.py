@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from . import access, audit, claims, enforcement
+from . import access, audit, claims, enforcement, handovers
 from .agreement import Answer, consensus
 from .errors import Conflict, Invalid, NotFound
 from .models import (
@@ -418,7 +418,14 @@ def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
         )
     to_lead = verdict == Verdict.ESCALATE or _is_second_doubt(now)
     job = Job.objects.get(pk=now.job_id)
-    return _copy(job, lane=Lane.ADJUDICATION if to_lead else Lane.SECOND)
+    return _copy(job, lane=Lane.ADJUDICATION) if to_lead else _ask_second(job)
+
+
+def _ask_second(job: Job) -> Job:
+    """A job for another person, or for a lead where there is no other to ask."""
+    second = _copy(job, lane=Lane.SECOND)
+    handovers.hand_on([second.pk])
+    return second
 
 
 def _is_second_doubt(now: _Situation) -> bool:
@@ -439,7 +446,7 @@ def _settle_together(
     missing = now.reviews_wanted - len(given)
     if missing > 0:
         for _ in range(missing - waiting):
-            _copy(job, lane=Lane.SECOND)
+            _ask_second(job)
         return None
     settled = consensus([one.answer for one in given])
     if settled is None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement
+from . import audit, claims, enforcement, handovers, starts
 
 
 @shared_task
@@ -13,6 +13,12 @@ def expire_claims() -> int:
 @shared_task
 def lift_overdue() -> int:
     return claims.lift_overdue()
+
+
+@shared_task
+def hand_on_jobs() -> int:
+    starts.forget()
+    return handovers.sweep()
 
 
 @shared_task

@@ -359,13 +359,29 @@ def test_an_item_taken_back_can_be_decided_again(job, rosa):
 
 def test_undo_without_a_free_place_puts_the_item_on_top(queue, job, rosa, remy):
     decision = violating(job, rosa)
-    for _ in range(2):
-        make_job(queue=queue, rank=100, is_overdue=True)
-        claims.claim_next(queue, by=rosa, prefetch=True)
+    for busy in (queue, make_queue(platform=queue.platform, members=[rosa])):
+        make_job(queue=busy, rank=100, is_overdue=True)
+        claims.claim_next(busy, by=rosa)
     back = decisions.undo(decision, by=rosa)
     assert (back.state, back.claimed_by) == ("ready", None)
     make_job(queue=queue, rank=100)
     assert claims.claim_next(queue, by=remy) == back
+
+
+def test_undo_takes_the_place_of_a_job_she_has_not_looked_at(queue, job, rosa):
+    decision = violating(job, rosa)
+    for prefetch in (False, True):
+        make_job(queue=queue)
+        ahead = claims.claim_next(queue, by=rosa, prefetch=prefetch)
+    back = decisions.undo(decision, by=rosa)
+    ahead.refresh_from_db()
+    assert (back.claimed_by, ahead.state) == (rosa, "ready")
+
+
+def test_a_doubt_goes_to_a_lead_at_once_where_nobody_else_could_answer(queue, job, rosa):
+    queue.members.set([rosa])
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="unsure")
+    assert Job.objects.get(item=job.item, state="ready").lane == "adjudication"
 
 
 def test_undo_writes_audit_entries_for_it_and_for_each_action(job, rosa):

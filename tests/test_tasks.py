@@ -11,7 +11,13 @@ from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
 from reviews import audit, claims, decisions
 from reviews.models import AuditEntry, Claim, Enforcement, Job, Strike
-from reviews.tasks import expire_claims, lift_overdue, release_enforcements, seal_audit
+from reviews.tasks import (
+    expire_claims,
+    hand_on_jobs,
+    lift_overdue,
+    release_enforcements,
+    seal_audit,
+)
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
 from .factories import (
@@ -32,6 +38,7 @@ pytestmark = pytest.mark.django_db
 SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
+    "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
@@ -76,6 +83,19 @@ def test_a_claim_expires_once():
 def test_an_overdue_job_is_lifted_once():
     make_job(due_at=claims.clock() - timedelta(minutes=1), rank=5)
     assert twice(lift_overdue, lambda: Job.objects.get().rank) == 1e6 + 5
+
+
+def test_a_job_nobody_can_take_is_handed_on_once():
+    rosa, remy = make_person("rosa"), make_person("remy")
+    queue = make_queue(members=[rosa, remy])
+    job = claimed_job(rosa, queue=queue)
+    claims.skip(job.pk, job.claim_token, by=rosa)
+    queue.members.remove(remy)
+    look = lambda: (  # noqa: E731
+        Job.objects.get().lane,
+        AuditEntry.objects.filter(verb="job.hand_on").count(),
+    )
+    assert twice(hand_on_jobs, look) == ("adjudication", 1)
 
 
 def test_an_enforcement_is_due_and_strikes_once():

@@ -384,6 +384,7 @@ def _every(seconds: int, task: str) -> dict:
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
+    "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),

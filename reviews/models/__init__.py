@@ -6,7 +6,17 @@ from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
-from .work import Claim, Draw, Job, Lane, Queue, QueueAction, RoutingRule
+from .work import (
+    Claim,
+    Draw,
+    Job,
+    Lane,
+    LaneArrival,
+    LaneStart,
+    Queue,
+    QueueAction,
+    RoutingRule,
+)
 
 __all__ = [
     "Account",
@@ -23,6 +33,8 @@ __all__ = [
     "ItemVersion",
     "Job",
     "Lane",
+    "LaneArrival",
+    "LaneStart",
     "PastCall",
     "Person",
     "Platform",

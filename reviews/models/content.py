@@ -112,6 +112,8 @@ class Item(models.Model):
     risk = models.FloatField(null=True, blank=True)
     risk_source = models.CharField(max_length=80, blank=True)  # the model version's label
     scored_at = models.DateTimeField(null=True, blank=True)
+    # When what it said was erased; a version that comes in later makes it whole again.
+    erased_at = models.DateTimeField(null=True, blank=True)
     # What is known beforehand, for demos and benchmarks: {policy slug: bool}. Never shown.
     known_answer = models.JSONField(null=True, blank=True)
 

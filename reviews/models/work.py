@@ -75,7 +75,7 @@ class Queue(models.Model):
     handling_minutes = models.FloatField(default=1)  # expected, enters harm
     doubling_hours = models.FloatField(default=2)  # H: hours of waiting worth one doubling of harm
     report_weight = models.FloatField(default=0.5)  # 0: reports do not move the rank; 1: in full
-    # {lane: share of claims}; a lane that is not named gets ranking's floor, risk gets the rest.
+    # {lane: share of claims}; lanes.py says what a lane gets that is not named. Risk gets the rest.
     lane_shares = models.JSONField(default=dict, blank=True)
     random_rate = models.FloatField(default=0.1)  # inclusion probability of the random lane
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
@@ -204,7 +204,7 @@ class Job(models.Model):
         DONE = "done", "Done"
         CANCELLED = "cancelled", "Cancelled"
 
-    MAX_CLAIMS = 2  # live claims a reviewer: one on screen, one prefetched
+    MAX_CLAIMS = 2  # live claims a reviewer; at most one of them prefetched
 
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="jobs")
     # Waiting jobs are found by job_in_serving_order, drawn ones by job_by_draw; every other index
@@ -231,6 +231,8 @@ class Job(models.Model):
     claim_slot = models.PositiveSmallIntegerField(null=True)
     claimed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    # Taken in advance and not shown yet: on a short lease, and not on her desk.
+    is_prefetched = models.BooleanField(default=False, db_default=False)
     # Kept for one person by a lead: nobody else is served it.
     assigned_to = models.ForeignKey(
         Person, on_delete=models.PROTECT, null=True, related_name="assigned_jobs", db_index=False
@@ -244,6 +246,15 @@ class Job(models.Model):
                 fields=["claimed_by", "claim_slot"],
                 condition=Q(state="claimed"),
                 name="two_live_claims_a_reviewer",
+            ),
+            models.UniqueConstraint(
+                fields=["claimed_by"],
+                condition=Q(state="claimed", is_prefetched=True),
+                name="one_prefetched_claim_a_reviewer",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="claimed") | Q(is_prefetched=False),
+                name="only_a_claim_is_prefetched",
             ),
             models.UniqueConstraint(
                 fields=["item"],
@@ -319,6 +330,7 @@ class Claim(models.Model):
         RELEASED = "released", "Released"
         SKIPPED = "skipped", "Skipped"
         EXPIRED = "expired", "Expired"
+        CANCELLED = "cancelled", "Cancelled"  # the job was taken away under her
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="claims")
     reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="claims")
@@ -337,3 +349,49 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reviewer_id} on {self.job_id}: {self.end}"
+
+
+class LaneStart(models.Model):
+    """Where one person's next claim may begin in a lane: above it, nothing that waits is for her.
+
+    Written by starts.py after a claim that took long, and trusted for seconds only.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, db_index=False, related_name="+")
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="+")
+    lane = models.CharField(max_length=16, choices=Lane.choices)
+    rank = models.FloatField()
+    since = models.DateTimeField()  # when she began to keep one
+    at = models.DateTimeField()
+    until = models.DateTimeField()  # then she looks from the top again
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "queue", "lane"], name="one_start_a_person_and_lane"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} from {self.rank} in {self.lane} of {self.queue_id}"
+
+
+class LaneArrival(models.Model):
+    """A job became ready, at this rank, while somebody keeps a start in its lane.
+
+    Written by the database itself (a trigger on jobs), so that no way in is forgotten.
+    """
+
+    # Without a constraint, so that a note waits for nobody who edits the queue.
+    queue = models.ForeignKey(
+        Queue, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+    lane = models.CharField(max_length=16, choices=Lane.choices)
+    rank = models.FloatField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["queue", "lane", "at"], name="arrival_by_lane")]
+
+    def __str__(self) -> str:
+        return f"{self.rank} in {self.lane} of {self.queue_id}"

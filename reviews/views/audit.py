@@ -63,8 +63,12 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "job.assign",
+    "job.cancel",
+    "job.hand_on",
     "job.release",
     "job.skip",
+    "job.unassign",
 )
 
 

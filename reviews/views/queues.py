@@ -48,6 +48,9 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
                 for value, count in metrics.queue_lanes(queue).items()
             ],
             "lane": lane,
+            # Work of one lane only: where there is some, and she may.
+            "may_focus": context["is_mine"] and rows and access.may(request.user, "job.manage"),
+            "lane_label": Lane(lane).label if lane in Lane.values else "",
             "scored_at": newest,
             "sources": sorted({item.risk_source for item in _items(jobs) if item.risk_source}),
         }

@@ -12,11 +12,12 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, claims, decisions, desk, metrics, ranking
+from reviews import access, claims, decisions, desk, metrics, ranking, shortages
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
     Claim,
@@ -58,11 +59,13 @@ class Moment(NamedTuple):
 @require_GET
 @never_cache
 def review(request: HttpRequest, slug: str) -> HttpResponse:
-    """The job she holds in this queue, else the next one, hers from now on."""
+    """The job she holds in this queue, else the next one, hers from now on. ?lane= keeps a lead to
+    one lane."""
     queue = access.get_queue_to_work(request.user, slug)
     sitting = Sitting(metrics.decided_today(request.user), metrics.waiting(queue))
-    job = claims.claim_next(queue, by=request.user)
-    return _desk(request, queue, job, sitting)
+    lane = request.GET.get("lane") or None
+    job = claims.claim_next(queue, by=request.user, lane=lane)
+    return _desk(request, queue, job, sitting, lane=lane)
 
 
 @require_POST
@@ -117,10 +120,12 @@ def _queue(request: HttpRequest, job_id: int) -> Queue:
 
 
 def _go_on(request: HttpRequest, queue: Queue, sitting: Sitting, *, note: str = "") -> HttpResponse:
+    lane = request.POST.get("lane") or None
     if not request.htmx and not note:
-        return redirect("reviews:review", slug=queue.slug)
-    job = claims.claim_next(queue, by=request.user)
-    return _desk(request, queue, job, sitting, note=note)
+        url = reverse("reviews:review", args=[queue.slug])
+        return redirect(f"{url}?{urlencode({'lane': lane})}" if lane else url)
+    job = claims.claim_next(queue, by=request.user, lane=lane)
+    return _desk(request, queue, job, sitting, lane=lane, note=note)
 
 
 def _to_page(request: HttpRequest, url: str) -> HttpResponse:
@@ -130,16 +135,25 @@ def _to_page(request: HttpRequest, url: str) -> HttpResponse:
 
 
 def _desk(
-    request: HttpRequest, queue: Queue, job: Job | None, sitting: Sitting, *, note: str = ""
+    request: HttpRequest,
+    queue: Queue,
+    job: Job | None,
+    sitting: Sitting,
+    *,
+    lane: str | None = None,
+    note: str = "",
 ) -> HttpResponse:
     context = {
         "queue": queue,
         "job": job,
         "sitting": sitting,
         "last": desk.last_undoable(request.user),
+        "lane": lane,
         "note": note,
     }
     if job is None:
+        context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
+        context["lane_label"] = Lane(lane).label if lane else ""
         context["others"] = _other_queues(request.user, queue)
     else:
         context |= _item_context(request.user, job)

@@ -1,0 +1,175 @@
+"""Why she gets nothing: what is with others, or not for her, never looks like an empty queue."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from reviews import claims, decisions, shortages, wellness
+from reviews.models import Job
+from reviews.shortages import Shortage
+
+from .factories import claimed_job, make_item, make_job, make_queue
+from .people import make_person
+from .test_pages_all import World
+from .test_review_page import decide
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rosa():
+    return make_person("rosa")
+
+
+@pytest.fixture
+def remy():
+    return make_person("remy")
+
+
+@pytest.fixture
+def queue(rosa, remy):
+    return make_queue(members=[rosa, remy])
+
+
+def why(queue, person, **kw):
+    assert claims.claim_next(queue, by=person, **kw) is None
+    return shortages.why_nothing(queue, by=person, **kw)
+
+
+def test_an_empty_queue_is_empty(queue, rosa):
+    make_job(queue=make_queue(platform=queue.platform))
+    assert why(queue, rosa) == Shortage()
+    assert why(queue, rosa).is_empty
+
+
+def test_jobs_that_others_hold_are_not_an_empty_queue(queue, rosa, remy):
+    claimed_job(remy, queue=queue)
+    assert why(queue, rosa) == Shortage(held=1)
+    assert not why(queue, rosa).is_empty
+
+
+def test_what_she_answered_or_skipped_before_is_said(queue, rosa, remy):
+    job = claimed_job(rosa, queue=queue)
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="unsure")
+    skipped = claimed_job(rosa, queue=queue)
+    claims.skip(skipped.pk, skipped.claim_token, by=rosa)
+    assert why(queue, rosa) == Shortage(seen=2)
+
+
+def test_a_decision_of_her_own_is_said(queue, remy):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.add(lena)
+    job = claimed_job(remy, queue=queue)
+    decision = decisions.record_review(job.pk, job.claim_token, by=remy, verdict="clean")
+    spam = queue.policies.get().slug
+    decisions.override(decision, by=lena, verdict="violating", policy_slugs=[spam], note="No.")
+    make_job(queue=queue, item=job.item, lane="appeal")
+    assert why(queue, lena) == Shortage(seen=1)
+
+
+def test_what_is_kept_for_others_waits_for_a_lead_or_for_its_time_is_said(queue, rosa, remy):
+    make_job(queue=queue, assigned_to=remy)
+    for _ in range(2):
+        make_job(queue=queue, lane="adjudication")
+    make_job(queue=queue, run_after=timezone.now() + timedelta(hours=1))
+    assert why(queue, rosa) == Shortage(assigned=1, for_lead=2, later=1)
+
+
+def test_what_came_in_since_she_asked_is_said(queue, rosa):
+    make_job(queue=queue)
+    assert shortages.why_nothing(queue, by=rosa) == Shortage(fresh=1)
+
+
+def test_an_archived_queue_says_so(queue, rosa):
+    make_job(queue=queue)
+    queue.is_archived = True
+    queue.save()
+    assert why(queue, rosa) == Shortage(is_archived=True)
+
+
+def test_enough_for_now_says_so(queue, rosa, monkeypatch):
+    monkeypatch.setattr(wellness, "may_be_served", lambda person, queue: False)
+    assert why(queue, rosa).is_withheld
+
+
+def test_of_one_lane_only_that_lane_is_told(queue):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.add(lena)
+    make_job(queue=queue)
+    assert why(queue, lena, lane="adjudication") == Shortage()
+
+
+def test_however_much_waits_so_much_is_looked_at_and_in_one_statement(queue, rosa, remy):
+    kind = make_item(platform=queue.platform).kind
+    items = [make_item(kind=kind) for _ in range(shortages.MOST + 5)]
+    Job.objects.bulk_create(
+        Job(queue=queue, item=item, lane="adjudication", due_at=timezone.now()) for item in items
+    )
+    rosa.roles  # noqa: B018
+    with CaptureQueriesContext(connection) as captured:
+        found = shortages.why_nothing(queue, by=rosa)
+    assert found == Shortage(for_lead=shortages.MOST)
+    assert len([query for query in captured if "EXECUTE shortage" in query["sql"]]) == 1
+
+
+# On the desk
+
+
+def desk_text(world, name, query=""):
+    url = reverse("reviews:review", args=[world.queue.slug])
+    return world.client(name).get(url + query).content.decode()
+
+
+def test_the_desk_says_that_others_are_at_it():
+    world = World(jobs=1)
+    claims.claim_next(world.queue, by=world.people["remy"])
+    text = desk_text(world, "rosa")
+    assert "Nothing for you in" in text
+    assert "<b>1</b> is with others right now" in text
+    assert "Nothing waits in" not in text
+
+
+def test_the_desk_of_an_empty_queue_says_that_nothing_waits():
+    world = World(jobs=0)
+    assert "Nothing waits in" in desk_text(world, "rosa")
+
+
+def test_the_desk_of_an_archived_queue_does_not_ask_her_to_look_again():
+    world = World(jobs=1)
+    world.queue.is_archived = True
+    world.queue.save()
+    text = desk_text(world, "rosa")
+    assert "is archived" in text
+    assert "Look again" not in text
+
+
+def test_a_lead_stays_in_the_lane_she_chose_until_it_is_empty():
+    world = World(jobs=2)
+    client = world.client("lena")
+    escalated = world.add_job(7)
+    Job.objects.filter(pk=escalated.pk).update(lane="adjudication")
+    page = client.get(
+        reverse("reviews:queue-detail", args=[world.queue.slug]), {"lane": "adjudication"}
+    )
+    url = reverse("reviews:review", args=[world.queue.slug]) + "?lane=adjudication"
+    assert url in page.content.decode()
+    page = client.get(url)
+    assert page.context["job"] == escalated
+    assert 'name="lane" value="adjudication"' in page.content.decode()
+    answer = decide(client, page, clean="1")
+    assert answer["Location"] == url
+    text = client.get(url).content.decode()
+    assert f"Nothing waits in {world.queue.name}: adjudication" in text
+    assert "Work all lanes" in text
+
+
+def test_a_reviewer_is_offered_no_lane_and_cannot_choose_one():
+    world = World(jobs=1)
+    client = world.client("rosa")
+    url = reverse("reviews:review", args=[world.queue.slug])
+    assert client.get(url, {"lane": "risk"}).status_code == 403
+    assert client.get(url, {"lane": "nonsense"}).status_code == 403
