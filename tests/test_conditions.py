@@ -111,7 +111,7 @@ def _or(values):
 
 @pytest.mark.parametrize("names", list(itertools.product(_VALUE, repeat=3)))
 def test_and_or_and_not_follow_the_tables_of_sql(names):
-    """All 27 triples; a condition holds when it is true, so false and null are told apart by not."""
+    """All 27 triples. Only what is true holds, so `not` tells false and null apart."""
     parts, values = [_LEAF[name] for name in names], [_VALUE[name] for name in names]
     for sort, table in (("all", _and), ("any", _or)):
         expected = table(values)
