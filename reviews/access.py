@@ -59,7 +59,7 @@ GRANTS: dict[str, Grant] = {
     "enforcement.view": _to(Role.LEAD, Role.AUDITOR, Role.ADMIN),
     "enforcement.approve": _to(Role.LEAD),
     # What a queue is and how it is run.
-    "setup.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
+    "setup.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
     "queue.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "routing.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "action.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
@@ -144,6 +144,10 @@ def get(person: Person, verb: str, rows: QuerySet, platform_path: str, **lookup:
     except rows.model.DoesNotExist:
         name = rows.model._meta.verbose_name
         raise NotFound(f"There is no such {name} here.") from None
+
+
+def get_platform(person: Person, verb: str, slug: str) -> Platform:
+    return get(person, verb, Platform.objects.all(), "pk", slug=slug)
 
 
 def get_item(person: Person, pk: int) -> Item:

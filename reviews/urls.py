@@ -12,6 +12,7 @@ from .views import (
     profile,
     queues,
     review,
+    routing,
     setup,
 )
 
@@ -31,6 +32,43 @@ urlpatterns = [
     path("queues/", queues.queue_list, name="queue-list"),
     path("queues/<slug:slug>/", queues.queue_detail, name="queue-detail"),
     path("setup/", setup.setup, name="setup"),
+    path("setup/routing/", routing.routing_list, name="setup-routing-list"),
+    path("setup/routing/<slug:platform>/", routing.routing, name="setup-routing"),
+    path("setup/routing/<slug:platform>/draft/", routing.draft, name="setup-routing-draft"),
+    path(
+        "setup/routing/<slug:platform>/draft/new/", routing.rule_edit, name="setup-routing-rule-new"
+    ),
+    path(
+        "setup/routing/<slug:platform>/draft/<int:place>/",
+        routing.rule_edit,
+        name="setup-routing-rule-edit",
+    ),
+    path(
+        "setup/routing/<slug:platform>/check/",
+        routing.check_expression,
+        name="setup-routing-check",
+    ),
+    path(
+        "setup/routing/<slug:platform>/dry-runs/",
+        routing.start_dry_run,
+        name="setup-routing-dry-run-create",
+    ),
+    path(
+        "setup/routing/<slug:platform>/dry-runs/<int:pk>/",
+        routing.dry_run_detail,
+        name="setup-routing-dry-run",
+    ),
+    path("setup/routing/<slug:platform>/publish/", routing.publish, name="setup-routing-publish"),
+    path(
+        "setup/routing/<slug:platform>/versions/<int:number>/",
+        routing.version_detail,
+        name="setup-routing-version",
+    ),
+    path(
+        "setup/routing/<slug:platform>/versions/<int:number>/put-back/",
+        routing.put_back,
+        name="setup-routing-put-back",
+    ),
     path("policies/", policies.policy_list, name="policy-list"),
     path("policies/<slug:slug>/", policies.policy_detail, name="policy-detail"),
     path("enforcements/", enforcements.enforcement_list, name="enforcement-list"),

@@ -17,7 +17,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import access, decisions, dry_run, enforcement, routing_versions, tokens
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -31,6 +31,7 @@ from .factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from .people import CAST, make_person
 
@@ -87,6 +88,7 @@ SCOPED = {
     "policy.view": "policies:read",
     "queue.view": "queues:read",
     "job.view": "queues:read",
+    "setup.view": "queues:read",
     "decision.view": "decisions:read",
     "snapshot.view": "snapshots:read",
     "snapshot.create": "snapshots:write",
@@ -117,6 +119,17 @@ ROUTES = {
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:setup": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-draft": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-rule-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-rule-edit": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-check": {"POST": "lena paul ada"},
+    "reviews:setup-routing-dry-run-create": {"POST": "lena paul ada"},
+    "reviews:setup-routing-dry-run": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-publish": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-version": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-put-back": {"POST": "| lena paul ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
     "reviews:enforcement-list": {"GET": "lena abel ada"},
@@ -146,6 +159,7 @@ ROUTES = {
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
     "reviews_api:policies": {"GET": STAFF},
+    "reviews_api:routing": {"GET": "lena paul abel ada"},
     "reviews_api:schema": {"GET": EVERYONE},
     "mlhooks_api:snapshots": {"GET": "mila paul abel", "POST": "mila"},
     "mlhooks_api:snapshot": {"GET": "mila paul abel"},
@@ -213,6 +227,14 @@ class World:
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
 
+        self.rule = {"name": "Reported", "queue": self.queue.slug, "condition": "report_count > 1"}
+        make_rules(platform)
+        make_rules(platform, self.rule)
+        self.draft = routing_versions.save_draft(
+            platform, [self.rule | {"condition": {"expression": "true"}}], edition=0, by=None
+        )
+        self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
     def make_item(self):
         account = make_account(platform=self.platform)
         return make_item(kind=self.kind, account=account)
@@ -238,6 +260,7 @@ class World:
     def url(self, route):
         job, decision, held = self.job.pk, self.decision.pk, self.held.pk
         promotion, snapshot = self.promotion.pk, self.snapshot
+        platform = self.platform.slug
         arguments = {
             "reviews:review": [self.queue.slug],
             "reviews:job-decide": [job],
@@ -250,6 +273,16 @@ class World:
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
             "reviews:policy-detail": ["spam"],
+            "reviews:setup-routing": [platform],
+            "reviews:setup-routing-draft": [platform],
+            "reviews:setup-routing-rule-new": [platform],
+            "reviews:setup-routing-rule-edit": [platform, 1],
+            "reviews:setup-routing-check": [platform],
+            "reviews:setup-routing-dry-run-create": [platform],
+            "reviews:setup-routing-dry-run": [platform, self.dry_run.pk],
+            "reviews:setup-routing-publish": [platform],
+            "reviews:setup-routing-version": [platform, 1],
+            "reviews:setup-routing-put-back": [platform, 1],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
             "mlhooks:snapshot-detail": [snapshot.pk],
@@ -285,6 +318,15 @@ class World:
             "source": "user",
             "reason": "spam",
         }
+        rule = {
+            "name": "Reported",
+            "queue": self.queue.slug,
+            "edition": 1,
+            "c.sort": "group",
+            "c.type": "all",
+            "c.0.sort": "expression",
+            "c.0.text": "report_count > 2",
+        }
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
             "reviews:job-skip": {"token": self.job.claim_token},
@@ -292,6 +334,12 @@ class World:
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
             "reviews:theme": {"theme": "dark"},
+            "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},
+            "reviews:setup-routing-rule-new": rule | {"name": "Another"},
+            "reviews:setup-routing-rule-edit": rule | {"was": "Reported"},
+            "reviews:setup-routing-check": {"path": "c.0", "c.0.text": "true"},
+            "reviews:setup-routing-dry-run-create": {"days": 7},
+            "reviews:setup-routing-publish": {"edition": 1},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,
@@ -476,6 +524,7 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("reviews_api:decisions", "GET"): "decisions:read",
         ("reviews_api:queues", "GET"): "queues:read",
         ("reviews_api:policies", "GET"): "policies:read",
+        ("reviews_api:routing", "GET"): "queues:read",
         ("mlhooks_api:snapshots", "GET"): "snapshots:read",
         ("mlhooks_api:snapshots", "POST"): "snapshots:write",
         ("mlhooks_api:snapshot", "GET"): "snapshots:read",

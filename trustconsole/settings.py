@@ -351,6 +351,7 @@ CELERY_TASK_ROUTES = {
     "mlhooks.tasks.score_*": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
+    "reviews.tasks.run_dry_run": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
     "reviews.tasks.*enforcement*": {"queue": "enforce"},
     "reviews.tasks.deliver*": {"queue": "enforce"},
@@ -364,7 +365,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = TASK_SECONDS
 CELERY_TASK_TIME_LIMIT = TASK_SECONDS + 30
 CELERY_TASK_ANNOTATIONS = {
     name: {"soft_time_limit": TRAIN_SECONDS, "time_limit": TRAIN_SECONDS + 60}
-    for name in ("mlhooks.tasks.build_snapshot", "mlhooks.tasks.run_training")
+    for name in (
+        "mlhooks.tasks.build_snapshot",
+        "mlhooks.tasks.run_training",
+        "reviews.tasks.run_dry_run",
+    )
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -386,6 +391,8 @@ CELERY_BEAT_SCHEDULE = {
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
+    "reroute-jobs": _every(5, "reviews.tasks.reroute_jobs"),
+    "sweep-dry-runs": _every(15, "reviews.tasks.sweep_dry_runs"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),

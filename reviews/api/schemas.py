@@ -164,3 +164,29 @@ class PolicyOut(serializers.Serializer):
 
 class PolicyList(serializers.Serializer):
     results = PolicyOut(many=True)
+
+
+class RoutingRuleOut(serializers.Serializer):
+    name = serializers.CharField()
+    queue = serializers.CharField(help_text="Slug of the queue it sends items to.")
+    is_active = serializers.BooleanField()
+    condition = serializers.DictField(
+        help_text="A tree of `all`, `any`, `not`, `fact` and `expression`: see docs/routing.md."
+    )
+    expression = serializers.CharField(
+        allow_null=True, help_text="The same as text. Null: it cannot run, and is skipped."
+    )
+    words = serializers.CharField(help_text="The same for people.")
+
+
+class RoutingOut(serializers.Serializer):
+    platform = serializers.CharField()
+    version = serializers.IntegerField()
+    published_at = serializers.DateTimeField()
+    note = serializers.CharField(allow_blank=True)
+    default_queue = serializers.CharField(allow_null=True)
+    rules = RoutingRuleOut(many=True)
+
+
+class RoutingList(serializers.Serializer):
+    results = RoutingOut(many=True)

@@ -7,6 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 from .decisions import DecisionsView
 from .items import ItemsView, ItemView, ReportsView
 from .queues import PoliciesView, QueuesView
+from .routing import RoutingView
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
 
@@ -17,5 +18,6 @@ urlpatterns = [
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("queues", QueuesView.as_view(), name="queues"),
     path("policies", PoliciesView.as_view(), name="policies"),
+    path("routing", RoutingView.as_view(), name="routing"),
     path("schema", schema, name="schema"),
 ]

@@ -6,17 +6,8 @@ from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
-from .work import (
-    Claim,
-    Draw,
-    Job,
-    Lane,
-    LaneArrival,
-    LaneStart,
-    Queue,
-    QueueAction,
-    RoutingRule,
-)
+from .routing import DryRun, RoutingVersion
+from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction
 
 __all__ = [
     "Account",
@@ -26,6 +17,7 @@ __all__ = [
     "Claim",
     "Decision",
     "Draw",
+    "DryRun",
     "Enforcement",
     "Finding",
     "Item",
@@ -46,7 +38,7 @@ __all__ = [
     "Review",
     "Revision",
     "Role",
-    "RoutingRule",
+    "RoutingVersion",
     "Severity",
     "Strike",
     "Verdict",

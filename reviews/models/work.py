@@ -1,4 +1,4 @@
-"""The work itself: queues, routing, draws, jobs, and the history of claims.
+"""The work itself: queues, draws, jobs, and the history of claims.
 
 A live claim is the job row (token, holder, expiry); a Claim row is written when it ends.
 """
@@ -130,26 +130,6 @@ class QueueAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action_id} in {self.queue_id}"
-
-
-class RoutingRule(models.Model):
-    """Ordered condition → queue; the first that holds wins. The default queue takes the rest.
-
-    `condition` is a rule-engine expression over the names that routing.facts() gives.
-    """
-
-    platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="routing_rules")
-    name = models.CharField(max_length=80)
-    position = models.PositiveSmallIntegerField(default=0)
-    condition = models.TextField()
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="routing_rules")
-    is_active = models.BooleanField(default=True)
-
-    class Meta:
-        ordering = ["position", "id"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Draw(models.Model):

@@ -36,7 +36,9 @@ PAGES = (
 
 
 # The parts of the set-up, as tabs; the same columns.
-SETUP: tuple[tuple[str, str, str, str], ...] = ()
+SETUP: tuple[tuple[str, str, str, str], ...] = (
+    ("Routing", "Which queue an item goes to, and why", "reviews:setup-routing-list", "setup.view"),
+)
 
 
 def chrome(request: HttpRequest) -> dict[str, Callable]:
