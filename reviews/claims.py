@@ -157,6 +157,22 @@ INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "en
 SELECT id, claimed_by_id, claim_token, claimed_at, expires_at, 'expired', '' FROM expired
 """
 
+# For somebody who no longer works here: whatever she holds, alive or run out, is ready for others.
+_TAKE_BACK = """
+WITH held AS MATERIALIZED (
+  SELECT id, claim_token, claimed_at FROM reviews_job
+  WHERE claimed_by_id = %(person)s AND state = 'claimed'
+    AND (%(queues)s::bigint[] IS NULL OR queue_id = ANY(%(queues)s::bigint[]))
+  ORDER BY id FOR UPDATE
+), freed AS (
+  UPDATE reviews_job SET
+    state = 'ready', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL, expires_at = NULL
+  FROM held WHERE reviews_job.id = held.id
+)
+INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
+SELECT id, %(person)s, claim_token, claimed_at, clock_timestamp(), 'released', %(reason)s FROM held
+"""
+
 _LIFT = """
 WITH late AS MATERIALIZED (
   SELECT id FROM reviews_job
@@ -183,6 +199,8 @@ def claim_next(queue: Queue, *, by: Person, prefetch: bool = False) -> Job | Non
     (`prefetch`). Raises Conflict when both her places are taken.
     """
     access.check(by, "job.claim", queue.platform_id)
+    if queue.is_archived:
+        access.check_works(by, queue)
     for _ in range(_TRIES):
         held = _held(by)
         here = [job for job in held if job.queue_id == queue.pk]
@@ -266,6 +284,27 @@ def expire_claims() -> int:
 def lift_overdue() -> int:
     """Sweep: ready jobs past their due time go before all others. Returns how many."""
     return _in_batches(_LIFT, lift=OVERDUE_LIFT)
+
+
+def take_back(
+    person: Person, *, by: Person | None, platform_id: int, queues: list[int] | None, reason: str
+) -> int:
+    """Give back for her all she holds, and what is kept for her, in these queues (None: in all).
+
+    Inside the caller's transaction, who has asked whether `by` may. Returns how many claims ended.
+    """
+    with connection.cursor() as cursor:
+        values = {"person": person.pk, "queues": queues, "reason": reason[:200]}
+        cursor.execute(_TAKE_BACK, values)
+        ended = cursor.rowcount
+    kept = Job.objects.ready().filter(assigned_to=person)
+    if queues is not None:
+        kept = kept.filter(queue__in=queues)
+    freed = kept.update(assigned_to=None)
+    if ended or freed:
+        data = {"claims": ended, "assigned": freed, "reason": reason}
+        audit.record("job.take_back", person, by=by, platform=platform_id, **data)
+    return ended
 
 
 def _claim(queue: Queue, by: Person, slot: int) -> Job | None:

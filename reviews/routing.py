@@ -293,7 +293,9 @@ class Router:
         """The queue of the first rule that holds, else the default queue."""
         for condition, queue_id in self._rules:
             if condition.holds(item_facts):
-                return self._streams[queue_id].queue
+                queue = self._streams[queue_id].queue
+                if not queue.is_archived:
+                    return queue
         return self.default
 
     def place_new(

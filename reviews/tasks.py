@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement
+from . import audit, claims, enforcement, queues
 
 
 @shared_task
@@ -13,6 +13,11 @@ def expire_claims() -> int:
 @shared_task
 def lift_overdue() -> int:
     return claims.lift_overdue()
+
+
+@shared_task
+def rerank_queues() -> int:
+    return queues.rerank()
 
 
 @shared_task

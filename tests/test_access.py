@@ -17,7 +17,16 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import (
+    access,
+    actions,
+    decisions,
+    enforcement,
+    people,
+    queues,
+    revisions,
+    tokens,
+)
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -117,6 +126,28 @@ ROUTES = {
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:setup": {"GET": "lena paul abel ada"},
+    "reviews:setup-queue-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-queue-new": {"GET": "lena paul ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-edit": {"GET": "lena paul abel ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-restore": {"POST": "lena paul ada"},
+    "reviews:setup-queue-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-action-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-action-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-action-edit": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-action-restore": {"POST": "lena paul ada"},
+    "reviews:setup-action-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-action-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-person-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-person-new": {"GET": "ada", "POST": "ada"},
+    "reviews:setup-person-edit": {"GET": "lena paul abel ada", "POST": "ada"},
+    "reviews:setup-person-queues": {"POST": "lena ada"},
+    "reviews:setup-person-deactivate": {"POST": "ada"},
+    "reviews:setup-person-reactivate": {"POST": "ada"},
+    "reviews:setup-person-remove": {"POST": "ada"},
+    "reviews:setup-person-add": {"POST": "ada"},
+    "reviews:setup-person-link": {"POST": "ada"},
+    "reviews:setup-person-restore": {"POST": "ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
     "reviews:enforcement-list": {"GET": "lena abel ada"},
@@ -195,6 +226,7 @@ class World:
         )
         rosa = self.people["rosa"]
         self.decision = self.decide(rosa, action_slugs=["suspend"])
+        self._keep_revisions()
         self.held = self.decision.enforcements.get()
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
@@ -212,6 +244,16 @@ class World:
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
+
+    def _keep_revisions(self):
+        remy, remove = self.people["remy"], self.queue.actions.get(slug="remove")
+        for target, data in (
+            (self.queue, {**queues.read(self.queue), "members": ["lena", "remy", "rosa"]}),
+            (remove, actions.read(remove)),
+            (remy, people.read(remy, self.platform)),
+        ):
+            revisions.record(target, data, by=None, platform=self.platform)
+        queues.save_queue(self.queue, {**queues.read(self.queue), "members": []}, by=None)
 
     def make_item(self):
         account = make_account(platform=self.platform)
@@ -250,6 +292,21 @@ class World:
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
             "reviews:policy-detail": ["spam"],
+            **{
+                f"reviews:setup-queue-{deed}": [self.queue.slug]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-queue-restore": [self.queue.slug, 1],
+            **{
+                f"reviews:setup-action-{deed}": ["remove"]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-action-restore": ["remove", 1],
+            **{
+                f"reviews:setup-person-{deed}": ["remy"]
+                for deed in ("edit", "queues", "deactivate", "reactivate", "remove", "add", "link")
+            },
+            "reviews:setup-person-restore": ["remy", 1],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
             "mlhooks:snapshot-detail": [snapshot.pk],
@@ -285,6 +342,7 @@ class World:
             "source": "user",
             "reason": "spam",
         }
+        action = {"name": "Take down", "target": "item", "strike_days": "90", "position": "0"}
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
             "reviews:job-skip": {"token": self.job.claim_token},
@@ -292,6 +350,11 @@ class World:
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
             "reviews:theme": {"theme": "dark"},
+            "reviews:setup-action-new": {**action, "slug": "hide", "name": "Hide"},
+            "reviews:setup-action-edit": action,
+            "reviews:setup-person-new": {"username": "nora", "roles": "reviewer"},
+            "reviews:setup-person-edit": {"email": "remy@example.org", "roles": "reviewer"},
+            "reviews:setup-person-queues": {"queues": [self.queue.slug]},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,

@@ -27,10 +27,12 @@ REVIEWS = [
         ("tokens",),
     ],
     [("decisions",), ("intake", "placement", "reports", "stage")],
-    [("idempotency",)],
+    [("idempotency",), ("actions",), ("queues",)],
+    [("people",)],
     [("appeals",), ("quality",)],
     [("tasks",)],
     [("simulation",)],
+    [("forms",)],
     [("views",), ("api",), ("demo",)],
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],
 ]

@@ -383,6 +383,7 @@ def _every(seconds: int, task: str) -> dict:
 
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
+    "rerank-queues": _every(2, "reviews.tasks.rerank_queues"),
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),

@@ -65,6 +65,7 @@ _OTHER_VERBS = (
     "enforcement.reverse",
     "job.release",
     "job.skip",
+    "job.take_back",
 )
 
 
