@@ -93,6 +93,13 @@ BOUNDS = {
     "learning_percent": Bound(0, 100, "%"),
     "qa_percent": Bound(0, 100, "%"),
 }
+# With their units, for a difference between two states.
+LABELS_WITH_UNITS = {
+    **LABELS,
+    **{name: f"{LABELS[name]} ({bound.unit})" for name, bound in BOUNDS.items() if bound.unit},
+    "lane_shares": "Lane shares (%)",
+    "sla_by_source": "Sooner when reported by (min)",
+}
 SHARED_LANES = [lane for lane in Lane.values if lane != Lane.RISK]  # risk takes what they leave
 # A new queue, until somebody says otherwise.
 NEW: Data = {

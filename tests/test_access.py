@@ -218,7 +218,7 @@ class World:
             platform=platform,
             policies=[make_policy(platform=platform, slug="spam")],
             actions=[
-                make_action(platform=platform, slug="remove"),
+                make_action(platform=platform, slug="take-down"),
                 make_action(platform=platform, slug="suspend", needs_approval=True),
             ],
             members=self.people.values(),
@@ -246,7 +246,7 @@ class World:
         )
 
     def _keep_revisions(self):
-        remy, remove = self.people["remy"], self.queue.actions.get(slug="remove")
+        remy, remove = self.people["remy"], self.queue.actions.get(slug="take-down")
         for target, data in (
             (self.queue, queues.read(self.queue)),
             (remove, {**actions.read(remove), "name": "Take down"}),
@@ -297,10 +297,10 @@ class World:
             },
             "reviews:setup-queue-restore": [self.queue.slug, 1],
             **{
-                f"reviews:setup-action-{deed}": ["remove"]
+                f"reviews:setup-action-{deed}": ["take-down"]
                 for deed in ("edit", "archive", "unarchive")
             },
-            "reviews:setup-action-restore": ["remove", 1],
+            "reviews:setup-action-restore": ["take-down", 1],
             **{
                 f"reviews:setup-person-{deed}": ["remy"]
                 for deed in ("edit", "queues", "deactivate", "reactivate", "remove", "add", "link")
@@ -497,7 +497,7 @@ def test_nothing_of_another_platform_can_be_reached(world):
     wrong = []
     for route, methods in ROUTES.items():
         names_something = world.url(route) != world.url("reviews:home") and any(
-            part.isdigit() or part in (world.queue.slug, "spam", "remove")
+            part.isdigit() or part in (world.queue.slug, "spam", "take-down")
             for part in world.url(route).split("/")
         )
         if not names_something:

@@ -4,12 +4,21 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from reviews import actions, people, queues, revisions
-from reviews.models import Action, AuditEntry, Job, Person, Queue, Revision
-from tests.factories import claimed_job, make_action, make_job, make_kind, make_platform
+from reviews.models import Action, AuditEntry, Job, Person, Queue, QueueAction, Revision
+from tests.factories import (
+    claimed_job,
+    make_action,
+    make_job,
+    make_kind,
+    make_platform,
+    make_queue,
+)
 from tests.people import make_person
 from tests.test_pages_all import World
 
@@ -242,6 +251,30 @@ def test_who_decides_in_a_queue_that_was_archived_meanwhile_is_heard_and_told(wo
     told = rosa.get(answer["Location"])
     assert told.status_code == 404 and "archived" in told.content.decode()
     assert Job.objects.get(pk=job.pk).state == "done"
+
+
+def test_lists_cost_as_many_queries_with_many_rows_as_with_few(world):
+    def counted():
+        found = {}
+        for page in ("queue", "action", "person"):
+            where = reverse(f"reviews:setup-{page}-list")
+            with CaptureQueriesContext(connection) as queries:
+                assert ada.get(where).status_code == 200
+            found[page] = len(queries)
+        return found
+
+    ada = world.client("ada")
+    counted()
+    few = counted()
+    for number in range(6):
+        queue = make_queue(platform=world.platform, members=[world.people["rosa"]])
+        queues.save_queue(queue, {**queues.read(queue), "position": number + 1}, by=None)
+        QueueAction.objects.create(queue=queue, action=make_action(platform=world.platform))
+        person = Person.objects.create(username=f"r{number}")
+        person.groups.set(world.people["rosa"].groups.all())
+        world.platform.members.add(person)
+        queue.members.add(person)
+    assert counted() == few
 
 
 # Actions

@@ -150,7 +150,7 @@ def _page(
         "figures": None if is_new else metrics.queue_figures([queue])[0],
         "steps": steps,
         "newest": steps[0].revision.number if steps else 0,
-        "labels": queues.LABELS,
+        "labels": queues.LABELS_WITH_UNITS,
         "restore_name": "reviews:setup-queue-restore",
         "restore_key": queue.slug,
         "may_restore": may_edit,
@@ -165,7 +165,7 @@ def _draft(request: HttpRequest, queue: Queue, form: QueueForm) -> HttpResponse:
     if not request.htmx:
         form.is_valid()
         return _page(request, queue, form)
-    context = {"labels": queues.LABELS, **_draft_context(queue, form)}
+    context = {"labels": queues.LABELS_WITH_UNITS, **_draft_context(queue, form)}
     return render(request, "reviews/_queue_draft.html", context)
 
 
