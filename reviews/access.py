@@ -7,10 +7,11 @@ Fetching and authorising is one call (`get_*`); what a stranger may not see does
 
 from typing import NamedTuple
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from .errors import Forbidden, NotFound
 from .models import (
+    Action,
     AuditEntry,
     Decision,
     Enforcement,
@@ -21,6 +22,7 @@ from .models import (
     Platform,
     Policy,
     Queue,
+    Revision,
     Role,
 )
 from .statements import Statement
@@ -165,6 +167,35 @@ def get_queue(person: Person, slug: str) -> Queue:
     )
 
 
+def get_queue_to_set_up(person: Person, slug: str) -> Queue:
+    """Any of her platforms' queues, archived ones too, to look at what is set on it."""
+    rows = Queue.objects.select_related("platform")
+    return get(person, "setup.view", rows, "platform", slug=slug)
+
+
+def get_action(person: Person, slug: str) -> Action:
+    rows = Action.objects.select_related("platform")
+    return get(person, "setup.view", rows, "platform", slug=slug)
+
+
+def people_to_see(person: Person) -> QuerySet[Person]:
+    """Who works, or worked, on her platforms; no accounts of programs."""
+    check(person, "person.view")
+    mine = platform_ids(person)
+    kept = Revision.objects.filter(
+        platform__in=mine, target_type="person", target_id=OuterRef("pk")
+    )
+    members = Platform.members.through.objects.filter(platform__in=mine, person=OuterRef("pk"))
+    return Person.objects.filter(Exists(members) | Exists(kept), tokens=None)
+
+
+def get_person(person: Person, username: str) -> Person:
+    found = people_to_see(person).filter(username=username).first()
+    if found is None:
+        raise NotFound("There is no such person here.")
+    return found
+
+
 def get_decision(person: Person, pk: int) -> Decision:
     rows = Decision.objects.select_related("item__kind", "queue", "decided_by")
     return get(person, "decision.view", rows, "item__platform", pk=pk)
@@ -193,6 +224,13 @@ def queues_to_work(person: Person) -> QuerySet[Queue]:
 
 
 def check_works(person: Person, queue: Queue) -> None:
+    check_belongs(person, queue)
+    if queue.is_archived:
+        raise NotFound(f"{queue.name} is archived: nobody works it any more. Choose another queue.")
+
+
+def check_belongs(person: Person, queue: Queue) -> None:
+    """She is one of its people; what she holds there is hers to finish, archived or not."""
     check(person, "job.claim", queue.platform_id)
     if not queue.members.filter(pk=person.pk).exists():
         raise NotFound("There is no such queue for you. Ask a lead to add you to it.")

@@ -21,6 +21,7 @@ from .models import (
     Job,
     Lane,
     Person,
+    QueueAction,
     Review,
     Verdict,
 )
@@ -562,12 +563,13 @@ def _actions(now: _Situation, verdict: str, slugs: Collection[str] | None) -> li
                 details={"actions": f"none with the verdict {verdict}"},
             )
         return []
-    rows = Action.objects.filter(queues=now.queue_id)
+    offers = QueueAction.objects.filter(queue=now.queue_id, action__is_archived=False)
     if now.account_id is None:
-        rows = rows.exclude(target=Action.Target.ACCOUNT)
-    offered = {action.slug: action for action in rows}
-    if slugs is None:
-        return list(offered.values())[:1]
+        offers = offers.exclude(action__target=Action.Target.ACCOUNT)
+    offers = offers.select_related("action").order_by("position", "action__position", "action_id")
+    if slugs is None:  # the usual one: what stands first on the desk
+        return [offer.action for offer in offers if not offer.is_hidden][:1]
+    offered = {offer.action.slug: offer.action for offer in offers}
     unknown = [slug for slug in slugs if slug not in offered]
     if unknown:
         raise Invalid(

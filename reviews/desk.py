@@ -174,15 +174,25 @@ def read_rules(queue_id: int) -> Rules:
         PolicyVersion.objects.in_force().filter(policy__queues=queue).select_related("policy")
     )
     versions.sort(key=lambda version: (version.policy.position, version.policy_id))
-    policy_keys = _keys((version.policy.key for version in versions), "123456789")
-    actions = list(queue.actions.all())
-    action_keys = _keys((action.key for action in actions), "rtlbwcdfgijkmoqxyz", taken=policy_keys)
+    keys = policy_keys(version.policy.key for version in versions)
+    offers = (
+        queue.offers.filter(is_hidden=False, action__is_archived=False)
+        .select_related("action")
+        .order_by("position", "action__position", "action_id")
+    )
+    offered = [(offer.key or offer.action.key, offer.action) for offer in offers]
+    action_keys = _keys((key for key, _ in offered), "rtlbwcdfgijkmoqxyz", taken=keys)
     return Rules(
         queue,
-        [PolicyOption(*pair) for pair in zip(policy_keys, versions, strict=True)],
-        [ActionOption(*pair) for pair in zip(action_keys, actions, strict=True)],
+        [PolicyOption(*pair) for pair in zip(keys, versions, strict=True)],
+        [ActionOption(key, action) for key, (_, action) in zip(action_keys, offered, strict=True)],
         {},
     )
+
+
+def policy_keys(wanted: Iterable[str]) -> list[str]:
+    """The keys that policies get on the desk, by the key each asks for, in their order there."""
+    return _keys(wanted, "123456789")
 
 
 def sight(item_id: int) -> Sight:

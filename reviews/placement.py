@@ -154,8 +154,11 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
     for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at, is_overdue in jobs:
         subject, facts = known[item_id]
         queue = router.queue_for(facts) if lane in ROUTED else queues[queue_id]
+        if queue.is_archived:  # a second opinion, say, that was asked for there
+            queue = router.default
         if queue.pk != queue_id:
-            lane, draw_id, probability = router.draw(item_id, queue)
+            if lane in ROUTED:
+                lane, draw_id, probability = router.draw(item_id, queue)
             due_at = created_at + timedelta(minutes=queue.sla_minutes)
             is_overdue = due_at <= now
         harm = router.harm(queue, risks=subject.risks, views_per_hour=subject.views_per_hour)

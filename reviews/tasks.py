@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, dry_run, enforcement, handovers, routing_versions, starts
+from . import audit, claims, dry_run, enforcement, handovers, queues, routing_versions, starts
 
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 
@@ -21,6 +21,11 @@ def lift_overdue() -> int:
 def hand_on_jobs() -> int:
     starts.forget()
     return handovers.sweep()
+
+
+@shared_task
+def rerank_queues() -> int:
+    return queues.rerank()
 
 
 @shared_task

@@ -8,12 +8,15 @@ from .views import (
     enforcements,
     home,
     items,
+    people,
     policies,
     profile,
     queues,
     review,
     routing,
     setup,
+    setup_actions,
+    setup_queues,
 )
 
 app_name = "reviews"
@@ -68,6 +71,50 @@ urlpatterns = [
         "setup/routing/<slug:platform>/versions/<int:number>/put-back/",
         routing.put_back,
         name="setup-routing-put-back",
+    ),
+    path("setup/queues/", setup_queues.queue_list, name="setup-queue-list"),
+    path("setup/queues/new/", setup_queues.new, name="setup-queue-new"),
+    path("setup/queues/<slug:slug>/", setup_queues.edit, name="setup-queue-edit"),
+    path(
+        "setup/queues/<slug:slug>/restore/<int:number>/",
+        setup_queues.restore,
+        name="setup-queue-restore",
+    ),
+    path("setup/queues/<slug:slug>/archive/", setup_queues.archive, name="setup-queue-archive"),
+    path(
+        "setup/queues/<slug:slug>/unarchive/", setup_queues.unarchive, name="setup-queue-unarchive"
+    ),
+    path("setup/actions/", setup_actions.action_list, name="setup-action-list"),
+    path("setup/actions/new/", setup_actions.new, name="setup-action-new"),
+    path("setup/actions/<slug:slug>/", setup_actions.edit, name="setup-action-edit"),
+    path(
+        "setup/actions/<slug:slug>/restore/<int:number>/",
+        setup_actions.restore,
+        name="setup-action-restore",
+    ),
+    path("setup/actions/<slug:slug>/archive/", setup_actions.archive, name="setup-action-archive"),
+    path(
+        "setup/actions/<slug:slug>/unarchive/",
+        setup_actions.unarchive,
+        name="setup-action-unarchive",
+    ),
+    path("setup/people/", people.person_list, name="setup-person-list"),
+    path("setup/people/new/", people.new, name="setup-person-new"),
+    path("setup/people/<str:username>/", people.edit, name="setup-person-edit"),
+    path("setup/people/<str:username>/queues/", people.works, name="setup-person-queues"),
+    path(
+        "setup/people/<str:username>/deactivate/", people.deactivate, name="setup-person-deactivate"
+    ),
+    path(
+        "setup/people/<str:username>/reactivate/", people.reactivate, name="setup-person-reactivate"
+    ),
+    path("setup/people/<str:username>/remove/", people.remove, name="setup-person-remove"),
+    path("setup/people/<str:username>/add/", people.add_again, name="setup-person-add"),
+    path("setup/people/<str:username>/link/", people.link, name="setup-person-link"),
+    path(
+        "setup/people/<str:username>/restore/<int:number>/",
+        people.restore,
+        name="setup-person-restore",
     ),
     path("policies/", policies.policy_list, name="policy-list"),
     path("policies/<slug:slug>/", policies.policy_detail, name="policy-detail"),

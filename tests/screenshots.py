@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from reviews import audit, claims, decisions, enforcement
+from reviews import audit, claims, decisions, enforcement, queues
 from reviews.models import Enforcement, Item, ItemVersion, Job, Queue, Report, content_hash
 from tests.factories import (
     make_account,
@@ -69,6 +69,7 @@ class Day:
         for number, text in enumerate(TEXTS * 3):
             self._item(number, *text)
         self._decide()
+        self._set_up()
         audit.seal()
 
     def _rules(self) -> None:
@@ -253,6 +254,17 @@ class Day:
         decisions.override(done[0], by=self.people["lena"], verdict="clean", note="A parody.")
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
 
+    def _set_up(self) -> None:
+        lena = self.people["lena"]
+        queue = Queue.objects.get(pk=self.queue.pk)
+        for note, change in (
+            ("Complaints took too long.", {"sla_minutes": 120, "sla_by_source": {"user": 60}}),
+            ("", {"actions": ["strike", "remove", "suspend"], "hidden_actions": ["suspend"]}),
+            ("To measure", {"lane_shares": {"random": 10, "gold": 2.5}, "random_percent": 20}),
+        ):
+            data = {**queues.read(queue), **change}
+            queue = queues.save_queue(queue, data, by=lena, note=note)
+
 
 SHOTS = {
     "rosa": {
@@ -270,7 +282,14 @@ SHOTS = {
         "not-here": "/no/such/page/",
         "forbidden": "/audit/",
     },
+    "ada": {"person": "/setup/people/rosa/", "person-new": "/setup/people/new/"},
     "lena": {
+        "setup-queues": "/setup/queues/",
+        "setup-queue": "/setup/queues/spam-and-scams/",
+        "setup-queue-new": "/setup/queues/new/",
+        "setup-actions": "/setup/actions/",
+        "setup-action": "/setup/actions/strike/",
+        "people": "/setup/people/",
         "queues": "/queues/",
         "queue": "/queues/spam-and-scams/",
         "enforcements": "/enforcements/",

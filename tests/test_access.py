@@ -17,7 +17,18 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, dry_run, enforcement, routing_versions, tokens
+from reviews import (
+    access,
+    actions,
+    decisions,
+    dry_run,
+    enforcement,
+    people,
+    queues,
+    revisions,
+    routing_versions,
+    tokens,
+)
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -130,6 +141,28 @@ ROUTES = {
     "reviews:setup-routing-publish": {"GET": "lena paul ada", "POST": "lena paul ada"},
     "reviews:setup-routing-version": {"GET": "lena paul abel ada"},
     "reviews:setup-routing-put-back": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-queue-new": {"GET": "lena paul ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-edit": {"GET": "lena paul abel ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-restore": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-action-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-action-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-action-edit": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-action-restore": {"POST": "lena paul ada"},
+    "reviews:setup-action-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-action-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-person-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-person-new": {"GET": "ada", "POST": "ada"},
+    "reviews:setup-person-edit": {"GET": "lena paul abel ada", "POST": "ada"},
+    "reviews:setup-person-queues": {"POST": "lena ada"},
+    "reviews:setup-person-deactivate": {"POST": "ada"},
+    "reviews:setup-person-reactivate": {"POST": "ada"},
+    "reviews:setup-person-remove": {"POST": "ada"},
+    "reviews:setup-person-add": {"POST": "ada"},
+    "reviews:setup-person-link": {"POST": "ada"},
+    "reviews:setup-person-restore": {"POST": "ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
     "reviews:enforcement-list": {"GET": "lena abel ada"},
@@ -201,7 +234,7 @@ class World:
             platform=platform,
             policies=[make_policy(platform=platform, slug="spam")],
             actions=[
-                make_action(platform=platform, slug="remove"),
+                make_action(platform=platform, slug="take-down"),
                 make_action(platform=platform, slug="suspend", needs_approval=True),
             ],
             members=self.people.values(),
@@ -209,6 +242,7 @@ class World:
         )
         rosa = self.people["rosa"]
         self.decision = self.decide(rosa, action_slugs=["suspend"])
+        self._keep_revisions()
         self.held = self.decision.enforcements.get()
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
@@ -234,6 +268,15 @@ class World:
             platform, [self.rule | {"condition": {"expression": "true"}}], edition=0, by=None
         )
         self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
+    def _keep_revisions(self):
+        remy, remove = self.people["remy"], self.queue.actions.get(slug="take-down")
+        for target, data in (
+            (self.queue, queues.read(self.queue)),
+            (remove, {**actions.read(remove), "name": "Take down"}),
+            (remy, people.read(remy, self.platform)),
+        ):
+            revisions.record(target, data, by=None, platform=self.platform)
 
     def make_item(self):
         account = make_account(platform=self.platform)
@@ -283,6 +326,21 @@ class World:
             "reviews:setup-routing-publish": [platform],
             "reviews:setup-routing-version": [platform, 1],
             "reviews:setup-routing-put-back": [platform, 1],
+            **{
+                f"reviews:setup-queue-{deed}": [self.queue.slug]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-queue-restore": [self.queue.slug, 1],
+            **{
+                f"reviews:setup-action-{deed}": ["take-down"]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-action-restore": ["take-down", 1],
+            **{
+                f"reviews:setup-person-{deed}": ["remy"]
+                for deed in ("edit", "queues", "deactivate", "reactivate", "remove", "add", "link")
+            },
+            "reviews:setup-person-restore": ["remy", 1],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
             "mlhooks:snapshot-detail": [snapshot.pk],
@@ -327,6 +385,7 @@ class World:
             "c.0.sort": "expression",
             "c.0.text": "report_count > 2",
         }
+        action = {"name": "Take down", "target": "item", "strike_days": "90", "position": "0"}
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
             "reviews:job-skip": {"token": self.job.claim_token},
@@ -340,6 +399,11 @@ class World:
             "reviews:setup-routing-check": {"path": "c.0", "c.0.text": "true"},
             "reviews:setup-routing-dry-run-create": {"days": 7},
             "reviews:setup-routing-publish": {"edition": 1},
+            "reviews:setup-action-new": {**action, "slug": "hide", "name": "Hide"},
+            "reviews:setup-action-edit": action,
+            "reviews:setup-person-new": {"username": "nora", "roles": "reviewer"},
+            "reviews:setup-person-edit": {"email": "remy@example.org", "roles": "reviewer"},
+            "reviews:setup-person-queues": {"queues": [self.queue.slug]},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,
@@ -483,7 +547,7 @@ def test_nothing_of_another_platform_can_be_reached(world):
     wrong = []
     for route, methods in ROUTES.items():
         names_something = world.url(route) != world.url("reviews:home") and any(
-            part.isdigit() or part in (world.queue.slug, "spam")
+            part.isdigit() or part in (world.queue.slug, "spam", "take-down")
             for part in world.url(route).split("/")
         )
         if not names_something:
@@ -498,7 +562,8 @@ def test_nothing_of_another_platform_can_be_reached(world):
 
 def test_lists_show_nothing_of_another_platform(world):
     elsewhere = make_platform()
-    secrets = [world.queue.name, world.job.item.external_id, "Policy ", "manifest", world.kind.slug]
+    policy = world.queue.policies.get().name
+    secrets = [world.queue.name, world.job.item.external_id, policy, "manifest", world.kind.slug]
     for person in world.people.values():
         person.platforms.set([elsewhere])
         person.queues.clear()

@@ -97,6 +97,15 @@ class World:
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
             "you": reverse("reviews:profile"),
+            "setup-queues": reverse("reviews:setup-queue-list"),
+            "setup-queue": reverse("reviews:setup-queue-edit", args=[self.queue.slug]),
+            "setup-queue-new": reverse("reviews:setup-queue-new"),
+            "setup-actions": reverse("reviews:setup-action-list"),
+            "setup-action": reverse("reviews:setup-action-edit", args=[self.remove.slug]),
+            "setup-action-new": reverse("reviews:setup-action-new"),
+            "people": reverse("reviews:setup-person-list"),
+            "person": reverse("reviews:setup-person-edit", args=["rosa"]),
+            "person-new": reverse("reviews:setup-person-new"),
         }
 
 
@@ -105,13 +114,16 @@ def world():
     return World()
 
 
+_SEEN = "setup-queues setup-queue setup-actions setup-action people person"
+_SET_UP = f"{_SEEN} setup-queue-new setup-action-new"
+_READS = "home item text queues queue policies policy you"
 PAGES_OF = {
-    "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
-    "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "rosa": f"{_READS} review decisions",
+    "lena": f"{_READS} review decisions enforcements {_SET_UP}",
+    "paul": f"{_READS} {_SET_UP}",
+    "mila": _READS,
+    "abel": f"{_READS} enforcements audit {_SEEN}",
+    "ada": f"{_READS} enforcements audit {_SET_UP} person-new",
 }
 
 

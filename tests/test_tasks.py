@@ -39,6 +39,7 @@ SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
     "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
+    "reviews.tasks.rerank_queues": "test_queues.test_ranking_again_twice_changes_nothing",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",

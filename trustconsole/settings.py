@@ -388,6 +388,7 @@ def _every(seconds: int, task: str) -> dict:
 
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
+    "rerank-queues": _every(2, "reviews.tasks.rerank_queues"),
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),

@@ -22,7 +22,8 @@ class QueuesView(APIView):
         responses={200: schemas.QueueList, **_REFUSALS},
     )
     def get(self, request: Request) -> Response:
-        queues = access.visible(request.user, "queue.view", Queue.objects.all(), "platform")
+        live = Queue.objects.filter(is_archived=False)
+        queues = access.visible(request.user, "queue.view", live, "platform")
         figures = metrics.queue_figures(queues.prefetch_related("policies"))
         return Response(
             {

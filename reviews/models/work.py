@@ -81,6 +81,8 @@ class Queue(models.Model):
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
     qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
+    # Something that ranks its jobs was changed then; the sweep ranks those that wait again.
+    rerank_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "id"]

@@ -37,7 +37,15 @@ PAGES = (
 
 # The parts of the set-up, as tabs; the same columns.
 SETUP: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "Queues",
+        "Who works on what, in which order, how fast",
+        "reviews:setup-queue-list",
+        "setup.view",
+    ),
     ("Routing", "Which queue an item goes to, and why", "reviews:setup-routing-list", "setup.view"),
+    ("Actions", "What a decision can ask for", "reviews:setup-action-list", "setup.view"),
+    ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
 )
 
 
