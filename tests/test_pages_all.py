@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, enforcement
+from reviews import claims, decisions, dry_run, enforcement, routing_versions
 from reviews.models import Decision, Enforcement, Report
 from tests.factories import (
     make_account,
@@ -19,6 +19,7 @@ from tests.factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from tests.people import make_person
 
@@ -45,6 +46,15 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+        rule = {"name": "Likely spam", "queue": self.queue.slug, "condition": "highest_risk > 0.9"}
+        make_rules(self.platform)
+        make_rules(self.platform, rule)
+        flagged = {"fact": "sources", "op": "has", "value": "trusted_flagger"}
+        risky = {"all": [{"fact": "highest_risk", "op": ">=", "value": 0.8}, {"not": flagged}]}
+        self.draft = routing_versions.save_draft(
+            self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
+        )
+        self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -96,6 +106,19 @@ class World:
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
+            "routing": reverse("reviews:setup-routing", args=[self.platform.slug]),
+            "routing-draft": reverse("reviews:setup-routing-draft", args=[self.platform.slug]),
+            "routing-new": reverse("reviews:setup-routing-rule-new", args=[self.platform.slug]),
+            "routing-rule": reverse(
+                "reviews:setup-routing-rule-edit", args=[self.platform.slug, 1]
+            ),
+            "routing-publish": reverse("reviews:setup-routing-publish", args=[self.platform.slug]),
+            "routing-version": reverse(
+                "reviews:setup-routing-version", args=[self.platform.slug, 1]
+            ),
+            "dry-run": reverse(
+                "reviews:setup-routing-dry-run", args=[self.platform.slug, self.dry_run.pk]
+            ),
             "you": reverse("reviews:profile"),
         }
 
@@ -105,13 +128,16 @@ def world():
     return World()
 
 
+_READ = "routing routing-draft routing-version dry-run"
+_EDIT = f"{_READ} routing-new routing-rule routing-publish"
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
+    "lena": "home review decisions item text queues queue policies policy enforcements you "
+    + _EDIT,
+    "paul": f"home item text queues queue policies policy you {_EDIT}",
     "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "abel": f"home item text queues queue policies policy enforcements audit you {_READ}",
+    "ada": f"home item text queues queue policies policy enforcements audit you {_EDIT}",
 }
 
 
