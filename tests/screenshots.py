@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from reviews import audit, claims, decisions, enforcement, queues
+from reviews import audit, claims, decisions, dry_run, enforcement, queues, routing_versions
 from reviews.models import Enforcement, Item, ItemVersion, Job, Queue, Report, content_hash
 from tests.factories import (
     make_account,
@@ -70,6 +70,7 @@ class Day:
             self._item(number, *text)
         self._decide()
         self._set_up()
+        self._route()
         audit.seal()
 
     def _rules(self) -> None:
@@ -157,6 +158,7 @@ class Day:
             description="Mail that people or rules flagged.",
             policies=[self.phishing, self.spam, self.adult],
             random_rate=0.1,
+            is_default=True,
             **common,
         )
         make_queue(
@@ -218,6 +220,28 @@ class Day:
             due_at=now + timedelta(minutes=20 + 15 * number) - timedelta(hours=2 * (number > 20)),
             is_overdue=number > 20,
         )
+
+    def _route(self) -> None:
+        """Rules in force, and a draft of others that has been tried."""
+        adult = {
+            "name": "Likely adult services",
+            "queue": "adult",
+            "condition": {"fact": "risk.adult", "op": ">=", "value": 0.08},
+        }
+        reported = {
+            "name": "Reported by many",
+            "queue": "spam-and-scams",
+            "condition": {"fact": "report_count", "op": ">=", "value": 3},
+        }
+        english = {"fact": "language", "op": "is_not", "value": "en"}
+        risky = {"fact": "risk.adult", "op": ">=", "value": 0.05}
+        scanned = {"fact": "sources", "op": "has", "value": "rule"}
+        lena, paul = self.people["lena"], self.people["paul"]
+        draft = routing_versions.save_draft(self.platform, [adult], edition=0, by=lena)
+        routing_versions.publish(draft, edition=1, by=lena, note="To begin with.")
+        adult["condition"] = {"any": [{"all": [risky, english]}, scanned]}
+        draft = routing_versions.save_draft(self.platform, [adult, reported], edition=0, by=paul)
+        self.dry_run = dry_run.start_dry_run(draft, days=30, by=lena)
 
     def _decide(self) -> None:
         keep_first = Item.objects.order_by("pk").first()
@@ -295,6 +319,12 @@ SHOTS = {
         "enforcements": "/enforcements/",
         "override": "decision",
         "item-decided": "decided item",
+        "routing": "/setup/routing/",
+        "routing-draft": "/setup/routing/harbour/draft/",
+        "routing-rule": "/setup/routing/harbour/draft/1/",
+        "routing-publish": "/setup/routing/harbour/publish/",
+        "routing-version": "/setup/routing/harbour/versions/1/",
+        "dry-run": "dry run",
     },
     "abel": {"home-auditor": "/", "audit": "/audit/", "item-audit": "decided item"},
     "mila": {"home-engineer": "/", "snapshots": "/ml/snapshots/", "models": "/ml/models/"},
@@ -323,6 +353,7 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
                 "first item": f"/items/{Item.objects.order_by('pk').first().pk}/",
                 "decided item": f"/items/{decision.item_id}/",
                 "decision": f"/decisions/{decision.pk}/override/",
+                "dry run": f"/setup/routing/harbour/dry-runs/{day.dry_run.pk}/",
             }.get(where, where)
             page.goto(live_app + url)
             if shot == "review":

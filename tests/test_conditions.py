@@ -1,6 +1,7 @@
 """Conditions as data: checked, written out as text, read back, and put into words."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -387,3 +388,11 @@ def test_any_new_order_is_told_as_moves_and_nothing_else(order):
     moved = {change.name for change in changes}
     stayed = [name for name in order if name not in moved]
     assert stayed == sorted(stayed)
+
+
+def test_the_docs_name_every_fact_and_every_comparison():
+    text = (Path(__file__).resolve().parent.parent / "docs" / "routing.md").read_text()
+    for name in (*expressions.NAMES, "risk.<policy>", "reports.<source>", "field.<name>"):
+        assert f"| `{name}` |" in text, name
+    for op in {op for ops in conditions.OPERATORS.values() for op in ops}:
+        assert f"`{op}`" in text, op

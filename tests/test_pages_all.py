@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, enforcement
+from reviews import claims, decisions, dry_run, enforcement, routing_versions
 from reviews.models import Decision, Enforcement, Report
 from tests.factories import (
     make_account,
@@ -19,6 +19,7 @@ from tests.factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from tests.people import make_person
 
@@ -45,6 +46,15 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+        rule = {"name": "Likely spam", "queue": self.queue.slug, "condition": "highest_risk > 0.9"}
+        make_rules(self.platform)
+        make_rules(self.platform, rule)
+        flagged = {"fact": "sources", "op": "has", "value": "trusted_flagger"}
+        risky = {"all": [{"fact": "highest_risk", "op": ">=", "value": 0.8}, {"not": flagged}]}
+        self.draft = routing_versions.save_draft(
+            self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
+        )
+        self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -96,6 +106,19 @@ class World:
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
+            "routing": reverse("reviews:setup-routing", args=[self.platform.slug]),
+            "routing-draft": reverse("reviews:setup-routing-draft", args=[self.platform.slug]),
+            "routing-new": reverse("reviews:setup-routing-rule-new", args=[self.platform.slug]),
+            "routing-rule": reverse(
+                "reviews:setup-routing-rule-edit", args=[self.platform.slug, 1]
+            ),
+            "routing-publish": reverse("reviews:setup-routing-publish", args=[self.platform.slug]),
+            "routing-version": reverse(
+                "reviews:setup-routing-version", args=[self.platform.slug, 1]
+            ),
+            "dry-run": reverse(
+                "reviews:setup-routing-dry-run", args=[self.platform.slug, self.dry_run.pk]
+            ),
             "you": reverse("reviews:profile"),
             "setup-queues": reverse("reviews:setup-queue-list"),
             "setup-queue": reverse("reviews:setup-queue-edit", args=[self.queue.slug]),
@@ -114,8 +137,11 @@ def world():
     return World()
 
 
-_SEEN = "setup-queues setup-queue setup-actions setup-action people person"
-_SET_UP = f"{_SEEN} setup-queue-new setup-action-new"
+_SEEN = (
+    "setup-queues setup-queue setup-actions setup-action people person "
+    "routing routing-draft routing-version dry-run"
+)
+_SET_UP = f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish"
 _READS = "home item text queues queue policies policy you"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",

@@ -140,6 +140,8 @@ def apply(top: Node, do: str) -> None:
         part = Node(verb, is_new=True)
         if verb == "group":
             part = Node("group", type="any", parts=[Node("fact", is_new=True)])
+        if verb != "fact" and len(node.parts) == 1 and _is_blank(node.parts[0]):
+            node.parts = []  # the row that every group begins with, never touched
         if len(node.parts) < _MOST_PARTS:
             node.parts.append(part)
         return
@@ -152,6 +154,10 @@ def apply(top: Node, do: str) -> None:
         parent.parts.insert(place - 1, parent.parts.pop(place))
     elif verb == "down":
         parent.parts.insert(place + 1, parent.parts.pop(place))
+
+
+def _is_blank(node: Node) -> bool:
+    return node.sort == "fact" and not node.fact
 
 
 def _find(node: Node, path: str, parent: Node | None = None) -> tuple[Node | None, Node | None]:

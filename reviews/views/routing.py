@@ -42,7 +42,7 @@ def _published_page(request: HttpRequest, platform: Platform) -> HttpResponse:
     published = next((one for one in history if one.state == RoutingVersion.State.PUBLISHED), None)
     rows = [
         {"version": newer, "changes": reader.changes(older.rules if older else [], newer.rules)}
-        for newer, older in zip(history, [*history[1:], None], strict=True)
+        for newer, older in zip(history, [*history[1:], None], strict=False)
     ]
     return render(
         request,
@@ -113,7 +113,13 @@ def draft(request: HttpRequest, platform: str) -> HttpResponse:
     routing_versions.save_draft(found, rules, edition=edition, by=request.user)
     if not request.htmx:
         return redirect("reviews:setup-routing-draft", platform)
-    context = _draft_context(request, found) | {"moved_to": place, "pressed": do}
+    context = _draft_context(request, found)
+    if place is not None:
+        # The focus goes along with the rule: to the button that was pressed, if it still works.
+        rule = context["rules"][place]
+        rule["focus"] = do
+        if do == "up" and rule["is_first"] or do == "down" and rule["is_last"]:
+            rule["focus"] = "up" if do == "down" else "down"
     return render(request, "reviews/_routing_draft.html", context)
 
 
