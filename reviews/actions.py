@@ -64,7 +64,7 @@ def create_action(
         details["slug"] = [text]
     elif slug == "new":
         details["slug"] = ["“new” is the address of the page for new actions. Choose another."]
-    elif platform.actions.filter(slug=slug).exists():
+    elif Action.objects.filter(platform__in=_platforms(platform, by), slug=slug).exists():
         details["slug"] = ["Another action has this name for programs. It may be an archived one."]
     with transaction.atomic():
         action = Action(platform=platform, slug=slug)
@@ -214,6 +214,11 @@ def _queue_where_it_clashes(action: Action, key: str) -> str | None:
         if key in taken:
             return offer.queue.name
     return None
+
+
+def _platforms(platform: Platform, by: Person | None) -> set[int]:
+    """Where a new slug must be free: on all her platforms, as a page's address names none."""
+    return {platform.pk} | (set(access.platform_ids(by)) if by is not None else set())
 
 
 def _locked(action: Action) -> Action:

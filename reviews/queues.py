@@ -236,7 +236,7 @@ def create_queue(
         access.check(by, "queue.staff", platform)
     with transaction.atomic():
         _lock(platform.pk)
-        details = _slug_refusals(platform, slug)
+        details = _slug_refusals(platform, slug, by)
         queue = Queue(platform=platform, slug=slug, draw_seed=secrets.randbelow(2**31))
         parts = check(queue, data, more=details)
         if not platform.queues.filter(is_default=True).exists():
@@ -519,12 +519,14 @@ def _locked(queue: Queue) -> Queue:
     return next(row for row in _lock(queue.platform_id) if row.pk == queue.pk)
 
 
-def _slug_refusals(platform: Platform, slug: str) -> dict[str, list[str]]:
+def _slug_refusals(platform: Platform, slug: str, by: Person | None) -> dict[str, list[str]]:
+    """Free on all her platforms: the address of a page names no platform."""
+    mine = {platform.pk} | (access.platform_ids(by) if by is not None else set())
     if not _SLUG.fullmatch(slug):
         return {"slug": ["Use 2 to 40 small letters, digits and hyphens, a letter or digit first."]}
     if slug == "new":
         return {"slug": ["“new” is the address of the page for new queues. Choose another."]}
-    if platform.queues.filter(slug=slug).exists():
+    if Queue.objects.filter(platform__in=mine, slug=slug).exists():
         return {"slug": ["Another queue has this address. It may be an archived one."]}
     return {}
 

@@ -1,12 +1,13 @@
 """Queues and policies, to be read."""
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reviews import access, metrics
-from reviews.models import PolicyVersion, Queue
+from reviews.models import PolicyVersion, Queue, QueueAction
 
 from . import schemas
 
@@ -24,14 +25,22 @@ class QueuesView(APIView):
     def get(self, request: Request) -> Response:
         live = Queue.objects.filter(is_archived=False)
         queues = access.visible(request.user, "queue.view", live, "platform")
-        figures = metrics.queue_figures(queues.prefetch_related("policies"))
+        offers = QueueAction.objects.filter(action__is_archived=False).select_related("action")
+        in_order = offers.order_by("position", "action__position", "action_id")
+        figures = metrics.queue_figures(
+            queues.prefetch_related("policies", Prefetch("offers", in_order))
+        )
         return Response(
             {
                 "results": [
                     {
                         "slug": figure.queue.slug,
                         "name": figure.queue.name,
+                        "is_default": figure.queue.is_default,
                         "policies": [policy.slug for policy in figure.queue.policies.all()],
+                        "actions": [offer.action.slug for offer in figure.queue.offers.all()],
+                        "sla_minutes": figure.queue.sla_minutes,
+                        "reviews_wanted": figure.queue.reviews_wanted,
                         "ready": figure.ready,
                         "claimed": figure.claimed,
                         "overdue": figure.overdue,

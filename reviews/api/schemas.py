@@ -138,7 +138,13 @@ class ItemList(serializers.Serializer):
 class QueueOut(serializers.Serializer):
     slug = serializers.CharField()
     name = serializers.CharField()
+    is_default = serializers.BooleanField(help_text="Takes what no routing rule sends elsewhere.")
     policies = serializers.ListField(child=serializers.CharField())
+    actions = serializers.ListField(
+        child=serializers.CharField(), help_text="In the desk's order, those kept off it too."
+    )
+    sla_minutes = serializers.IntegerField(help_text="From the item's arrival.")
+    reviews_wanted = serializers.IntegerField(help_text="Independent, for one decision.")
     ready = serializers.IntegerField(help_text="Counted up to 100,000.")
     claimed = serializers.IntegerField()
     overdue = serializers.IntegerField()

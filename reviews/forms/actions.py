@@ -45,20 +45,17 @@ class ParameterForm(forms.Form):
         return not self.cleaned_data.get("name") and not self.cleaned_data.get("value")
 
     def clean(self) -> dict[str, Any]:
+        """With the value read as what its type says."""
         data = self.cleaned_data
-        if data.get("name") or not data.get("value"):
-            if data.get("name"):
-                self._read(data.get("kind") or self.Kind.TEXT, data.get("value", ""))
-        else:
+        name, written = data.get("name"), data.get("value", "")
+        if written and not name and "name" not in self.errors:
             self.add_error("name", "Give it a name.")
+        if name:
+            try:
+                data["read"] = _READERS[data.get("kind") or self.Kind.TEXT](written)
+            except ValueError as error:
+                self.add_error("value", str(error))
         return data
-
-    def _read(self, kind: str, written: str) -> None:
-        """The value as what its type says."""
-        try:
-            self.cleaned_data["read"] = _READERS[kind](written)
-        except ValueError as error:
-            self.add_error("value", str(error))
 
     @classmethod
     def initial_of(cls, name: str, value: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from reviews import access, revisions
-from reviews.errors import Conflict, Invalid
+from reviews.errors import Conflict, Invalid, NotFound
 from reviews.models import Person, Platform
 
 Data = Mapping[str, Any]
@@ -66,6 +66,8 @@ def platform_of(person: Person, slug: str = "") -> Platform:
     if slug:
         rows = rows.filter(slug=slug)
     platform = rows.first()
+    if platform is None and slug:
+        raise NotFound("There is no such platform here.")
     if platform is None:
         raise Invalid("You belong to no platform yet. Ask an admin to add you to one.")
     return platform
