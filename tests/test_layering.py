@@ -26,7 +26,7 @@ REVIEWS = [
         ("tokens",),
     ],
     [("decisions",), ("intake", "placement", "reports", "stage")],
-    [("idempotency",)],
+    [("idempotency",), ("erasure",)],
     [("appeals",), ("quality",)],
     [("tasks",)],
     [("simulation",)],
