@@ -48,6 +48,7 @@ _STAFF = tuple(Role.values)
 GRANTS: dict[str, Grant] = {
     "item.submit": _to(Role.ADMIN, scope="items:write"),
     "item.view": _to(*_STAFF, scope="items:read"),
+    "item.erase": _to(Role.ADMIN),
     "report.file": _to(Role.ADMIN, scope="reports:write"),
     "policy.view": _to(*_STAFF, scope="policies:read"),
     "queue.view": _to(*_STAFF, scope="queues:read"),

@@ -18,6 +18,7 @@ from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
     Decision,
+    Item,
     Job,
     Lane,
     Person,
@@ -275,6 +276,8 @@ def undo(decision: Decision, *, by: Person) -> Job:
         at = claims.clock()
         if not decision.can_be_undone(at):
             raise Conflict(_window_closed(decision))
+        if Item.objects.filter(pk=now.item_id).exclude(erased_at=None).exists():
+            raise Conflict("This item was erased; there is nothing left to decide again.")
         withdrawn = _decide(
             now,
             {},

@@ -63,7 +63,8 @@ SET language = given.language, posted_at = given.posted_at, account_id = given.a
   risks = CASE given.is_new WHEN 1 THEN '{}' ELSE item.risks END,
   risk = CASE given.is_new WHEN 1 THEN NULL ELSE item.risk END,
   risk_source = CASE given.is_new WHEN 1 THEN '' ELSE item.risk_source END,
-  scored_at = CASE given.is_new WHEN 1 THEN NULL ELSE item.scored_at END
+  scored_at = CASE given.is_new WHEN 1 THEN NULL ELSE item.scored_at END,
+  erased_at = CASE given.is_new WHEN 1 THEN NULL ELSE item.erased_at END
 FROM given JOIN locked USING (id)
 WHERE item.id = given.id AND item.version_number = given.believed
 RETURNING item.id, item.version_number

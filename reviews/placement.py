@@ -114,7 +114,10 @@ def open_jobs(items: Iterable[Item], *, router: Router | None = None) -> list[Jo
 def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     """The same by ids of one platform, inside the caller's transaction."""
     has_one = set(Job.objects.open().filter(item_id__in=item_ids).values_list("item_id", flat=True))
-    subjects = _load_subjects([pk for pk in item_ids if pk not in has_one])
+    missing = [pk for pk in item_ids if pk not in has_one]
+    erased = Item.objects.filter(pk__in=missing).exclude(erased_at=None)
+    nothing_to_read = set(erased.values_list("pk", flat=True))
+    subjects = _load_subjects([pk for pk in missing if pk not in nothing_to_read])
     if not subjects:
         return
     now = database_now()

@@ -22,6 +22,8 @@ from .statements import Statement
 
 # A claim that takes longer in the database is worth a start. Seconds.
 SLOW = 0.002
+# The start of a lane in which nothing is for her.
+_NOTHING = float("-inf")
 
 _KEEP = Statement(
     "start_keep",
@@ -69,13 +71,13 @@ def keep(
     """
     if job is None:
         if seconds > SLOW:
-            _keep(queue, by, looked, ["-infinity"] * len(looked), seconds)
+            _keep(queue, by, looked, [_NOTHING] * len(looked), seconds)
         return
     if job.turn is None or not (job.has_start or job.seconds > SLOW):
         return
     order = list(dict.fromkeys([job.turn, *looked]))
     before = order[: order.index(job.lane)]
-    _keep(queue, by, [*before, job.lane], ["-infinity"] * len(before) + [job.rank], job.seconds)
+    _keep(queue, by, [*before, job.lane], [_NOTHING] * len(before) + [job.rank], job.seconds)
 
 
 def forget() -> None:
@@ -86,7 +88,7 @@ def forget() -> None:
 
 
 def _keep(
-    queue: Queue, by: Person, lanes: Sequence[str], ranks: Sequence[object], seconds: float
+    queue: Queue, by: Person, lanes: Sequence[str], ranks: Sequence[float], seconds: float
 ) -> None:
     _KEEP.rows(
         queue=queue.pk,

@@ -52,6 +52,7 @@ ALL_STAFF = "reviewer lead policy-owner ml-engineer auditor admin"
 GRANTED = {
     "item.submit": "admin",
     "item.view": ALL_STAFF,
+    "item.erase": "admin",
     "report.file": "admin",
     "policy.view": ALL_STAFF,
     "queue.view": ALL_STAFF,

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.db.models.functions import Now
 
-from reviews import claims, decisions, enforcement
+from reviews import assignments, claims, decisions, enforcement, erasure, lanes, shortages
 from reviews.errors import ClaimLost, Conflict
 from reviews.models import Claim, Decision, Enforcement, Job, Person, Review, Strike
 
@@ -96,6 +97,103 @@ def test_sixteen_reviewers_empty_a_queue_and_nobody_gets_the_same_job(queue):
     assert max(Counter(pk for done in results for pk in done).values()) == 1
     assert Job.objects.filter(state="done").count() == 200
     assert Review.objects.count() == Decision.objects.count() == Claim.objects.count() == 200
+
+
+def test_of_sixteen_reviewers_and_five_jobs_five_get_one_and_the_rest_are_told(queue):
+    crowd = make_crowd(queue, 16)
+    for _ in range(5):
+        make_job(queue=queue, item=make_item(platform=queue.platform))
+    results = at_once(*[lambda p=p: claims.claim_next(queue, by=p) for p in crowd])
+    assert Counter(type(result).__name__ for result in results) == {"Job": 5, "NoneType": 11}
+    assert len({job.pk for job in results if job}) == 5
+    without = next(person for person, job in zip(crowd, results, strict=True) if job is None)
+    assert shortages.why_nothing(queue, by=without) == shortages.Shortage(held=5)
+
+
+def test_a_crowd_in_two_queues_keeps_the_shares_of_each(queue):
+    other = make_queue(platform=queue.platform, lane_shares={"gold": 0.3, "learning": 0.1})
+    queues = (queue, other)
+    kind = make_kind(platform=queue.platform)
+    for one in queues:
+        for lane, share in lanes.effective_shares(one.lane_shares).items():
+            # Adjudication is not for reviewers: those turns go to risk.
+            for _ in range(round(200 * share) + (40 if lane == "risk" else 6)):
+                make_job(queue=one, item=make_item(kind=kind), lane=lane)
+    crowd = make_crowd(queue, 8)
+    other.members.set(crowd)
+    served = {queue: Counter(), other: Counter()}
+
+    def work(person):
+        for turn in range(50):
+            one = queues[turn % 2]
+            job = claims.claim_next(one, by=person)
+            claims.finish(job.pk, job.claim_token, by=person)
+            served[one][job.lane] += 1
+
+    results = at_once(*[lambda p=person: work(p) for person in crowd])
+    assert results == [None] * 8
+    for one in queues:
+        shares = lanes.effective_shares(one.lane_shares)
+        shares["risk"] += shares.pop("adjudication")
+        assert served[one].total() == 200
+        for lane, share in shares.items():
+            assert abs(served[one][lane] - 200 * share) <= 4, lane
+
+
+def test_a_job_assigned_while_a_crowd_claims_is_with_her_or_was_taken_before(queue, rosa):
+    lena = make_person("lena", platform=queue.platform)
+    crowd = make_crowd(queue, 6)
+    kind = make_kind(platform=queue.platform)
+    for _ in range(8):
+        jobs = [make_job(queue=queue, item=make_item(kind=kind)) for _ in range(6)]
+        ids = [job.pk for job in jobs]
+        at_once(
+            *[lambda p=p: claims.claim_next(queue, by=p) for p in crowd],
+            lambda ids=ids: assignments.assign(ids, to=rosa, by=lena),
+        )
+        assert not Job.objects.filter(assigned_to=rosa, state="claimed").exists()
+        Job.objects.filter(state="ready", assigned_to=None, pk__in=ids).update(state="cancelled")
+        Job.objects.filter(state="ready").update(state="cancelled")
+        for job in Job.objects.filter(state="claimed"):
+            claims.finish(job.pk, job.claim_token, by=job.claimed_by)
+
+
+def test_a_prefetched_job_shown_as_it_runs_out_is_hers_or_gone(queue, rosa):
+    for _ in range(15):
+        make_job(queue=queue, item=make_item(platform=queue.platform))
+        ahead = claims.claim_next(queue, by=rosa, prefetch=True)
+        ends = timedelta(milliseconds=2)
+        Job.objects.filter(pk=ahead.pk).update(expires_at=Now() + ends)
+        shown, _ = at_once(
+            lambda: claims.claim_next(queue, by=rosa),
+            claims.expire_claims,
+        )
+        if shown is None:  # the sweep had it in its hand at that moment
+            assert not shortages.why_nothing(queue, by=rosa).is_empty
+            shown = claims.claim_next(queue, by=rosa)
+        current = Job.objects.get(pk=shown.pk)
+        assert (current.claim_token, current.is_prefetched) == (shown.claim_token, False)
+        assert Job.objects.held_by(rosa).count() == 1
+        claims.finish(shown.pk, shown.claim_token, by=rosa)
+
+
+def test_erasing_against_an_answer_has_one_winner(queue, rosa):
+    for _ in range(10):
+        job = claimed_job(rosa, queue=queue, item=make_item(platform=queue.platform))
+        answer, erased = at_once(
+            lambda job=job: decisions.record_review(
+                job.pk, job.claim_token, by=rosa, verdict="clean"
+            ),
+            lambda job=job: erasure.erase_item(job.item, by=None, reason="asked"),
+        )
+        assert not isinstance(erased, Exception)
+        job.refresh_from_db()
+        ended = job.claims.get().end
+        if isinstance(answer, Decision):
+            assert (job.state, ended) == ("done", "finished")
+        else:
+            assert isinstance(answer, ClaimLost)
+            assert (job.state, ended, job.reviews.count()) == ("cancelled", "cancelled", 0)
 
 
 def test_two_windows_of_one_reviewer_show_one_job(queue, rosa):

@@ -26,7 +26,7 @@ REVIEWS = [
         ("tokens",),
     ],
     [("decisions",), ("intake", "placement", "reports", "stage")],
-    [("idempotency",), ("routing_versions",), ("actions",), ("queues",)],
+    [("idempotency",), ("routing_versions",), ("actions",), ("queues",), ("erasure",)],
     [("dry_run",), ("people",)],
     [("appeals",), ("quality",)],
     [("tasks",)],

@@ -1,6 +1,9 @@
-"""Any order of submitting, claiming, answering, expiring, undoing and overriding keeps the books.
+"""Any order of submitting, moving, claiming, prefetching, assigning, answering, expiring, undoing,
+overriding and erasing keeps the books.
 
-30 runs of 25 steps here; HYPOTHESIS_PROFILE=full makes it 1,000 of 50.
+30 runs of 25 steps here; 1,000 of 50 with
+
+    HYPOTHESIS_PROFILE=full make test ARGS=tests/test_lifecycle_machine.py
 """
 
 import os
@@ -19,9 +22,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from reviews import claims, decisions, enforcement, intake
+from reviews import (
+    assignments,
+    claims,
+    decisions,
+    enforcement,
+    erasure,
+    handovers,
+    intake,
+    shortages,
+)
 from reviews.errors import ClaimLost, Conflict, Invalid
-from reviews.models import Claim, Decision, Enforcement, Item, Job, Review, Strike
+from reviews.models import (
+    Claim,
+    Decision,
+    Enforcement,
+    Item,
+    Job,
+    Review,
+    RoutingRule,
+    Strike,
+)
 
 from .factories import make_action, make_kind, make_platform, make_policy, make_queue
 from .people import make_person
@@ -40,29 +61,38 @@ class Lifecycle(RuleBasedStateMachine):
         super().__init__()
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
-        # A run that is played again must see the same draws and the same turns.
+        # A run that is played again must see the same draws; its queues bring their own turns.
         with connection.cursor() as cursor:
             cursor.execute("ALTER SEQUENCE reviews_item_id_seq RESTART WITH 1000000000")
-            cursor.execute("ALTER SEQUENCE reviews_claim_turn RESTART")
         platform = make_platform()
         self.platform = platform
         self.kind = make_kind(platform=platform)
         self.people = {name: make_person(name, platform=platform) for name in WORKERS}
-        self.queue = make_queue(
-            platform=platform,
-            is_default=True,
-            policies=[make_policy(platform=platform, slug="spam")],
-            actions=[
-                make_action(platform=platform, slug="remove", is_strike=True),
-                make_action(platform=platform, slug="warn", is_strike=True, needs_approval=True),
-            ],
-            members=self.people.values(),
-            random_rate=0.3,
-            lane_shares={"random": 0.3},
+        policies = [make_policy(platform=platform, slug="spam")]
+        actions = [
+            make_action(platform=platform, slug="remove", is_strike=True),
+            make_action(platform=platform, slug="warn", is_strike=True, needs_approval=True),
+        ]
+        self.queues = [
+            make_queue(
+                platform=platform,
+                is_default=is_default,
+                policies=policies,
+                actions=actions,
+                members=self.people.values(),
+                random_rate=0.3,
+                lane_shares={"random": 0.3},
+            )
+            for is_default in (True, False)
+        ]
+        # A new score moves a job that waits from one queue to the other.
+        RoutingRule.objects.create(
+            platform=platform, name="hot", condition="risk.spam > 0.5", queue=self.queues[1]
         )
         self.claims: dict = {}  # token → (job id, name), every claim there ever was
         self.live: set = set()  # tokens that should still hold
         self.ran_out: set = set()  # tokens that ran out and have not been swept
+        self.ahead: set = set()  # tokens of jobs taken in advance and not shown
         self.decisions: list[int] = []
 
     def teardown(self):
@@ -90,40 +120,93 @@ class Lifecycle(RuleBasedStateMachine):
 
     # Holding
 
-    @rule(name=people, prefetch=st.booleans())
-    def claim(self, name, prefetch):
-        mine = [token for token in self.live if self.claims[token][1] == name]
+    @rule(
+        name=people,
+        prefetch=st.booleans(),
+        number=st.integers(0, 1),
+        lane=st.sampled_from([None, None, "adjudication"]),
+    )
+    def claim(self, name, prefetch, number, lane):
+        by, queue = self.people[name], self.queues[number]
+        lane = lane if name == "lena" else None
+        mine = {token for token in self.live if self.claims[token][1] == name}
+        on_screen = mine - self.ahead
         try:
-            job = claims.claim_next(self.queue, by=self.people[name], prefetch=prefetch)
+            job = claims.claim_next(queue, by=by, prefetch=prefetch, lane=lane)
         except Conflict:
-            assert len(mine) == 2
+            assert len(on_screen) == 2
             return
         finally:
-            # Looking for a free place, or into an empty queue, may sweep what ran out.
-            self.ran_out -= set(Claim.objects.filter(end="expired").values_list("token", flat=True))
+            self.see_what_ended({"expired", "released"})
         if job is None:
-            assert prefetch or not mine
+            self.nothing_was_hers(queue, by, lane)
             return
-        if job.claim_token in self.live:
+        assert job.queue_id == queue.pk
+        if job.claim_token in self.claims:
             assert job.claim_token in mine
-            assert not prefetch
+            assert (job.claim_token in self.ahead) or not prefetch
+            assert job.is_prefetched == prefetch
+            if not prefetch:
+                self.ahead.discard(job.claim_token)
             return
-        assert not Review.objects.filter(item=job.item_id, reviewer__username=name).exists()
+        assert not Review.objects.filter(item=job.item_id, reviewer=by).exists()
+        assert not Job.objects.held_by(by).filter(item=job.item_id).exclude(pk=job.pk).exists()
+        assert not Claim.objects.filter(job=job, reviewer=by, end="skipped").exists()
         assert job.lane != "adjudication" or name == "lena"
-        assert not Claim.objects.filter(job=job, reviewer__username=name, end="skipped").exists()
+        assert job.lane == (lane or job.lane)
+        assert job.assigned_to_id in (None, by.pk)
+        if job.assigned_to_id is None:
+            assert not self.kept_for(by, queue, lane).exists()
         self.took(job, name)
+        if prefetch:
+            self.ahead.add(job.claim_token)
+
+    @rule(pick=picks, to=st.sampled_from([*WORKERS, None]))
+    def assign(self, pick, to):
+        jobs = list(Job.objects.order_by("id"))
+        if not jobs:
+            return
+        job = jobs[pick % len(jobs)]
+        by, person = self.people["lena"], self.people[to] if to else None
+        cannot = person and (
+            Review.objects.filter(item=job.item_id, reviewer=person).exists()
+            or Claim.objects.filter(job=job, reviewer=person, end="skipped").exists()
+            or (job.lane == "adjudication" and to != "lena")
+        )
+        before = job.assigned_to_id
+        try:
+            changed = assignments.assign([job.pk], to=person, by=by)
+        except Conflict:
+            assert job.state != "ready"
+        except Invalid:
+            assert cannot
+        else:
+            assert job.state == "ready"
+            assert not cannot
+            assert changed == (before != (person.pk if person else None))
+            job.refresh_from_db()
+            assert job.assigned_to == person
+            return
+        job.refresh_from_db()
+        assert job.assigned_to_id == before
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks)
     def renew(self, pick):
         token, job_id, by = self.some_claim(pick)
         self.if_live(token, lambda: claims.renew(job_id, token, by=by))
+        self.ahead.discard(token)
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks, verb=st.sampled_from(["release", "skip"]))
     def give_back(self, pick, verb):
         token, job_id, by = self.some_claim(pick)
+        was_live = token in self.live
+        kept_for = Job.objects.get(pk=job_id).assigned_to_id
         self.if_live(token, lambda: getattr(claims, verb)(job_id, token, by=by), ends=True)
+        if was_live:
+            job = Job.objects.get(pk=job_id)
+            assert job.assigned_to_id == (kept_for if verb == "release" else None)
 
     @precondition(lambda self: self.live)
     @rule(pick=picks)
@@ -139,7 +222,8 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def sweep_claims(self):
         assert claims.expire_claims() == len(self.ran_out)
-        self.ran_out = set()
+        self.see_what_ended({"expired"})
+        assert not self.ran_out
 
     # Answering
 
@@ -182,8 +266,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0, 3600]))
     def change_the_undo_window(self, seconds):
-        self.queue.undo_seconds = seconds
-        self.queue.save()
+        for queue in self.queues:
+            queue.undo_seconds = seconds
+            queue.save()
 
     @precondition(lambda self: self.decisions)
     @rule(pick=picks)
@@ -192,14 +277,15 @@ class Lifecycle(RuleBasedStateMachine):
         by = decision.decided_by
         stands = not Decision.objects.filter(supersedes=decision).exists()
         is_open = decision.undo_until is not None and decision.undo_until > claims.clock()
+        is_erased = decision.item.erased_at is not None
         try:
             job = decisions.undo(decision, by=by)
         except Conflict:
-            assert not (stands and is_open)
+            assert not (stands and is_open) or is_erased
             return
         finally:
-            if stands and is_open:
-                self.ran_out = {t for t in self.ran_out if self.claims[t][1] != by.username}
+            self.see_what_ended({"expired", "released"})
+        assert not is_erased
         assert stands
         assert is_open
         self.decisions.append(decision.superseded_by.pk)
@@ -225,12 +311,29 @@ class Lifecycle(RuleBasedStateMachine):
         assert stands
         self.decisions.append(new.pk)
 
+    @rule(number=st.integers(0, 5))
+    def erase(self, number):
+        for item in Item.objects.filter(external_id=f"item-{number}"):
+            held = {t for t in self.live | self.ran_out if self.item_of(t) == item.pk}
+            erasure.erase_item(item, by=None, reason="asked")
+            assert self.see_what_ended({"cancelled"}) == held
+            assert not item.jobs.open().exists()
+            assert not item.versions.exclude(content={}).exists()
+
     # Time and what follows
 
     @rule()
     def sweep_the_rest(self):
         claims.lift_overdue()
         enforcement.release_planned()
+        handovers.sweep()
+        for job in Job.objects.ready().exclude(lane="adjudication"):
+            seen = set(job.item.reviews.values_list("reviewer__username", flat=True))
+            seen |= set(
+                job.claims.filter(end="skipped").values_list("reviewer__username", flat=True)
+            )
+            assert seen != set(WORKERS)
+            assert job.assigned_to is None or job.assigned_to.username not in seen
 
     @rule(pick=picks, verb=st.sampled_from(["approve", "refuse"]))
     def second_person(self, pick, verb):
@@ -257,9 +360,24 @@ class Lifecycle(RuleBasedStateMachine):
             assert job.attempts == job.ended + (job.state == "claimed")
 
     @invariant()
-    def nobody_holds_more_than_two(self):
+    def nobody_holds_more_than_two_nor_more_than_one_in_advance(self):
         held = Job.objects.filter(state="claimed").values("claimed_by").annotate(n=Count("pk"))
         assert all(row["n"] <= 2 for row in held)
+        assert all(row["n"] <= 1 for row in held.filter(is_prefetched=True))
+        ahead = Job.objects.filter(is_prefetched=True).values_list("claim_token", flat=True)
+        assert set(ahead) == self.ahead
+
+    @invariant()
+    def nobody_has_one_item_twice(self):
+        twice = Review.objects.values("job", "reviewer").annotate(n=Count("pk")).filter(n__gt=1)
+        assert not twice.exists()
+        held = Job.objects.filter(state="claimed").values("claimed_by", "item")
+        assert not held.annotate(n=Count("pk")).filter(n__gt=1).exists()
+
+    @invariant()
+    def what_is_kept_for_somebody_is_with_nobody_else(self):
+        claimed = Job.objects.filter(state="claimed").exclude(assigned_to=None)
+        assert not claimed.exclude(assigned_to=F("claimed_by")).exists()
 
     @invariant()
     def a_done_job_has_one_review_and_no_other_has_any(self):
@@ -275,13 +393,16 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def no_item_is_lost(self):
-        """Each waits in one job, or what it says now is settled."""
+        """Each waits in one job, or what it says now is settled or erased."""
         for item in Item.objects.annotate(
             n_open=Count("jobs", filter=Q(jobs__state__in=["ready", "claimed"]))
         ):
             settled = Decision.objects.settled().filter(
                 item=item, item_version__number=item.version_number
             )
+            if item.erased_at is not None:
+                assert item.n_open == 0
+                continue
             assert item.n_open == 1 or (item.n_open == 0 and settled.exists())
 
     @invariant()
@@ -296,6 +417,39 @@ class Lifecycle(RuleBasedStateMachine):
     def took(self, job, name):
         self.claims[job.claim_token] = (job.pk, name)
         self.live.add(job.claim_token)
+
+    def see_what_ended(self, ways):
+        """What the database ended by itself; only in these ways, and only what could end so."""
+        ended = Claim.objects.filter(token__in=self.live | self.ran_out)
+        tokens = set()
+        for token, end in ended.values_list("token", "end"):
+            assert end in ways
+            assert end != "expired" or token in self.ran_out
+            assert end != "released" or token in self.ahead
+            tokens.add(token)
+        self.live -= tokens
+        self.ran_out -= tokens
+        self.ahead -= tokens
+        return tokens
+
+    def nothing_was_hers(self, queue, by, lane):
+        """None is said only where nothing waits that she could take, and the reason is told."""
+        told = shortages.why_nothing(queue, by=by, lane=lane)
+        assert told.fresh == 0
+        waits = Job.objects.open().filter(queue=queue).exclude(claimed_by=by)
+        waits = waits.filter(lane=lane) if lane else waits
+        assert told.is_empty or waits.exists()
+        assert not self.kept_for(by, queue, lane).exists()
+
+    def kept_for(self, by, queue, lane):
+        """What a lead keeps for her that she can take."""
+        jobs = Job.objects.ready().filter(queue=queue, assigned_to=by)
+        jobs = jobs.filter(lane=lane) if lane else jobs
+        held = Job.objects.held_by(by).values("item")
+        return jobs.exclude(item__reviews__reviewer=by).exclude(item__in=held)
+
+    def item_of(self, token):
+        return Job.objects.get(pk=self.claims[token][0]).item_id
 
     def some_claim(self, pick):
         token = list(self.claims)[pick % len(self.claims)]
@@ -312,6 +466,7 @@ class Lifecycle(RuleBasedStateMachine):
             result = call()
             if ends:
                 self.live.remove(token)
+                self.ahead.discard(token)
             return result
         before = self.counts()
         with pytest.raises(ClaimLost):

@@ -1,0 +1,45 @@
+"""What an item said, taken out for good. That it was here, and what was decided, stays.
+
+Reviews, decisions and audit entries are never edited: they name versions and hold no content.
+"""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from . import access, audit, claims
+from .errors import Invalid
+from .models import Item, Person, content_hash
+
+_REASON = "its item was erased"
+
+
+def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
+    """Blank every version and report text of this item and withdraw its open jobs. Twice is once.
+
+    A version that comes in later is new content: it is stored and reviewed as any other.
+    """
+    access.check(by, "item.erase", item.platform_id)
+    reason = reason.strip()
+    if not reason:
+        raise Invalid("Say why it is erased.", details={"reason": "required"})
+    with transaction.atomic():
+        item = Item.objects.select_for_update(no_key=True).get(pk=item.pk)
+        if item.erased_at is not None:
+            return item
+        cancelled = claims.cancel_open([item.pk], reason=_REASON)
+        versions = item.versions.update(content={}, content_hash=content_hash({}))
+        reports = item.reports.exclude(text="").update(text="")
+        # Its fingerprint is made of the text; this one is nobody else's.
+        Item.objects.filter(pk=item.pk).update(erased_at=Now(), fingerprint=f"erased{item.pk:026x}")
+        item.refresh_from_db()
+        audit.record(
+            "item.erase",
+            item,
+            by=by,
+            platform=item.platform_id,
+            reason=reason[:500],
+            versions=versions,
+            reports=reports,
+            jobs=cancelled,
+        )
+    return item
