@@ -240,26 +240,29 @@ def as_words(text: Text) -> dict[str, str]:
         "definition": f"{text.definition}\n",
         "examples": "".join(f"{line}\n" for line in text.examples),
         "counter_examples": "".join(f"{line}\n" for line in text.counter_examples),
-        "severity": str(Severity(text.severity).label),
+        "severity": _severity(text.severity),
         "severity_weight": f"{text.severity_weight:g}",
         "legal_category": text.legal_category,
     }
 
 
-def compare(before: PolicyVersion, after: PolicyVersion) -> list[revisions.Change]:
+def check_text(text: Mapping[str, Any]) -> tuple[Text, Errors]:
+    """What a version would say, and what is wrong with it."""
+    errors: Errors = {}
+    return _text(text, errors), errors
+
+
+def compare(before: Text, after: Text) -> list[revisions.Change]:
     """What `after` changes, field by field; long texts as a unified diff."""
-    return revisions.compare(as_words(text_of(before)), as_words(text_of(after)))
+    return revisions.compare(as_words(before), as_words(after))
 
 
-def in_words(before: PolicyVersion, after: PolicyVersion) -> str:
+def in_words(old: Text, new: Text) -> str:
     """ "More severe (Medium to High); definition: 3 lines new, 1 gone." """
-    old, new = text_of(before), text_of(after)
     found = []
     if old.severity != new.severity:
         way = "More" if new.severity > old.severity else "Less"
-        found.append(
-            f"{way} severe ({Severity(old.severity).label} to {Severity(new.severity).label})"
-        )
+        found.append(f"{way} severe ({_severity(old.severity)} to {_severity(new.severity)})")
     if old.severity_weight != new.severity_weight:
         found.append(f"weight in harm {old.severity_weight:g} to {new.severity_weight:g}")
     for label, one, other in (
@@ -432,6 +435,10 @@ def _lines_changed(before: Sequence[str], after: Sequence[str]) -> str:
             new += m - k
     parts = [f"{new} new" if new else "", f"{gone} gone" if gone else ""]
     return ", ".join(filter(None, parts))
+
+
+def _severity(value: int) -> str:
+    return str(Severity(value).label) if value in Severity.values else ""
 
 
 def _line(value: object) -> str:

@@ -36,7 +36,20 @@ PAGES = (
 
 
 # The parts of the set-up, as tabs; the same columns.
-SETUP: tuple[tuple[str, str, str, str], ...] = ()
+SETUP: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "Item kinds",
+        "What is sent, and how the desk shows it",
+        "reviews:setup-kind-list",
+        "setup.view",
+    ),
+    (
+        "Policies",
+        "The rules, their versions, what they make old",
+        "reviews:setup-policy-list",
+        "setup.view",
+    ),
+)
 
 
 def chrome(request: HttpRequest) -> dict[str, Callable]:
