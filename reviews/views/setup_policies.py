@@ -394,9 +394,15 @@ def _text_context(
 ) -> dict[str, Any]:
     post = request.POST
     at = timezone.localtime(version.effective_at).strftime("%Y-%m-%dT%H:%M") if version else ""
+    severity, weight = text["severity"], text["severity_weight"]
     return {
-        "text": {**text, **{name: "\n".join(text[name]) for name in _LISTS}},
-        "severities": Severity.choices,
+        "text": {
+            **text,
+            **{name: "\n".join(text[name]) for name in _LISTS},
+            "severity": str(int(severity)) if isinstance(severity, int) else severity,
+            "severity_weight": f"{weight:g}" if isinstance(weight, float) else weight,
+        },
+        "severities": [(str(value), label) for value, label in Severity.choices],
         "when": post.get("when", "later" if version else "now"),
         "at": post.get("at", at),
         "zone": timezone.get_current_timezone_name(),
