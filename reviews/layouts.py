@@ -21,7 +21,7 @@ TYPES = {
     "boolean": "Yes or no",
     "image": "Image (URL)",
     "video": "Video (URL)",
-    "key-value": "Names and values",
+    "key-value": "Key-value",
 }
 _TEXTS = frozenset({"string", "text"})
 _ADDRESSES = frozenset({"url", "image", "video"})
@@ -47,7 +47,7 @@ ROLES = {
     "thread": Role("Thread", frozenset({"string", "number", "url"}), is_single=True),
     "date": Role("Date", frozenset({"datetime"})),
     "number": Role("Number", frozenset({"number"})),
-    "key-value": Role("Names and values", frozenset({"key-value"})),
+    "key-value": Role("Key-value", frozenset({"key-value"})),
 }
 # One of these makes an item something to look at.
 SEEN_ROLES = ("title", "text", "image", "video")

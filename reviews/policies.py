@@ -258,20 +258,20 @@ def compare(before: Text, after: Text) -> list[revisions.Change]:
 
 
 def in_words(old: Text, new: Text) -> str:
-    """ "More severe (Medium to High); definition: 3 lines new, 1 gone." """
+    """ "More severe (Medium to High); definition: 3 lines new, 1 line gone." """
     found = []
     if old.severity != new.severity:
         way = "More" if new.severity > old.severity else "Less"
         found.append(f"{way} severe ({_severity(old.severity)} to {_severity(new.severity)})")
     if old.severity_weight != new.severity_weight:
         found.append(f"weight in harm {old.severity_weight:g} to {new.severity_weight:g}")
-    for label, one, other in (
-        ("definition", old.definition.splitlines(), new.definition.splitlines()),
-        ("examples", old.examples, new.examples),
-        ("counter-examples", old.counter_examples, new.counter_examples),
+    for label, unit, one, other in (
+        ("definition", " line", old.definition.splitlines(), new.definition.splitlines()),
+        ("examples", "", old.examples, new.examples),
+        ("counter-examples", "", old.counter_examples, new.counter_examples),
     ):
         if one != other:
-            found.append(f"{label}: {_lines_changed(one, other)}")
+            found.append(f"{label}: {_lines_changed(one, other, unit)}")
     if old.summary != new.summary:
         found.append("summary reworded")
     if old.legal_category != new.legal_category:
@@ -426,15 +426,20 @@ def _refuse(errors: Errors) -> None:
         raise Invalid("Nothing was saved: see what is marked below.", details=errors)
 
 
-def _lines_changed(before: Sequence[str], after: Sequence[str]) -> str:
+def _lines_changed(before: Sequence[str], after: Sequence[str], unit: str) -> str:
+    before, after = ([line for line in lines if line.strip()] for lines in (before, after))
     new = gone = 0
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, i, j, k, m in matcher.get_opcodes():
         if tag != "equal":
             gone += j - i
             new += m - k
-    parts = [f"{new} new" if new else "", f"{gone} gone" if gone else ""]
-    return ", ".join(filter(None, parts))
+    parts = [
+        f"{count}{unit and (unit if count == 1 else f'{unit}s')} {what}"
+        for count, what in ((new, "new"), (gone, "gone"))
+        if count
+    ]
+    return ", ".join(parts) or "spaced otherwise"
 
 
 def _severity(value: int) -> str:

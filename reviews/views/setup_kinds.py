@@ -5,7 +5,7 @@ out and move rows on the server, so that it works without JavaScript.
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -179,8 +179,8 @@ class Draft:
         """What no block shows, where the layout is its own: it goes under Other data."""
         if not self.is_own:
             return []
-        placed = {id(row) for block in self.blocks for row in block.fields}
-        return [row for row in self.fields if id(row) not in placed and row.name]
+        placed = {row for block in self.blocks for row in block.fields}
+        return [row for row in self.fields if row not in placed and row.name]
 
     def do(self, what: str) -> None:
         """One press of a row's button."""
@@ -410,14 +410,24 @@ def _preview(request: HttpRequest, kind: ItemKind, draft: Draft) -> dict[str, An
     }
 
 
-def _choices(draft: Draft) -> list[tuple[BlockRow, list[tuple[int, FieldRow, bool]]]]:
-    """Each block with the fields it can show: (place in the form, field, is chosen)."""
+class Choice(NamedTuple):
+    """A field that a block can show."""
+
+    place: int  # in the form
+    row: FieldRow
+    is_chosen: bool
+    is_elsewhere: bool  # in another block
+
+
+def _choices(draft: Draft) -> list[tuple[BlockRow, list[Choice]]]:
+    """Each block with the fields it can show."""
+    placed = {row: block for block in draft.blocks for row in block.fields}
     found = []
     for block in draft.blocks:
         fitting = [
-            (place, row, any(row is one for one in block.fields))
+            Choice(place, row, row in block.fields, placed.get(row, block) is not block)
             for place, row in enumerate(draft.fields)
-            if row.type in block.known.types or any(row is one for one in block.fields)
+            if row.type in block.known.types or row in block.fields
         ]
         found.append((block, fitting))
     return found
