@@ -9,7 +9,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -385,13 +385,17 @@ def _open_jobs(decision_ids: Sequence[int]) -> list[Job]:
                 ),
                 created_at=now,
                 due_at=now + timedelta(minutes=decision.queue.sla_minutes),
-                draw_id=decision.job.draw_id,
-                inclusion_probability=decision.job.inclusion_probability,
+                **_drawn_as(decision.job),
             )
             for decision in decisions.order_by("pk")
         ],
         batch_size=1000,
     )
+
+
+def _drawn_as(job: Job) -> dict[str, Any]:
+    """How the item came to be looked at at all: as for every job that follows from another."""
+    return {"draw_id": job.draw_id, "inclusion_probability": job.inclusion_probability}
 
 
 def _draw(seed: int, item_id: int) -> bytes:
