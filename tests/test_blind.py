@@ -31,7 +31,7 @@ FIELDS = [
 ]
 # Strings that stand for what is hidden: none of them may be anywhere in a response.
 SECRETS = {
-    "score": ["zero-shot", "0.87", "likely", "High", "Scored by"],
+    "score": ["zero-shot", "0.87", "ikely", "High", "Scored by"],
     "reports": ["Pfishing", "it wants my card", "7 reports", ">7<", "Reports"],
     "author": ["Zebulon", "zeb-account", "Writer", "Strikes", "Joined", "Items, 7 days"],
     "history": ["parody after all", "remy", "second opinion", "Second opinion"],
@@ -120,7 +120,7 @@ def test_the_desk_leaks_nothing_that_is_hidden_and_shows_the_rest(hidden):
     page = world.desk()
     assert page.context["job"] is not None and "Good day" in page.content.decode()
     assert leaks(page, hidden) == []
-    shown = {"score": "likely", "reports": "Pfishing", "author": "Zebulon"}
+    shown = {"score": "ikely", "reports": "Pfishing", "author": "Zebulon"}
     for what, word in shown.items():
         assert (word in page.content.decode()) is (what not in hidden), what
     assert ("second opinion" in page.content.decode().lower()) is ("history" not in hidden)
