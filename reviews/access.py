@@ -16,6 +16,7 @@ from .models import (
     Decision,
     Enforcement,
     Item,
+    ItemKind,
     Job,
     Lane,
     Person,
@@ -51,6 +52,7 @@ GRANTS: dict[str, Grant] = {
     "item.erase": _to(Role.ADMIN),
     "report.file": _to(Role.ADMIN, scope="reports:write"),
     "policy.view": _to(*_STAFF, scope="policies:read"),
+    "kind.view": _to(*_STAFF, scope="items:write"),  # whoever sends items has to know it
     "queue.view": _to(*_STAFF, scope="queues:read"),
     "job.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
     "job.claim": _to(Role.REVIEWER, Role.LEAD),
@@ -160,6 +162,27 @@ def get_item(person: Person, pk: int) -> Item:
 
 def get_policy(person: Person, slug: str) -> Policy:
     return get(person, "policy.view", Policy.objects.all(), "platform", slug=slug)
+
+
+def get_kind_to_set_up(person: Person, slug: str, verb: str = "setup.view") -> ItemKind:
+    rows = ItemKind.objects.select_related("platform")
+    return get(person, verb, rows, "platform", slug=slug)
+
+
+def get_policy_to_set_up(person: Person, slug: str, verb: str = "setup.view") -> Policy:
+    rows = Policy.objects.select_related("platform")
+    return get(person, verb, rows, "platform", slug=slug)
+
+
+def may_ask_again(person: Person) -> bool:
+    """Have decided items looked at again under a new policy: who runs the work, or the rules."""
+    return may(person, "job.manage") or may(person, "policy.edit")
+
+
+def check_ask_again(person: Person | None, policy: Policy) -> None:
+    if person is None:
+        return
+    check(person, "job.manage" if may(person, "job.manage") else "policy.edit", policy.platform_id)
 
 
 def get_queue(person: Person, slug: str) -> Queue:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from . import layouts
 from .errors import NotFound
+from .layouts import Layout
 from .metrics import AuthorRecord, ReportGroup
 from .models import (
     Account,
@@ -35,7 +37,7 @@ SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
   item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
-  kind.id, kind.name, kind.fields,
+  kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
   reports.groups
@@ -99,10 +101,11 @@ WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
 
 
 class Sight(NamedTuple):
-    """One item as it stands, with what is known about it."""
+    """One item as it stands, with what is known about it. Of its kind only the name is read."""
 
     item: Item
     version: ItemVersion
+    layout: Layout
     author: AuthorRecord | None
     reports: list[ReportGroup]
 
@@ -201,10 +204,10 @@ def sight(item_id: int) -> Sight:
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
-    (kind_id, kind_name, fields, *rest) = rest
+    (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
     *author, groups = rest
-    kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name, fields=json.loads(fields))
+    kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name)
     item = Item(
         id=item_id,
         platform_id=platform_id,
@@ -239,6 +242,7 @@ def sight(item_id: int) -> Sight:
     return Sight(
         item,
         version,
+        layouts.compiled(kind_id, fields, layout),
         AuthorRecord(*author) if account_id is not None else None,
         [ReportGroup(source, reason, n, texts or []) for source, reason, n, texts in groups or ()],
     )

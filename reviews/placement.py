@@ -197,8 +197,10 @@ def database_now() -> datetime:
 def shapes_of(platform: Platform) -> dict[str, Shape]:
     """Kind slug → the shape its rows are read with."""
     return {
-        slug: Shape(pk, slug, fields)
-        for pk, slug, fields in platform.kinds.values_list("pk", "slug", "fields")
+        slug: Shape(pk, slug, fields, is_archived=is_archived)
+        for pk, slug, fields, is_archived in platform.kinds.values_list(
+            "pk", "slug", "fields", "is_archived"
+        )
     }
 
 

@@ -16,6 +16,8 @@ from .views import (
     routing,
     setup,
     setup_actions,
+    setup_kinds,
+    setup_policies,
     setup_queues,
 )
 
@@ -115,6 +117,57 @@ urlpatterns = [
         "setup/people/<str:username>/restore/<int:number>/",
         people.restore,
         name="setup-person-restore",
+    ),
+    path("setup/kinds/", setup_kinds.kind_list, name="setup-kind-list"),
+    path("setup/kinds/new/", setup_kinds.new, name="setup-kind-new"),
+    path("setup/kinds/<slug:slug>/", setup_kinds.edit, name="setup-kind-edit"),
+    path(
+        "setup/kinds/<slug:slug>/restore/<int:number>/",
+        setup_kinds.restore,
+        name="setup-kind-restore",
+    ),
+    path("setup/kinds/<slug:slug>/archive/", setup_kinds.archive, name="setup-kind-archive"),
+    path("setup/kinds/<slug:slug>/unarchive/", setup_kinds.unarchive, name="setup-kind-unarchive"),
+    path("setup/policies/", setup_policies.policy_list, name="setup-policy-list"),
+    path("setup/policies/new/", setup_policies.new, name="setup-policy-new"),
+    path("setup/policies/<slug:slug>/", setup_policies.edit, name="setup-policy-edit"),
+    path(
+        "setup/policies/<slug:slug>/restore/<int:number>/",
+        setup_policies.restore,
+        name="setup-policy-restore",
+    ),
+    path(
+        "setup/policies/<slug:slug>/archive/", setup_policies.archive, name="setup-policy-archive"
+    ),
+    path(
+        "setup/policies/<slug:slug>/unarchive/",
+        setup_policies.unarchive,
+        name="setup-policy-unarchive",
+    ),
+    path(
+        "setup/policies/<slug:slug>/version/",
+        setup_policies.write_version,
+        name="setup-policy-version",
+    ),
+    path(
+        "setup/policies/<slug:slug>/versions/<int:number>/",
+        setup_policies.edit_version,
+        name="setup-policy-version-edit",
+    ),
+    path(
+        "setup/policies/<slug:slug>/versions/<int:number>/withdraw/",
+        setup_policies.withdraw_version,
+        name="setup-policy-version-withdraw",
+    ),
+    path(
+        "setup/policies/<slug:slug>/versions/<int:number>/restore/",
+        setup_policies.restore_version,
+        name="setup-policy-version-restore",
+    ),
+    path(
+        "setup/policies/<slug:slug>/relabelling/",
+        setup_policies.relabelling_page,
+        name="setup-policy-relabelling",
     ),
     path("policies/", policies.policy_list, name="policy-list"),
     path("policies/<slug:slug>/", policies.policy_detail, name="policy-detail"),

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from reviews import audit, claims, decisions, dry_run, enforcement, queues, routing_versions
+from reviews import (
+    audit,
+    claims,
+    decisions,
+    dry_run,
+    enforcement,
+    kinds,
+    policies,
+    queues,
+    relabelling,
+    routing_versions,
+)
 from reviews.models import Enforcement, Item, ItemVersion, Job, Queue, Report, content_hash
 from tests.factories import (
     make_account,
@@ -71,6 +82,8 @@ class Day:
         self._decide()
         self._set_up()
         self._route()
+        self._posts()
+        self._new_versions()
         audit.seal()
 
     def _rules(self) -> None:
@@ -243,6 +256,88 @@ class Day:
         draft = routing_versions.save_draft(self.platform, [adult, reported], edition=0, by=paul)
         self.dry_run = dry_run.start_dry_run(draft, days=30, by=lena)
 
+    def _posts(self) -> None:
+        """A kind with everything in it, and a queue that judges it blind."""
+        kind = kinds.create_kind(
+            self.platform,
+            by=None,
+            slug="forum-post",
+            name="Forum post",
+            fields=[
+                {"name": "heading", "label": "Heading", "type": "string", "role": "title"},
+                {"name": "body", "label": "Post", "type": "text", "role": "text"},
+                {"name": "quoted", "label": "Answers", "type": "text", "role": ""},
+                {"name": "picture", "label": "Picture", "type": "image", "role": "image"},
+                {"name": "alt", "label": "Alt text", "type": "string", "role": ""},
+                {"name": "film", "label": "Clip", "type": "video", "role": "video"},
+                {"name": "link", "label": "Links to", "type": "url", "role": "url"},
+                {"name": "author", "label": "Author", "type": "string", "role": "author"},
+                {"name": "answer_to", "label": "Answer to", "type": "string", "role": "parent"},
+                {"name": "written", "label": "Written", "type": "datetime", "role": "date"},
+                {"name": "likes", "label": "Likes", "type": "number", "role": "number"},
+                {"name": "client", "label": "Sent from", "type": "key-value", "role": "key-value"},
+            ],
+            layout=[
+                {"block": "title", "fields": ["heading"]},
+                {"block": "quote", "fields": ["quoted"]},
+                {"block": "text", "fields": ["body"]},
+                {"block": "image", "fields": ["picture", "alt"]},
+                {"block": "video", "fields": ["film"]},
+                {"block": "link", "fields": ["link"]},
+                {"block": "facts", "label": "About it", "fields": ["author", "written", "likes"]},
+                {"block": "facts", "label": "Sent from", "fields": ["client"]},
+            ],
+        )
+        content = {
+            "heading": "Look at what I found",
+            "body": "You would not believe it.\n\nAll of it is at https://shop.example/offer now.",
+            "quoted": "Has anybody seen the new catalogue? I cannot find it anywhere.",
+            "picture": "https://media.example/u/8817/catalogue.jpg",
+            "alt": "A page of a catalogue, with prices crossed out",
+            "film": "https://media.example/u/8817/clip.mp4",
+            "link": "https://shop.example/offer?id=8817",
+            "author": "dora_1142",
+            "answer_to": "post-8816",
+            "written": "2026-11-24T09:12:00+00:00",
+            "likes": "many",
+            "client": {"app": "Harbour for phones", "version": 4.2, "is_beta": True},
+            "mood": "cheerful",
+        }
+        queue = make_queue(
+            platform=self.platform,
+            slug="posts",
+            name="Forum posts",
+            description="Judged without what others thought of it.",
+            policies=[self.spam],
+            members=[self.people["rosa"], self.people["lena"]],
+            position=2,
+            blind=["score", "reports"],
+            filters=["blur", "greyscale"],
+        )
+        for number in range(2):
+            item = make_item(kind=kind, external_id=f"post-{8817 + number}", views_per_hour=140)
+            ItemVersion.objects.filter(item=item).update(content=content)
+            make_job(queue=queue, item=item)
+
+    def _new_versions(self) -> None:
+        """Spam is stricter since a moment ago, and will be looser next week."""
+        policy = self.spam
+        text = policies.text_of(policy.version.__class__.objects.get(pk=policy.version.pk))
+        definition = (
+            f"{text.definition}\n\nNewsletters with no way to leave them count too, even when "
+            "somebody once asked for them."
+        )
+        stricter = text._replace(definition=definition, severity=3, severity_weight=6.0)
+        policies.add_version(policy, by=self.people["paul"], text=stricter._asdict())
+        looser = stricter._replace(severity=2, examples=[*text.examples, "Last chance to buy."])
+        policies.add_version(
+            policy,
+            by=self.people["paul"],
+            text=looser._asdict(),
+            effective_at=timezone.now() + timedelta(days=7),
+        )
+        relabelling.ask_again(policy, by=self.people["paul"], number=1, seed=11)
+
     def _decide(self) -> None:
         keep_first = Item.objects.order_by("pk").first()
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
@@ -296,6 +391,7 @@ SHOTS = {
         "decisions": "/decisions/",
         "review": "/review/spam-and-scams/",
         "review-empty": "/review/adult/",
+        "review-blocks": "/review/posts/",
         "item": "first item",
         "policy": "/policies/phishing/",
         "policies": "/policies/",
@@ -325,6 +421,18 @@ SHOTS = {
         "routing-publish": "/setup/routing/harbour/publish/",
         "routing-version": "/setup/routing/harbour/versions/1/",
         "dry-run": "dry run",
+        "setup-kinds": "/setup/kinds/",
+        "setup-kind": "/setup/kinds/forum-post/",
+        "setup-kind-new": "/setup/kinds/new/",
+        "item-blocks": "post",
+    },
+    "paul": {
+        "setup-policies": "/setup/policies/",
+        "setup-policy": "/setup/policies/spam/",
+        "setup-policy-version": "/setup/policies/spam/versions/3/",
+        "setup-policy-new": "/setup/policies/new/",
+        "setup-relabelling": "/setup/policies/spam/relabelling/",
+        "setup-relabelling-empty": "/setup/policies/adult/relabelling/",
     },
     "abel": {"home-auditor": "/", "audit": "/audit/", "item-audit": "decided item"},
     "mila": {"home-engineer": "/", "snapshots": "/ml/snapshots/", "models": "/ml/models/"},
@@ -352,6 +460,7 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
             url = {
                 "first item": f"/items/{Item.objects.order_by('pk').first().pk}/",
                 "decided item": f"/items/{decision.item_id}/",
+                "post": f"/items/{Item.objects.order_by('pk').last().pk}/",
                 "decision": f"/decisions/{decision.pk}/override/",
                 "dry run": f"/setup/routing/harbour/dry-runs/{day.dry_run.pk}/",
             }.get(where, where)

@@ -14,6 +14,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
@@ -23,7 +24,9 @@ from reviews import (
     decisions,
     dry_run,
     enforcement,
+    kinds,
     people,
+    policies,
     queues,
     revisions,
     routing_versions,
@@ -55,6 +58,7 @@ GRANTED = {
     "item.erase": "admin",
     "report.file": "admin",
     "policy.view": ALL_STAFF,
+    "kind.view": ALL_STAFF,
     "queue.view": ALL_STAFF,
     "job.view": "lead ml-engineer auditor admin",
     "job.claim": "reviewer lead",
@@ -98,6 +102,7 @@ SCOPED = {
     "item.view": "items:read",
     "report.file": "reports:write",
     "policy.view": "policies:read",
+    "kind.view": "items:write",
     "queue.view": "queues:read",
     "job.view": "queues:read",
     "setup.view": "queues:read",
@@ -164,6 +169,23 @@ ROUTES = {
     "reviews:setup-person-add": {"POST": "ada"},
     "reviews:setup-person-link": {"POST": "ada"},
     "reviews:setup-person-restore": {"POST": "ada"},
+    "reviews:setup-kind-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-kind-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-kind-edit": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-kind-restore": {"POST": "lena paul ada"},
+    "reviews:setup-kind-archive": {"POST": "lena paul ada"},
+    "reviews:setup-kind-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-policy-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-policy-new": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-edit": {"GET": "lena paul abel ada", "POST": "paul ada"},
+    "reviews:setup-policy-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-archive": {"POST": "| paul ada"},  # a queue judges it
+    "reviews:setup-policy-unarchive": {"POST": "paul ada"},
+    "reviews:setup-policy-version": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-version-edit": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-version-withdraw": {"POST": "paul ada"},
+    "reviews:setup-policy-version-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-relabelling": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
     "reviews:enforcement-list": {"GET": "lena abel ada"},
@@ -192,6 +214,7 @@ ROUTES = {
     "reviews_api:reports": {"POST": "ada"},
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
+    "reviews_api:kinds": {"GET": STAFF},
     "reviews_api:policies": {"GET": STAFF},
     "reviews_api:routing": {"GET": "lena paul abel ada"},
     "reviews_api:schema": {"GET": EVERYONE},
@@ -250,6 +273,7 @@ class World:
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
         make_job(queue=self.queue, item=self.make_item())
         mila = self.people["mila"]
+        self._set_up()
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
         snapshots.build(self.snapshot.pk)
         first = registry.ensure_zero_shot(platform)
@@ -278,6 +302,19 @@ class World:
             (remy, people.read(remy, self.platform)),
         ):
             revisions.record(target, data, by=None, platform=self.platform)
+
+    def _set_up(self):
+        """A kind and a policy with a history; a version in force after rosa's decision, and one to
+        come."""
+        self.policy = self.queue.policies.get()
+        kinds.save_kind(self.kind, by=None, name="Mail", fields=self.kind.fields, layout=[])
+        policies.save_policy(self.policy, by=None, name="Spam", key="1", position=1)
+        text = policies.text_of(self.policy.versions.get())._asdict()
+        policies.add_version(self.policy, by=None, text={**text, "summary": "Stricter."})
+        later = timezone.now() + timedelta(days=7)
+        policies.add_version(
+            self.policy, by=None, text={**text, "summary": "Looser."}, effective_at=later
+        )
 
     def make_item(self):
         account = make_account(platform=self.platform)
@@ -316,6 +353,19 @@ class World:
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
+            "reviews:setup-kind-edit": [self.kind.slug],
+            "reviews:setup-kind-restore": [self.kind.slug, 1],
+            "reviews:setup-kind-archive": [self.kind.slug],
+            "reviews:setup-kind-unarchive": [self.kind.slug],
+            "reviews:setup-policy-edit": ["spam"],
+            "reviews:setup-policy-restore": ["spam", 1],
+            "reviews:setup-policy-archive": ["spam"],
+            "reviews:setup-policy-unarchive": ["spam"],
+            "reviews:setup-policy-version": ["spam"],
+            "reviews:setup-policy-version-edit": ["spam", 3],
+            "reviews:setup-policy-version-withdraw": ["spam", 3],
+            "reviews:setup-policy-version-restore": ["spam", 1],
+            "reviews:setup-policy-relabelling": ["spam"],
             "reviews:policy-detail": ["spam"],
             "reviews:setup-routing": [platform],
             "reviews:setup-routing-draft": [platform],
@@ -405,12 +455,40 @@ class World:
             "reviews:setup-person-new": {"username": "nora", "roles": "reviewer"},
             "reviews:setup-person-edit": {"email": "remy@example.org", "roles": "reviewer"},
             "reviews:setup-person-queues": {"queues": [self.queue.slug]},
+            "reviews:setup-kind-new": {"slug": "post", **_kind_form()},
+            "reviews:setup-kind-edit": _kind_form(self.kind),
+            "reviews:setup-policy-new": {"slug": "hate", "name": "Hate", **_version_form()},
+            "reviews:setup-policy-edit": {"name": "Spam", "key": "2", "position": "2"},
+            "reviews:setup-policy-version": _version_form(),
+            "reviews:setup-policy-version-edit": _version_form(when="later", at="2030-01-01T09:00"),
+            "reviews:setup-policy-relabelling": {"number": "1"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,
             "reviews_api:reports": report,
             "mlhooks_api:training-runs": {"snapshot": self.snapshot.number},
         }.get(route, {})
+
+
+def _kind_form(kind=None):
+    fields = kind.fields if kind else [{"name": "body", "type": "text", "role": "text"}]
+    form = {"name": "Renamed", "is_own": "0"}
+    for n, field in enumerate(fields):
+        form |= {f"f-{n}-{name}": field.get(name, "") for name in ("name", "label", "type", "role")}
+        if field.get("required"):
+            form[f"f-{n}-required"] = "on"
+    return form
+
+
+def _version_form(**more):
+    return {
+        "summary": "In a line.",
+        "definition": "At length.",
+        "severity": "2",
+        "severity_weight": "3",
+        "position": "0",
+        **more,
+    }
 
 
 @pytest.fixture
@@ -589,6 +667,7 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("reviews_api:reports", "POST"): "reports:write",
         ("reviews_api:decisions", "GET"): "decisions:read",
         ("reviews_api:queues", "GET"): "queues:read",
+        ("reviews_api:kinds", "GET"): "items:write",
         ("reviews_api:policies", "GET"): "policies:read",
         ("reviews_api:routing", "GET"): "queues:read",
         ("mlhooks_api:snapshots", "GET"): "snapshots:read",

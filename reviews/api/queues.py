@@ -61,10 +61,14 @@ class PoliciesView(APIView):
         responses={200: schemas.PolicyList, **_REFUSALS},
     )
     def get(self, request: Request) -> Response:
-        versions = access.visible(
-            request.user, "policy.view", PolicyVersion.objects.in_force(), "policy__platform"
-        ).select_related("policy")
-        ordered = sorted(versions, key=lambda version: (version.policy.position, version.policy_id))
+        rows = access.visible(
+            request.user, "policy.view", PolicyVersion.objects.all(), "policy__platform"
+        )
+        of_policy: dict[int, list[PolicyVersion]] = {}
+        for version in rows.with_state().select_related("policy").order_by("-number"):
+            of_policy.setdefault(version.policy_id, []).append(version)
+        in_force = [one for all_ in of_policy.values() for one in all_ if one.state == "in_force"]
+        ordered = sorted(in_force, key=lambda version: (version.policy.position, version.policy_id))
         return Response(
             {
                 "results": [
@@ -79,6 +83,15 @@ class PoliciesView(APIView):
                         "severity": version.severity,
                         "severity_weight": version.severity_weight,
                         "effective_at": version.effective_at,
+                        "versions": [
+                            {
+                                "version": one.number,
+                                "summary": one.summary,
+                                "effective_at": one.effective_at,
+                                "state": one.state,
+                            }
+                            for one in of_policy[version.policy_id]
+                        ],
                     }
                     for version in ordered
                 ]

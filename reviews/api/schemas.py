@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from reviews import layouts
 from reviews.models import Decision, Enforcement, Job, Lane, Report, Severity, Verdict
 
 
@@ -119,7 +120,9 @@ class ItemOut(serializers.Serializer):
     posted_at = serializers.DateTimeField(allow_null=True)
     submitted_at = serializers.DateTimeField()
     views_per_hour = serializers.FloatField()
-    report_count = serializers.IntegerField()
+    report_count = serializers.IntegerField(
+        required=False, help_text="Left out for people who judge it without."
+    )
     risks = serializers.DictField(
         child=serializers.FloatField(),
         required=False,
@@ -155,6 +158,42 @@ class QueueList(serializers.Serializer):
     results = QueueOut(many=True)
 
 
+class KindField(serializers.Serializer):
+    name = serializers.CharField(help_text="The key in an item's content.")
+    label = serializers.CharField()
+    type = serializers.ChoiceField(choices=list(layouts.TYPES.items()))
+    role = serializers.ChoiceField(
+        choices=[(name, role.label) for name, role in layouts.ROLES.items()],
+        allow_blank=True,
+        help_text="What the field is to us; empty: nothing in particular.",
+    )
+    required = serializers.BooleanField()
+
+
+class KindOut(serializers.Serializer):
+    slug = serializers.CharField(help_text="`kind` of an item.")
+    name = serializers.CharField()
+    fields = KindField(many=True)
+    is_archived = serializers.BooleanField(help_text="It takes no items any more.")
+
+
+class KindList(serializers.Serializer):
+    results = KindOut(many=True)
+
+
+class PolicyVersionOut(serializers.Serializer):
+    version = serializers.IntegerField()
+    summary = serializers.CharField()
+    effective_at = serializers.DateTimeField()
+    state = serializers.ChoiceField(
+        choices=[
+            ("past", "Was in force"),
+            ("in_force", "In force"),
+            ("scheduled", "Takes effect later"),
+        ]
+    )
+
+
 class PolicyOut(serializers.Serializer):
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -166,6 +205,7 @@ class PolicyOut(serializers.Serializer):
     severity = serializers.ChoiceField(choices=Severity.choices)
     severity_weight = serializers.FloatField()
     effective_at = serializers.DateTimeField()
+    versions = PolicyVersionOut(many=True, help_text="All of them, newest first.")
 
 
 class PolicyList(serializers.Serializer):

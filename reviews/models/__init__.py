@@ -2,7 +2,7 @@
 
 from .audit import AuditEntry
 from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
-from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
+from .outcome import Decision, Enforcement, Finding, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
@@ -34,6 +34,7 @@ __all__ = [
     "PolicyVersion",
     "Queue",
     "QueueAction",
+    "Relabelling",
     "Report",
     "Review",
     "Revision",

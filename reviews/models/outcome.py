@@ -48,8 +48,9 @@ class Finding(models.Model):
     """A review's yes or no for one policy version. No row: not judged."""
 
     review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="findings")
+    # No index of its own: the one below begins with it.
     policy_version = models.ForeignKey(
-        PolicyVersion, on_delete=models.PROTECT, related_name="findings"
+        PolicyVersion, on_delete=models.PROTECT, related_name="findings", db_index=False
     )
     violates = models.BooleanField()
 
@@ -58,6 +59,10 @@ class Finding(models.Model):
             models.UniqueConstraint(
                 fields=["review", "policy_version"], name="one_finding_per_policy_version"
             ),
+        ]
+        # A policy's answers from the newest on: what was judged by an old text (relabelling.py).
+        indexes = [
+            models.Index(fields=["policy_version", "-review"], name="finding_by_version"),
         ]
 
     def __str__(self) -> str:
@@ -136,6 +141,43 @@ class Decision(models.Model):
 
     def can_be_undone(self, now) -> bool:
         return self.kind != self.Kind.UNDO and self.undo_until is not None and now < self.undo_until
+
+
+class Relabelling(models.Model):
+    """One asking-again about items that were decided under an older version of a policy.
+
+    The jobs keep how their items were first drawn; which of the old decisions were asked about
+    again, and with what chance, is said here.
+    """
+
+    policy_version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, related_name="relabellings"
+    )  # in force: what they are judged by now
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, null=True, related_name="+")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices, blank=True)
+    pool = models.PositiveIntegerField()  # old decisions that could have been asked about
+    asked = models.PositiveIntegerField()
+    # pool → asked: the same chance for each, by the order of SHA-256("seed:item id").
+    probability = models.FloatField()
+    seed = models.BigIntegerField()
+    jobs = models.ManyToManyField(Job, related_name="relabellings")
+    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(probability__gt=0, probability__lte=1),
+                name="relabelling_probability_is_positive",
+            ),
+            # A form carries its seed: sent twice, it asks once.
+            models.UniqueConstraint(
+                fields=["policy_version", "seed"], name="one_relabelling_per_seed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asked} of {self.pool} asked again under {self.policy_version_id}"
 
 
 class EnforcementQuerySet(models.QuerySet):

@@ -44,7 +44,19 @@ SETUP: tuple[tuple[str, str, str, str], ...] = (
         "setup.view",
     ),
     ("Routing", "Which queue an item goes to, and why", "reviews:setup-routing-list", "setup.view"),
+    (
+        "Policies",
+        "The rules, their versions, what they make old",
+        "reviews:setup-policy-list",
+        "setup.view",
+    ),
     ("Actions", "What a decision can ask for", "reviews:setup-action-list", "setup.view"),
+    (
+        "Item kinds",
+        "What is sent, and how the desk shows it",
+        "reviews:setup-kind-list",
+        "setup.view",
+    ),
     ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
 )
 
