@@ -182,6 +182,22 @@ class Day:
             position=1,
             **common,
         )
+        press = make_queue(slug="press", name="Press", policies=[self.spam], position=2, **common)
+        self._all_with_others(press)
+
+    def _all_with_others(self, queue: Queue) -> None:
+        """A queue with work, and none of it for rosa."""
+        for lane, to in [("risk", None), ("risk", "remy"), ("adjudication", None)] * 2:
+            make_job(
+                queue=queue,
+                item=make_item(platform=self.platform, title="Statement", text="For you."),
+                lane=lane,
+                assigned_to=self.people[to] if to else None,
+            )
+        for _ in range(2):
+            job = claims.claim_next(queue, by=self.people["rosa"])
+            claims.skip(job.pk, job.claim_token, by=self.people["rosa"])
+        claims.claim_next(queue, by=self.people["lena"], lane="risk")
 
     def _item(self, number, title, text, risk, reports, views) -> None:
         now = timezone.now()
@@ -392,6 +408,7 @@ SHOTS = {
         "review": "/review/spam-and-scams/",
         "review-empty": "/review/adult/",
         "review-blocks": "/review/posts/",
+        "review-shortage": "/review/press/",
         "item": "first item",
         "policy": "/policies/phishing/",
         "policies": "/policies/",
@@ -412,6 +429,9 @@ SHOTS = {
         "people": "/setup/people/",
         "queues": "/queues/",
         "queue": "/queues/spam-and-scams/",
+        "queue-lane": "/queues/press/?lane=adjudication",
+        "review-lane": "/review/press/?lane=adjudication",
+        "review-lane-empty": "/review/spam-and-scams/?lane=appeal",
         "enforcements": "/enforcements/",
         "override": "decision",
         "item-decided": "decided item",
