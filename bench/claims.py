@@ -290,7 +290,8 @@ def _work_services(number: int) -> Callable[[], None]:
 
 RAW_CLAIM = """
 WITH picked AS MATERIALIZED (
-  SELECT id FROM reviews_job WHERE queue_id = %s AND lane = 'risk' AND state = 'ready'
+  SELECT id FROM reviews_job
+  WHERE queue_id = %s AND lane = 'risk' AND state = 'ready' AND assigned_to_id IS NULL
   ORDER BY rank DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE reviews_job SET state = 'claimed', claim_token = gen_random_uuid(), claimed_by_id = %s,

@@ -30,7 +30,7 @@ from .statements import Statement
 _SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
 
-# Before anything else, in a statement of its own, so that what follows sees all that went before.
+# Before anything else, and a statement of its own, so that what follows sees all that went before.
 _LOCK = Statement(
     "item_lock",
     """
@@ -286,8 +286,7 @@ def override(
 
 def _look(job_id: int, by: Person) -> _Situation:
     """Lock the item of this job, then read how things stand."""
-    _LOCK.rows(job=job_id)
-    row = _SITUATION.row(job=job_id, by=by.pk)
+    row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk)
     if row is None:
         raise NotFound("There is no such job here.")
     now = _Situation(*row)

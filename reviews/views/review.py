@@ -136,10 +136,10 @@ def _desk(
         "queue": queue,
         "job": job,
         "sitting": sitting,
-        "last": desk.last_undoable(request.user),
         "note": note,
     }
     if job is None:
+        context["last"] = desk.last_undoable(request.user)
         context["others"] = _other_queues(request.user, queue)
     else:
         context |= _item_context(request.user, job)
@@ -148,12 +148,13 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, author, reports = desk.sight(job.item_id)
+    item, version, author, reports, last = desk.sight(job.item_id, by=person)
     rules = desk.rules(job.queue_id)
     is_blind = job.lane in BLIND_LANES
     level, reason = why_now(item, job, rules.versions, numbers=access.may(person, "job.view"))
     body = version.body()
     return {
+        "last": last,
         "item": item,
         "version": version,
         "title": version.title(),
