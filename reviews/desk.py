@@ -50,7 +50,7 @@ _LAST = Statement("desk_last", _LAST_SQL)
 # walk all decisions there are.
 _SIGHT = Statement(
     "desk_sight",
-    f"""
+    """
 SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
@@ -98,9 +98,9 @@ LEFT JOIN LATERAL (
     ) AS newest GROUP BY source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
-LEFT JOIN ({_LAST_SQL}) AS last ON true
+LEFT JOIN ({last}) AS last ON true
 WHERE item.id = %(item)s
-""",
+""".replace("{last}", _LAST_SQL),
 )
 
 
