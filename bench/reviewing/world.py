@@ -1,6 +1,7 @@
 """The databases the reviewers work in: one for each number of waiting jobs, kept between runs."""
 
 import hashlib
+import json
 import os
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REVIEWERS = 16
+# In the queue; the crash run takes a fresh one for each that dies.
+PEOPLE = 2000
 
 
 def set_up() -> None:
@@ -24,7 +27,7 @@ def set_up() -> None:
     django.setup()
 
 
-def enter(ready: int, *, people: int = REVIEWERS) -> None:
+def enter(ready: int) -> None:
     """From here on the connection is to the world with so many ready jobs, as on its first day.
 
     Built once, which takes a minute for a million; then only what the last run did is taken back.
@@ -39,62 +42,86 @@ def enter(ready: int, *, people: int = REVIEWERS) -> None:
     tests["NAME"] = connection.settings_dict["TEST"]["NAME"] = f"bench_claims_{ready}"
     began = time.perf_counter()
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=True)
-    if not _is_as_wanted(ready, people):
-        say(f"Building a world of {ready:,} ready jobs …")
-        _build(ready, people)
-        say(f"… took {time.perf_counter() - began:,.0f} s")
-    else:
+    if _note().get("recipe") == _recipe():
         take_back()
+        return
+    say(f"Building a world of {ready:,} ready jobs …")
+    _build(ready)
+    say(f"… took {time.perf_counter() - began:,.0f} s")
 
 
 def take_back() -> None:
     """What was done since it was built has not happened: every job is ready again."""
     from django.db import connection
 
+    from reviews import claims
+
+    built = _note()["built"]
     with connection.cursor() as cursor:
+        cursor.execute("UPDATE reviews_job SET expires_at = now() WHERE state = 'claimed'")
+        claims.expire_claims()
         cursor.execute(
             "TRUNCATE reviews_review, reviews_finding, reviews_decision, reviews_claim, "
             "reviews_enforcement, reviews_strike, reviews_auditentry CASCADE"
         )
+        # Whatever else was not there in the beginning; triggers would refuse some of it.
+        cursor.execute("SET session_replication_role = replica")
+        for table in _filled() - set(built):
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608
+        cursor.execute("RESET session_replication_role")
         cursor.execute(
-            "UPDATE reviews_job SET state = 'ready', claim_token = NULL, claimed_by_id = NULL, "
-            "claim_slot = NULL, claimed_at = NULL, expires_at = NULL, attempts = 0, "
-            "assigned_to_id = NULL WHERE state <> 'ready'"
+            "UPDATE reviews_job SET state = 'ready', attempts = 0 WHERE state <> 'ready'"
         )
         # All runs begin with the same statistics and without dead rows of the one before.
         cursor.execute("VACUUM (ANALYZE) reviews_job")
         cursor.execute("CHECKPOINT")
 
 
-def _is_as_wanted(ready: int, people: int) -> bool:
+def _note() -> dict:
+    """What the database says about itself: how it was built, and which tables had rows then."""
     from django.db import connection
-
-    from reviews.models import Job, Person
 
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database "
             "WHERE datname = current_database()"
         )
-        if cursor.fetchone()[0] != _recipe():
-            return False
-    return Job.objects.count() == ready and Person.objects.count() == people
+        return json.loads(cursor.fetchone()[0] or "{}")
+
+
+def _filled() -> set[str]:
+    """Tables of ours with rows in them."""
+    from django.apps import apps
+    from django.db import connection
+
+    tables = {
+        model._meta.db_table
+        for label in ("reviews", "mlhooks")
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+    }
+    with connection.cursor() as cursor:
+        filled = set()
+        for table in tables:
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {connection.ops.quote_name(table)})")  # noqa: S608
+            if cursor.fetchone()[0]:
+                filled.add(table)
+    return filled
 
 
 def _recipe() -> str:
-    """Changes when what builds a world does."""
+    """Another one when the schema is, or what builds a world."""
     from django.db.migrations.recorder import MigrationRecorder
 
     applied = sorted(MigrationRecorder.Migration.objects.values_list("app", "name"))
     return hashlib.sha256(f"{Path(__file__).read_bytes()!r}{applied}".encode()).hexdigest()
 
 
-def _build(ready: int, people: int) -> None:
+def _build(ready: int) -> None:
     from django.core.management import call_command
     from django.db import connection
 
     call_command("flush", interactive=False, verbosity=0)
-    values = {**_rules(people), "ready": ready}
+    values = {**_rules(), "ready": ready}
     with connection.cursor() as cursor:
         # The rows fit each other by construction, and a crash only means to build again.
         cursor.execute("SET session_replication_role = replica; SET synchronous_commit = off")
@@ -103,10 +130,11 @@ def _build(ready: int, people: int) -> None:
         cursor.execute("RESET session_replication_role; RESET synchronous_commit")
         cursor.execute("VACUUM ANALYZE")
         name = connection.ops.quote_name(connection.settings_dict["NAME"])
-        cursor.execute(f"COMMENT ON DATABASE {name} IS %s", [_recipe()])
+        note = json.dumps({"recipe": _recipe(), "built": sorted(_filled())})
+        cursor.execute(f"COMMENT ON DATABASE {name} IS %s", [note])
 
 
-def _rules(people: int) -> dict[str, int]:
+def _rules() -> dict[str, int]:
     """One queue that judges three policies, and who works in it. Returns their keys."""
     from django.contrib.auth.models import Group
 
@@ -149,7 +177,7 @@ def _rules(people: int) -> dict[str, int]:
     draw = Draw.objects.create(
         queue=queue, lane="random", strategy="poisson", probability=0.1, seed=1
     )
-    crowd = Person.objects.bulk_create(Person(username=f"reviewer-{n}") for n in range(people))
+    crowd = Person.objects.bulk_create(Person(username=f"reviewer-{n}") for n in range(PEOPLE))
     for group in (Group.objects.get(name="reviewer").user_set, platform.members, queue.members):
         group.add(*crowd)
     return {"platform": platform.pk, "kind": kind.pk, "queue": queue.pk, "draw": draw.pk}
