@@ -40,7 +40,7 @@ _INDEPENDENT = (
     str(Lane.SECOND),
 )
 
-# Before anything else, in a statement of its own, so that what follows sees all that went before.
+# Before anything else, and a statement of its own, so that what follows sees all that went before.
 _LOCK = Statement(
     "item_lock",
     """
@@ -349,8 +349,7 @@ def override(
 
 def _look(job_id: int, by: Person) -> _Situation:
     """Lock the item of this job, then read how things stand."""
-    _LOCK.rows(job=job_id)
-    row = _SITUATION.row(job=job_id, by=by.pk)
+    row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk)
     if row is None:
         raise NotFound("There is no such job here.")
     now = _Situation(*row)

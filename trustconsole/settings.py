@@ -214,7 +214,7 @@ DATABASES = {
 # Signing in
 
 AUTH_USER_MODEL = "reviews.Person"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["trustconsole.accounts.PersonBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -244,8 +244,9 @@ MFA_TOTP_ISSUER = "Trust Console"
 # Half a minute of clock drift either way.
 MFA_TOTP_TOLERANCE = 1
 
-# In the database, and written only when something in them changes.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# In the database (a cache that is away signs nobody out), and written only when something in them
+# changes.
+SESSION_ENGINE = "trustconsole.sessions"
 SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_AGE = _number("SESSION_HOURS", 12, least=1, most=24 * 14) * 3600
 SESSION_COOKIE_HTTPONLY = True

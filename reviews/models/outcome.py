@@ -23,11 +23,14 @@ class Verdict(models.TextChoices):
 class Review(models.Model):
     """One reviewer's answer on one claim."""
 
+    # No index of its own where one of those below begins with it: each answer pays for every one.
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="reviews")
     claim = models.OneToOneField(Claim, on_delete=models.PROTECT, related_name="review")
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reviews")
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reviews", db_index=False)
     item_version = models.ForeignKey(ItemVersion, on_delete=models.PROTECT, related_name="reviews")
-    reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(
+        Person, on_delete=models.PROTECT, related_name="reviews", db_index=False
+    )
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
     note = models.TextField(blank=True)
     active_seconds = models.FloatField(default=0)
@@ -47,8 +50,10 @@ class Review(models.Model):
 class Finding(models.Model):
     """A review's yes or no for one policy version. No row: not judged."""
 
-    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="findings")
-    # No index of its own: the one below begins with it.
+    # Neither has an index of its own: those below begin with them.
+    review = models.ForeignKey(
+        Review, on_delete=models.PROTECT, related_name="findings", db_index=False
+    )
     policy_version = models.ForeignKey(
         PolicyVersion, on_delete=models.PROTECT, related_name="findings", db_index=False
     )
@@ -88,7 +93,9 @@ class Decision(models.Model):
         OVERRIDE = "override", "Override"
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SETTLED)
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="decisions")
+    item = models.ForeignKey(
+        Item, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     item_version = models.ForeignKey(
         ItemVersion, on_delete=models.PROTECT, related_name="decisions"
     )
@@ -103,7 +110,9 @@ class Decision(models.Model):
     supersedes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, related_name="superseded_by"
     )
-    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="decisions")
+    decided_by = models.ForeignKey(
+        Person, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     decided_at = models.DateTimeField(db_default=Now())
     undo_until = models.DateTimeField(null=True)
     note = models.TextField(blank=True)
@@ -211,7 +220,9 @@ class Enforcement(models.Model):
         State.REVERSED: set(),
     }
 
-    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="enforcements")
+    decision = models.ForeignKey(
+        Decision, on_delete=models.PROTECT, related_name="enforcements", db_index=False
+    )
     action = models.ForeignKey(Action, on_delete=models.PROTECT, related_name="enforcements")
     parameters = models.JSONField(default=dict)
     state = models.CharField(max_length=12, choices=State.choices, default=State.PLANNED)

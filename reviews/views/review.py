@@ -143,13 +143,13 @@ def _desk(
         "queue": queue,
         "job": job,
         "sitting": sitting,
-        "last": desk.last_undoable(request.user),
         "lane": lane,
         "note": note,
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
         context["lane_label"] = Lane(lane).label if lane else ""
+        context["last"] = desk.last_undoable(request.user)
         context["others"] = _other_queues(request.user, queue)
     else:
         context |= _item_context(request.user, job)
@@ -160,7 +160,7 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, layout, author, reports = desk.sight(job.item_id)
+    item, version, layout, author, reports, last = desk.sight(job.item_id, by=person)
     rules = desk.rules(job.queue_id)
     hidden = blind.of_job(job.lane, rules.queue)
     has_author = item.account_id is not None
@@ -169,6 +169,7 @@ def _item_context(person: Person, job: Job) -> dict:
     numbers = access.may(person, "job.view")
     level, reason = why_now(item, job, rules.versions, numbers=numbers, hidden=hidden)
     return {
+        "last": last,
         "item": item,
         "version": version,
         "blocks": layout.show(version.content, without=blind.hidden_roles(hidden)),
