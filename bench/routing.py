@@ -4,8 +4,8 @@
 
 Items of 500 bytes with authors, languages and views, 1,000 a call through the intake service, each
 with its version, job and due score. None of the rules holds, so each is asked for every item.
-Then every item is scored (risks come in, its waiting job is routed anew), and at last a new
-version is published and all that waits is re-routed. CPU is this process and PostgreSQL.
+Then every item is scored (risks come in, its waiting job is routed anew), all are sent through a
+dry run, and at last a new version is published and all that waits is re-routed. CPU is this process and PostgreSQL.
 """
 
 import argparse
@@ -77,6 +77,7 @@ def main() -> None:
             for name, work in (
                 ("intake", lambda p=platform: _submit(p, batches)),
                 ("scores", lambda p=platform: _score(p)),
+                ("dry run", lambda p=platform, m=made: _dry_run(p, m, arguments.rows)),
                 ("publish", lambda p=platform, m=made: _publish(p, m)),
             ):
                 sample = _timed(work, arguments.rows)
@@ -106,6 +107,7 @@ def _report(found: dict[str, list[dict[str, float]]], settings: str) -> None:
     for name, title in (
         ("intake", "routing-intake"),
         ("scores", "routing-rescored"),
+        ("dry run", "routing-dry-run"),
         ("publish", "routing-republished"),
     ):
         samples = found[f"{name} rules"]
@@ -203,6 +205,14 @@ def _score(platform: Any) -> None:
             {pk: {"spam": pk % 100 / 101, "scam": 0.1} for pk in ids[start : start + CALL]},
             source="bench",
         )
+
+
+def _dry_run(platform: Any, made: list[dict[str, Any]], rows: int) -> None:
+    from reviews import dry_run
+
+    result = dry_run.replay(platform, made, published=made[: len(made) // 2], days=1)
+    if result["items"] != rows:
+        raise SystemExit(f"{result['items']:,} of {rows:,} items were looked at")
 
 
 def _publish(platform: Any, made: list[dict[str, Any]]) -> None:

@@ -415,7 +415,7 @@ class _NoTree(Exception):
     """Something a tree cannot say."""
 
 
-def _from_node(node: object, catalogue: Catalogue) -> Tree:
+def _from_node(node: Any, catalogue: Catalogue) -> Tree:
     if isinstance(node, ast.LogicExpression):
         sort = "all" if node.type == "and" else "any"
         parts = []
@@ -427,9 +427,9 @@ def _from_node(node: object, catalogue: Catalogue) -> Tree:
         return {"not": _from_node(node.right, catalogue)}
     if isinstance(node, ast.ContainsExpression):
         name, member = expressions.name_of(node.container), expressions.name_of(node.member)
-        if name in catalogue and catalogue[name].type == "list":
+        if name and name in catalogue and catalogue[name].type == "list":
             return {"fact": name, "op": "has", "value": _value(node.member)}
-        if member in catalogue and catalogue[member].type == "text":
+        if member and member in catalogue and catalogue[member].type == "text":
             return {"fact": member, "op": "one_of", "value": _value(node.container)}
         raise _NoTree
     if isinstance(node, ast.ComparisonExpression | ast.ArithmeticComparisonExpression):
@@ -442,12 +442,12 @@ def _from_comparison(node: Any, catalogue: Catalogue) -> Tree:
     name, other = expressions.name_of(node.left), node.right
     if name is None:
         name, other, sign = expressions.name_of(node.right), node.left, _FLIPPED[sign]
-    if name not in catalogue:
+    if name is None or name not in catalogue:
         raise _NoTree
     value, sort = _value(other), catalogue[name].type
     if value is None and sign in ("=", "!="):
         return {"fact": name, "op": "unknown" if sign == "=" else "known"}
-    fits = {"number": (int, float), "text": str, "boolean": bool}.get(sort)
+    fits: Any = {"number": (int, float), "text": str, "boolean": bool}.get(sort)
     if (
         fits is None
         or not isinstance(value, fits)
@@ -465,7 +465,7 @@ def _from_comparison(node: Any, catalogue: Catalogue) -> Tree:
     return {"fact": name, "op": "is" if sign == "=" else "is_not", "value": value}
 
 
-def _value(node: object) -> Any:
+def _value(node: Any) -> Any:
     try:
         return expressions.value_of(node)
     except TypeError:
@@ -593,7 +593,7 @@ def compare_rules(
 
 
 def _is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one["condition"] == other["condition"] and one["queue"] == other["queue"]
+    return (one["condition"], one["queue"]) == (other["condition"], other["queue"])
 
 
 def _in_order(places: list[int]) -> set[int]:

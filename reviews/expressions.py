@@ -87,7 +87,7 @@ def _compiled(text: str) -> Condition:
     )
 
 
-def parse(text: str) -> object:
+def parse(text: str) -> Any:
     """The top node of rule-engine's syntax tree."""
     for sign in FORBIDDEN:
         if sign in text:
@@ -100,7 +100,7 @@ def parse(text: str) -> object:
         raise _bad("This is not a condition.") from None
 
 
-def name_of(node: object) -> str | None:
+def name_of(node: Any) -> str | None:
     """The full name a node asks for ("kind", "risk.spam"), or None if it is something else."""
     if isinstance(node, ast.SymbolExpression):
         return node.name if node.scope is None and node.name in NAMES else None
@@ -115,7 +115,7 @@ def name_of(node: object) -> str | None:
     return f"{space.name}.{part.replace('-', '_')}"
 
 
-def value_of(node: object) -> Any:
+def value_of(node: Any) -> Any:
     """The value of a literal; raises TypeError for anything else."""
     if isinstance(node, ast.ArrayExpression):
         return [value_of(member) for member in node.value]
@@ -126,7 +126,7 @@ def value_of(node: object) -> Any:
     raise TypeError(type(node).__name__)
 
 
-def _compile(node: object, names: set[str]) -> _Node:
+def _compile(node: Any, names: set[str]) -> _Node:
     """`node` as a function of the facts. Null in, null out."""
     if isinstance(node, ast.ArrayExpression):
         members = [_compile(member, names) for member in node.value]
@@ -172,7 +172,7 @@ def _compile(node: object, names: set[str]) -> _Node:
     raise _bad(f"A condition cannot use {type(node).__name__.removesuffix('Expression')}.")
 
 
-def _symbol(node: ast.SymbolExpression, names: set[str]) -> _Node:
+def _symbol(node: Any, names: set[str]) -> _Node:
     name = node.name
     if node.scope is not None or name not in NAMES:
         known = ", ".join([*NAMES, *(f"{space}.…" for space in SPACES)])
@@ -181,7 +181,7 @@ def _symbol(node: ast.SymbolExpression, names: set[str]) -> _Node:
     return lambda facts: facts.get(name)
 
 
-def _member(space: object, name: str, names: set[str]) -> _Node:
+def _member(space: Any, name: str, names: set[str]) -> _Node:
     if not isinstance(space, ast.SymbolExpression) or space.name not in SPACES:
         raise _bad(f"Only {', '.join(SPACES)} have parts; .{name} does not exist.")
     outer, key = space.name, name.replace("-", "_")
@@ -230,7 +230,7 @@ def _either(left: _Node, right: _Node) -> _Node:
     return evaluate
 
 
-def _is_null(node: object) -> bool:
+def _is_null(node: Any) -> bool:
     return isinstance(node, ast.NullExpression)
 
 

@@ -70,12 +70,14 @@ JOIN record ON record.platform_id = item.platform_id AND record.reporter = repor
 WHERE report.item_id = ANY(%(items)s) GROUP BY report.item_id
 """
 
-# What a page offers to choose from: the newest rows answer for all, as a page must not wait.
+# What a page offers to choose from. The newest rows answer for all: a page must not wait, however
+# much there is, and however little of it is this platform's.
 _LANGUAGES = Statement(
     "languages_seen",
     """
     SELECT language, count(*) FROM (
-      SELECT language FROM reviews_item WHERE platform_id = %(platform)s
+      SELECT language FROM reviews_item
+      WHERE platform_id = %(platform)s AND id > (SELECT max(id) - 100000 FROM reviews_item)
       ORDER BY id DESC LIMIT 5000
     ) AS newest WHERE language <> '' GROUP BY language ORDER BY count(*) DESC, language LIMIT 60
     """,
@@ -86,7 +88,9 @@ _REASONS = Statement(
     SELECT reason, count(*) FROM (
       SELECT report.reason FROM reviews_report AS report
       JOIN reviews_item AS item ON item.id = report.item_id
-      WHERE item.platform_id = %(platform)s ORDER BY report.id DESC LIMIT 2000
+      WHERE item.platform_id = %(platform)s
+        AND report.id > (SELECT max(id) - 20000 FROM reviews_report)
+      ORDER BY report.id DESC LIMIT 2000
     ) AS newest GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 60
     """,
 )

@@ -39,9 +39,15 @@ def find_draft(platform: Platform | int) -> RoutingVersion | None:
     return _versions(platform).filter(state=_State.DRAFT).first()
 
 
-def find_history(platform: Platform) -> list[RoutingVersion]:
-    """All that was ever published, newest first."""
-    return list(_versions(platform).exclude(state=_State.DRAFT))
+def find_history(platform: Platform, *, most: int = 50) -> list[RoutingVersion]:
+    """What was ever published, newest first."""
+    return list(_versions(platform).exclude(state=_State.DRAFT)[:most])
+
+
+def find_before(version: RoutingVersion) -> RoutingVersion | None:
+    """The one that was in force before it."""
+    rows = _versions(version.platform_id).exclude(state=_State.DRAFT)
+    return rows.filter(number__lt=version.number).first()
 
 
 def _versions(platform: Platform | int) -> Any:

@@ -270,6 +270,13 @@ def test_a_rule_that_went_bad_is_marked_in_the_list(platform, lena):
     assert answer.status_code == 422 and "archived" in text_of(answer)
 
 
+def test_a_published_rule_that_is_skipped_says_so(platform, lena):
+    make_rules(platform, {"name": "A", "queue": "spam", "condition": SPAM})
+    assert "Skipped" not in text_of(lena.get(url("")))
+    platform.queues.filter(slug="spam").update(is_archived=True)
+    assert "Skipped: This queue is archived" in text_of(lena.get(url("")))
+
+
 def test_it_is_tried_published_and_put_back(platform, lena):
     make_rules(platform, {"name": "Old", "queue": "spam", "condition": SPAM})
     make_item(platform=platform, risks={"spam": 0.7}, risk=0.7, title="A letter")

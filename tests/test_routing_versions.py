@@ -4,8 +4,8 @@ import importlib
 import threading
 
 import pytest
-from django.apps import apps
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
 
 from reviews import intake, routing, routing_versions
 from reviews.errors import Conflict, Forbidden, Invalid
@@ -234,50 +234,50 @@ def test_the_database_itself_keeps_what_was_published(platform, change):
         version.delete()
 
 
-def test_old_rules_became_version_1(platform):
-    """The data migration, on the table as it was, in a transaction of its own."""
+def test_old_rules_become_version_1_and_old_rules_again(platform):
+    """On the table that is gone, made anew in this transaction."""
     migration = importlib.import_module("reviews.migrations.0032_rules_to_versions")
-    general, spam = platform.queues.get(slug="general"), platform.queues.get(slug="spam")
-
-    class Rows(list):
-        def select_related(self, *names):
-            return self
-
-        def order_by(self, *names):
-            return self
-
-    class OldRule:
-        """A row of the table that is gone."""
-
-        def __init__(self, **kw):
-            self.__dict__.update(kw)
-
-    rows = Rows(
+    before = [("reviews", "0031_routing_versions")]
+    old = MigrationLoader(connection).project_state(before).apps
+    OldRule = old.get_model("reviews", "RoutingRule")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with connection.schema_editor() as editor:
+        editor.create_model(OldRule)
+    queues = dict(platform.queues.values_list("slug", "pk"))
+    for position, (name, queue, condition, is_active) in enumerate(
         [
-            OldRule(name="A", queue=spam, is_active=True, condition="risk.spam >= 0.5"),
-            OldRule(name="A", queue=general, is_active=False, condition="report_count * 2 > 1"),
-            OldRule(name="B", queue=general, is_active=True, condition="broken ("),
+            ("A", "spam", "risk.spam >= 0.5", True),
+            ("A", "general", "report_count * 2 > 1", False),
+            ("B", "general", "broken (", True),
         ]
-    )
+    ):
+        OldRule.objects.create(
+            platform_id=platform.pk,
+            queue_id=queues[queue],
+            name=name,
+            condition=condition,
+            is_active=is_active,
+            position=position,
+        )
 
-    class Apps:
-        def get_model(self, app, name):
-            if name == "RoutingRule":
-                return type("T", (), {"objects": type("M", (), {"filter": lambda **kw: rows})})
-            if name == "Platform":
-                found = type("Q", (), {"distinct": lambda self: [platform]})
-                return type("T", (), {"objects": type("M", (), {"filter": lambda **kw: found()})})
-            return apps.get_model(app, name)
-
-    migration.forwards(Apps(), None)
+    migration.forwards(old, None)
     version = routing_versions.find_published(platform)
-    assert version.number == 1
+    assert (version.number, version.rerouted_at is None) == (1, False)
+    twice, broken = (
+        {"all": [{"expression": text}]} for text in ("report_count * 2 > 1", "broken (")
+    )
     assert version.rules == [
         rule("A", SPAM),
-        rule(
-            "A (2)", {"all": [{"expression": "report_count * 2 > 1"}]}, "general", is_active=False
-        ),
-        rule("B", {"all": [{"expression": "broken ("}]}, "general"),
+        rule("A (2)", twice, "general", is_active=False),
+        rule("B", broken, "general"),
+    ]
+    OldRule.objects.all().delete()
+    migration.backwards(old, None)
+    assert list(OldRule.objects.order_by("position").values_list("name", "condition")) == [
+        ("A", "(risk.spam >= 0.5)"),
+        ("A (2)", "report_count * 2 > 1"),
+        ("B", "broken ("),
     ]
 
 

@@ -51,14 +51,16 @@ def backwards(apps, schema_editor):
     RoutingRule = apps.get_model("reviews", "RoutingRule")
     Queue = apps.get_model("reviews", "Queue")
     for version in apps.get_model("reviews", "RoutingVersion").objects.filter(state="published"):
-        queues = {queue.slug: queue for queue in Queue.objects.filter(platform=version.platform)}
+        queues = dict(
+            Queue.objects.filter(platform_id=version.platform_id).values_list("slug", "pk")
+        )
         RoutingRule.objects.bulk_create(
             RoutingRule(
-                platform=version.platform,
+                platform_id=version.platform_id,
                 name=rule["name"],
                 position=position,
                 condition=_text_of(rule["condition"]),
-                queue=queues[rule["queue"]],
+                queue_id=queues[rule["queue"]],
                 is_active=rule["is_active"],
             )
             for position, rule in enumerate(version.rules)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -18,7 +19,9 @@ from reviews.models import DryRun, Item, Person, Platform, Queue, RoutingVersion
 from . import composer
 from .items import put_lines
 
+_SHOWN = 30  # versions of the history
 _COUNTED = 500  # newest items that a condition under work is tried on
+_REACH = 100_000  # among so many ids: other platforms' items must not be walked for long
 _SORTS = {"added": "ok", "removed": "bad", "changed": "warn", "moved": "accent"}
 
 
@@ -38,19 +41,25 @@ def routing(request: HttpRequest, platform: str) -> HttpResponse:
 
 def _published_page(request: HttpRequest, platform: Platform) -> HttpResponse:
     reader = _Reader(platform)
-    history = routing_versions.find_history(platform)
+    history = routing_versions.find_history(platform, most=_SHOWN + 1)
     published = next((one for one in history if one.state == RoutingVersion.State.PUBLISHED), None)
+    problems: routing_versions.Problems = {}
+    if published:
+        checked = routing_versions.check_rules(
+            platform, published.rules, catalogue=reader.catalogue
+        )
+        problems = checked[1]
     rows = [
         {"version": newer, "changes": reader.changes(older.rules if older else [], newer.rules)}
         for newer, older in zip(history, [*history[1:], None], strict=False)
-    ]
+    ][:_SHOWN]
     return render(
         request,
         "reviews/routing_detail.html",
         {
             "platform": platform,
             "published": published,
-            "rules": reader.rules(published.rules) if published else [],
+            "rules": reader.rules(published.rules, problems) if published else [],
             "default": reader.default,
             "draft": routing_versions.find_draft(platform),
             "history": rows,
@@ -63,7 +72,7 @@ def _published_page(request: HttpRequest, platform: Platform) -> HttpResponse:
 def version_detail(request: HttpRequest, platform: str, number: int) -> HttpResponse:
     found = _get_version(request.user, "setup.view", platform, number)
     reader = _Reader(found.platform)
-    older = [one for one in routing_versions.find_history(found.platform) if one.number < number]
+    older = routing_versions.find_before(found)
     return render(
         request,
         "reviews/routing_version.html",
@@ -72,8 +81,8 @@ def version_detail(request: HttpRequest, platform: str, number: int) -> HttpResp
             "version": found,
             "rules": reader.rules(found.rules),
             "default": reader.default,
-            "older": older[0] if older else None,
-            "changes": reader.changes(older[0].rules if older else [], found.rules),
+            "older": older,
+            "changes": reader.changes(older.rules if older else [], found.rules),
             "may_edit": access.may(request.user, "routing.edit"),
             "run": _newest_run(found),
         },
@@ -151,12 +160,15 @@ def _draft_context(request: HttpRequest, platform: Platform) -> dict[str, Any]:
     published = routing_versions.find_published(platform)
     rules = standing.rules if standing else published.rules if published else []
     problems = routing_versions.check_rules(platform, rules, catalogue=reader.catalogue)[1]
+    told = reader.rules(rules, problems)
+    for rule, row in zip(rules, told, strict=True):
+        row["is_only_here"] = published is None or rule not in published.rules
     return {
         "platform": platform,
         "draft": standing,
         "edition": standing.edition if standing else 0,
         "published": published,
-        "rules": reader.rules(rules, problems),
+        "rules": told,
         "has_problems": bool(problems),
         "default": reader.default,
         "changes": reader.changes(published.rules if published else [], rules),
@@ -272,8 +284,9 @@ def _count(platform: Platform, catalogue: Catalogue, tree: conditions.Tree) -> d
     if problems:
         return {"count_refused": next(iter(problems.values()))}
     condition = conditions.compile_tree(found)
+    newest = Item.objects.aggregate(Max("pk"))["pk__max"] or 0
     items = list(
-        Item.objects.filter(platform=platform)
+        Item.objects.filter(platform=platform, pk__gt=newest - _REACH)
         .select_related("kind", "account")
         .order_by("-pk")[:_COUNTED]
     )
