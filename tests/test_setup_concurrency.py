@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from reviews import people, queues, revisions
 from reviews.errors import Conflict, DomainError
-from reviews.models import Job, Person, Queue, RoutingRule
+from reviews.models import Job, Person, Queue
 
 from .conftest import wait_until
-from .factories import make_item, make_job, make_platform, make_policy, make_queue
+from .factories import make_item, make_job, make_platform, make_policy, make_queue, make_rules
 from .people import make_person
 from .test_claims_concurrency import at_once
 
@@ -85,9 +85,7 @@ def test_a_worker_ranks_waiting_jobs_again_within_seconds(platform, worker):
     policy = make_policy(platform=platform, slug="spam")
     queue = make_queue(platform=platform, policies=[policy], is_default=True)
     archived = make_queue(platform=platform, policies=[policy])
-    RoutingRule.objects.create(
-        platform=platform, name="All", condition="views_per_hour >= 0", queue=queue
-    )
+    make_rules(platform, {"condition": "views_per_hour >= 0", "queue": queue.slug})
     now = timezone.now()
     old, viral = (
         make_item(

@@ -18,6 +18,7 @@ from tests.factories import (
     make_kind,
     make_platform,
     make_queue,
+    make_rules,
 )
 from tests.people import make_person
 from tests.test_pages_all import World
@@ -229,7 +230,10 @@ def test_a_queue_is_put_back_archived_and_brought_back_by_buttons(world):
     assert queues.read(Queue.objects.get(pk=world.queue.pk)) == before
     stale = lena.post(reverse("reviews:setup-queue-restore", args=[slug, 2]), {"seen": "2"})
     assert stale.status_code == 409
-    lena.post(reverse("reviews:setup-queue-archive", args=[slug]), {"seen": "3"}, follow=True)
+    archive = reverse("reviews:setup-queue-archive", args=[slug])
+    assert "Routing sends items" in lena.post(archive, {"seen": "3"}).content.decode()
+    make_rules(world.platform)
+    lena.post(archive, {"seen": "3"}, follow=True)
     assert world.queue.name not in lena.get(reverse("reviews:queue-list")).content.decode()
     assert world.queue.name not in world.client("rosa").get("/").content.decode()
     assert "Archived" in lena.get(reverse("reviews:setup-queue-list")).content.decode()
@@ -242,6 +246,7 @@ def test_who_decides_in_a_queue_that_was_archived_meanwhile_is_heard_and_told(wo
     rosa = world.client("rosa")
     desk = rosa.get(reverse("reviews:review", args=[world.queue.slug]))
     job = desk.context["job"]
+    make_rules(world.platform)
     queues.archive_queue(world.queue, by=world.people["lena"])
     answer = rosa.post(
         reverse("reviews:job-decide", args=[job.pk]),

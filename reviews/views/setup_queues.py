@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, metrics, queues, revisions, tasks
+from reviews import access, lanes, metrics, queues, revisions, tasks
 from reviews.errors import Conflict, Invalid
 from reviews.forms.queues import QueueForm
 from reviews.models import Lane, Queue, Report, Revision
@@ -279,9 +279,12 @@ def _share_words(data: queues.Data) -> list[str]:
                 f"With a share of {share:g} %, {_one_in(share, 'claims looks', 'claims look')} for "
                 f"{label} first."
             )
-    left = 100 - sum(data["lane_shares"].values())
-    if 0 <= left < 100:
-        lines.append(f"{left:g} % of the claims are left to the other lanes, risk before all.")
+    stored = {lane: share / 100 for lane, share in data["lane_shares"].items()}
+    risk = 100 * lanes.effective_shares(stored)["risk"]
+    lines.append(
+        f"While all lanes have work, {risk:.0f} % of the claims look for risk first; what an empty "
+        "lane leaves goes to the others."
+    )
     return lines
 
 
