@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, enforcement
+from reviews import claims, decisions, enforcement, policies
 from reviews.models import Decision, Enforcement, Report
 from tests.factories import (
     make_account,
@@ -45,6 +45,11 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+
+    def change_the_policy(self):
+        """A new text in force: what was decided before is out of date."""
+        text = policies.text_of(self.policy.versions.get())
+        policies.add_version(self.policy, by=None, text={**text._asdict(), "summary": "Stricter."})
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -94,6 +99,14 @@ class World:
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
+            "kinds": reverse("reviews:setup-kind-list"),
+            "kind": reverse("reviews:setup-kind-edit", args=[self.platform.kinds.first().slug]),
+            "rules": reverse("reviews:setup-policy-list"),
+            "rule": reverse("reviews:setup-policy-edit", args=[self.policy.slug]),
+            "old": reverse("reviews:setup-policy-relabelling", args=[self.policy.slug]),
+            "kind-new": reverse("reviews:setup-kind-new"),
+            "rule-new": reverse("reviews:setup-policy-new"),
+            "version": reverse("reviews:setup-policy-version", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
             "you": reverse("reviews:profile"),
@@ -105,13 +118,16 @@ def world():
     return World()
 
 
+SETUP = "kinds kind rules rule old"
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
+    "lena": f"home review decisions item text queues queue policies policy enforcements you {SETUP} "
+    "kind-new",
+    "paul": f"home item text queues queue policies policy you {SETUP} kind-new rule-new version",
     "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "abel": f"home item text queues queue policies policy enforcements audit you {SETUP}",
+    "ada": f"home item text queues queue policies policy enforcements audit you {SETUP} kind-new "
+    "rule-new version",
 }
 
 
@@ -141,6 +157,8 @@ def _queries(world, name, page, rows):
     while Decision.objects.count() < rows:
         world.add_job()
         world.decide("lena")
+    if page == "old" and world.policy.versions.count() == 1:
+        world.change_the_policy()
     client = world.client(name)
     client.get(world.urls()[page])
     with CaptureQueriesContext(
