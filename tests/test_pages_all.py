@@ -121,8 +121,8 @@ def world():
 SETUP = "kinds kind rules rule old"
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": f"home review decisions item text queues queue policies policy enforcements you {SETUP} "
-    "kind-new",
+    "lena": "home review decisions item text queues queue policies policy enforcements you "
+    f"{SETUP} kind-new",
     "paul": f"home item text queues queue policies policy you {SETUP} kind-new rule-new version",
     "mila": "home item text queues queue policies policy you",
     "abel": f"home item text queues queue policies policy enforcements audit you {SETUP}",
