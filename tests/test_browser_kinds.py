@@ -111,4 +111,4 @@ def test_a_blind_queue_tells_nothing_in_the_page_nor_in_the_next_fragment(
     seen.append(page.content())
     secret = re.compile("author \\d|zero-shot|ikely spam|0[.]9|>High<|Critical|2 reports|Strikes")
     assert [secret.findall(body) for body in seen] == [[]] * 4
-    page.get_by_text("While this item waits for a blind review").wait_for()
+    page.get_by_text("you are not shown: risk and reasons").wait_for()
