@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, dry_run, enforcement, routing_versions
+from reviews import claims, decisions, dry_run, enforcement, policies, routing_versions
 from reviews.models import Decision, Enforcement, Report
 from tests.factories import (
     make_account,
@@ -55,6 +55,11 @@ class World:
             self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
         )
         self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
+    def change_the_policy(self):
+        """A new text in force: what was decided before is out of date."""
+        text = policies.text_of(self.policy.versions.get())
+        policies.add_version(self.policy, by=None, text={**text._asdict(), "summary": "Stricter."})
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -104,6 +109,14 @@ class World:
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
+            "kinds": reverse("reviews:setup-kind-list"),
+            "kind": reverse("reviews:setup-kind-edit", args=[self.platform.kinds.first().slug]),
+            "rules": reverse("reviews:setup-policy-list"),
+            "rule": reverse("reviews:setup-policy-edit", args=[self.policy.slug]),
+            "old": reverse("reviews:setup-policy-relabelling", args=[self.policy.slug]),
+            "kind-new": reverse("reviews:setup-kind-new"),
+            "rule-new": reverse("reviews:setup-policy-new"),
+            "version": reverse("reviews:setup-policy-version", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
             "routing": reverse("reviews:setup-routing", args=[self.platform.slug]),
@@ -139,17 +152,19 @@ def world():
 
 _SEEN = (
     "setup-queues setup-queue setup-actions setup-action people person "
-    "routing routing-draft routing-version dry-run"
+    "routing routing-draft routing-version dry-run kinds kind rules rule old"
 )
-_SET_UP = f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish"
+_SET_UP = (
+    f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish kind-new"
+)
 _READS = "home item text queues queue policies policy you"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
     "lena": f"{_READS} review decisions enforcements {_SET_UP}",
-    "paul": f"{_READS} {_SET_UP}",
+    "paul": f"{_READS} {_SET_UP} rule-new version",
     "mila": _READS,
     "abel": f"{_READS} enforcements audit {_SEEN}",
-    "ada": f"{_READS} enforcements audit {_SET_UP} person-new",
+    "ada": f"{_READS} enforcements audit {_SET_UP} person-new rule-new version",
 }
 
 
@@ -179,6 +194,8 @@ def _queries(world, name, page, rows):
     while Decision.objects.count() < rows:
         world.add_job()
         world.decide("lena")
+    if page == "old" and world.policy.versions.count() == 1:
+        world.change_the_policy()
     client = world.client(name)
     client.get(world.urls()[page])
     with CaptureQueriesContext(

@@ -446,7 +446,9 @@ def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpR
     if now is not None and now.pk == version.pk:
         words = f"Version {version.number} is in force. Desks show it within seconds."
         counts = relabelling.counts(policy)
-        if counts.total:
+        if counts.total == 1:
+            words += " One standing decision was made under an earlier version."
+        elif counts.total:
             words += f" {counts.total:,} standing decisions were made under an earlier version."
     else:
         at = timezone.localtime(version.effective_at)
