@@ -162,6 +162,20 @@ def test_sweeping_changes_no_dry_run_that_waits(monkeypatch):
     assert (run.state, run.attempts) == ("waiting", 0)
 
 
+def test_sealing_ends_though_people_go_on_deciding(monkeypatch):
+    platform = make_platform()
+    audit.record("item.submit", platform, by=None, platform=platform)
+    seal = audit.seal
+
+    def seal_while_another_decides():
+        count = seal()
+        audit.record("item.submit", platform, by=None, platform=platform)
+        return count
+
+    monkeypatch.setattr(audit, "seal", seal_while_another_decides)
+    assert seal_audit() == 1
+
+
 def test_an_item_is_scored_once(settings, tmp_path):
     settings.MODEL_DIR = tmp_path
     queue = make_queue()

@@ -383,8 +383,10 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # only short intervals: nothing
 
 
 def _every(seconds: int, task: str) -> dict:
-    """Sent every so often; a message that nobody took before the next one is dropped."""
-    return {"task": task, "schedule": schedule(seconds), "options": {"expires": seconds}}
+    """Sent every so often; a message that nobody took in time is dropped, since another follows.
+    Not at once: on a busy machine, where all wait a second, the one sent each second would never
+    be taken."""
+    return {"task": task, "schedule": schedule(seconds), "options": {"expires": max(seconds, 10)}}
 
 
 CELERY_BEAT_SCHEDULE = {
