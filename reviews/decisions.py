@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from . import access, audit, claims, enforcement
+from . import access, audit, claims, draw_rows, enforcement
 from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
     Decision,
+    Draw,
     Job,
     Lane,
     Person,
+    PolicyVersion,
     Review,
     Verdict,
 )
@@ -62,7 +64,8 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
   ) AS policies,
   EXISTS (
     SELECT FROM reviews_queue_members WHERE queue_id = job.queue_id AND person_id = %(by)s
-  ) AS is_member
+  ) AS is_member,
+  item.report_count > 0 AS is_reported
 FROM reviews_job AS job
 JOIN reviews_queue AS queue ON queue.id = job.queue_id
 JOIN reviews_item AS item ON item.id = job.item_id
@@ -91,6 +94,8 @@ SELECT id FROM review
 """,
 )
 
+# Whoever reported the item has her record counted anew (reporters.py): one row each, nobody's to
+# wait for. Where nobody did, the plan stops at %(is_reported)s and reads nothing.
 _DECIDE = Statement(
     "decision_record",
     """
@@ -103,6 +108,15 @@ WITH decision AS (
 ), violated AS (
   INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
   SELECT decision.id, violated FROM decision, unnest(%(violated)s::bigint[]) AS violated
+), due AS (
+  INSERT INTO reviews_duereporter (reporter_id, due_at)
+  SELECT reporter.id, clock_timestamp() FROM (
+    SELECT DISTINCT source, reporter FROM reviews_report
+    WHERE %(is_reported)s::boolean AND item_id = %(item)s AND reporter <> ''
+  ) AS report
+  JOIN reviews_reporter AS reporter
+    ON reporter.platform_id = %(platform)s AND reporter.source = report.source
+    AND reporter.external_id = report.reporter
 )
 SELECT id FROM decision
 """,
@@ -128,6 +142,7 @@ class _Situation(NamedTuple):
     standing_id: int | None
     policies: dict[str, int]  # slug → id of the policy version in force
     is_member: bool  # of the queue: the person who acts
+    is_reported: bool
 
 
 def record_review(
@@ -146,7 +161,8 @@ def record_review(
     """One reviewer's answer on the claim she holds; all of it or nothing.
 
     Violating and clean settle the item and return the decision. Unsure asks somebody else for a
-    second opinion, escalate (and a second unsure) asks a lead; both return None.
+    second opinion, escalate (and a second unsure) asks a lead; both return None. So do the lanes
+    that check (gold, qa): what stands is not touched; a check of quality that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
     she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
     """
@@ -158,7 +174,8 @@ def record_review(
         _check_seen(now, item_version_id, claimed_at=claim.claimed_at)
         note = _clean_note(note, required=now.note_required)
         violated = _violated(now, verdict, policy_slugs)
-        actions = _actions(now, verdict, action_slugs)
+        checks = now.lane in Lane.checking()
+        actions = [] if checks else _actions(now, verdict, action_slugs)
         settles = verdict in _SETTLING
         ((review_id,),) = _REVIEW.rows(
             job=job_id,
@@ -175,7 +192,10 @@ def record_review(
             violated=list(violated.values()),
         )
         decision = None
-        if settles:
+        found: dict[str, object] = {}
+        if checks:
+            found = _hold_against_what_stands(now, verdict, violated)
+        elif settles:
             # One settling review is enough; whatever stood for the item is superseded.
             decision = _decide(
                 now,
@@ -201,6 +221,7 @@ def record_review(
             policies=list(violated),
             actions=[action.slug for action in actions],
             **({"decision": decision.pk} if decision else {}),
+            **found,
         )
         if decision:
             decision_recorded.send(sender=Decision, decision=decision)
@@ -343,6 +364,8 @@ def _decide(
         risks=json.dumps(now.risks),
         risk_source=now.risk_source,
         violated=list(violated.values()),
+        is_reported=now.is_reported,
+        platform=now.platform_id,
     )
     decision._state.adding, decision._state.db = False, connection.alias
     if actions or supersedes_id is not None:
@@ -359,13 +382,77 @@ def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
         )
     is_second_doubt = now.lane == Lane.SECOND and verdict == Verdict.UNSURE
     to_lead = verdict == Verdict.ESCALATE or is_second_doubt
-    job = Job.objects.get(pk=now.job_id)
-    return _copy(job, lane=Lane.ADJUDICATION if to_lead else Lane.SECOND)
+    job = Job.objects.select_related("draw").get(pk=now.job_id)
+    return _ask(job, Lane.ADJUDICATION if to_lead else Lane.SECOND, after=job)
+
+
+def _hold_against_what_stands(
+    now: _Situation, verdict: str, violated: dict[str, int]
+) -> dict[str, object]:
+    """An answer that checks changes nothing by itself; a lead is asked where it disagrees with the
+    decision on the text it was about. What it says of the two, for the audit."""
+    if now.lane != Lane.QA or now.standing_id is None:
+        return {}
+    standing = (
+        Decision.objects.select_related("job__draw")
+        .filter(pk=now.standing_id, item_version=now.version_id, verdict__in=_SETTLING)
+        .first()
+    )
+    if standing is None:
+        return {}  # taken back or edited meanwhile: it will be decided anew in any case
+    judged = PolicyVersion.objects.filter(pk__in=violated.values())
+    agrees = verdict == standing.verdict and set(judged.values_list("policy", flat=True)) == set(
+        standing.policy_versions.values_list("policy", flat=True)
+    )
+    if not agrees and not _is_asked(now.item_id):
+        # What a lead settles is about the item, so it counts by how the item was drawn.
+        _ask(Job.objects.get(pk=now.job_id), Lane.ADJUDICATION, after=standing.job)
+    return {"checks": standing.pk, "agrees": agrees}
+
+
+def _is_asked(item_id: int) -> bool:
+    return Job.objects.open().filter(item=item_id, lane=Lane.ADJUDICATION).exists()
+
+
+def _ask(job: Job, lane: Lane, *, after: Job) -> Job:
+    """A job in the place of `job`, which is certain to be there once `after` has been drawn.
+
+    So it has the inclusion probability of `after`; where that came by rank, there is none to speak
+    of, and 1 says that asking left nothing to chance.
+    """
+    origin_id = _origin_of(after)
+    probability = after.inclusion_probability if origin_id else 1.0
+    draw = draw_rows.Pending(
+        job.queue_id,
+        lane,
+        Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
+        0,
+        probability=probability,
+        pool_size=1,
+        follows_id=origin_id,
+    )
+    asked = _copy(job, lane=lane, draw_id=draw.set_aside(), inclusion_probability=probability)
+    draw_rows.write([draw])
+    return asked
+
+
+def _origin_of(job: Job) -> int | None:
+    """The draw by which its item first came to a reviewer; None: by rank."""
+    draw = job.draw
+    if draw is None or draw.lane not in (Lane.SECOND, Lane.ADJUDICATION):
+        return draw and draw.pk
+    return draw.follows_id
 
 
 def _open_again(job: Job, *, by: Person) -> Job:
     """A job for the item of `job` whose answer was taken back: hers if she has a place for it."""
-    waiting = Job.objects.open().filter(item=job.item_id).select_related("queue").first()
+    waiting = (
+        Job.objects.open()
+        .filter(item=job.item_id)
+        .exclude(lane__in=Lane.checking())
+        .select_related("queue")
+        .first()
+    )
     if waiting is None:
         rank = job.rank if job.rank > UNDONE_LIFT / 2 else job.rank + UNDONE_LIFT
         waiting = _copy(job, rank=rank)
@@ -384,6 +471,8 @@ def _copy(job: Job, **values: object) -> Job:
             "harm": job.harm,
             "due_at": job.due_at,
             "is_overdue": job.is_overdue,
+            "is_soon": job.is_soon,
+            "lift_at": job.lift_at,
             "draw_id": job.draw_id,
             "inclusion_probability": job.inclusion_probability,
             **values,

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement
+from . import audit, claims, draws, enforcement, placement, reporters
 
 
 @shared_task
@@ -13,6 +13,21 @@ def expire_claims() -> int:
 @shared_task
 def lift_overdue() -> int:
     return claims.lift_overdue()
+
+
+@shared_task
+def refresh_reporters() -> int:
+    return reporters.refresh_reporters()
+
+
+@shared_task
+def rerank_changed() -> int:
+    return placement.rerank_changed()
+
+
+@shared_task
+def draw_for_quality() -> int:
+    return draws.draw_for_quality()
 
 
 @shared_task

@@ -212,7 +212,6 @@ class Day:
             queue=self.queue,
             item=item,
             lane="random" if drawn else "risk",
-            inclusion_probability=0.1 if drawn else None,
             rank=60_000 - number if risk is None else 60_000 + 10 * risk - number / 9,
             due_at=now + timedelta(minutes=20 + 15 * number) - timedelta(hours=2 * (number > 20)),
             is_overdue=number > 20,

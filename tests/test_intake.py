@@ -19,7 +19,7 @@ from reviews.models import (
     Report,
     content_hash,
 )
-from tests.factories import make_kind, make_platform, make_queue
+from tests.factories import make_kind, make_platform, make_queue, move_to_lane
 from tests.people import make_person
 
 
@@ -106,7 +106,7 @@ def test_a_changed_item_that_was_decided_is_reviewed_again(platform):
 
 def test_an_open_second_opinion_is_job_enough(platform):
     submit(platform, row())
-    Job.objects.update(lane=Lane.SECOND)
+    move_to_lane(Lane.SECOND)
     submit(platform, row(body="hello again"))
 
     assert Job.objects.count() == 1

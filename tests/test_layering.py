@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules in one parenthesis share one noun. A module that is not here fails the test: place it.
 REVIEWS = [
     [("errors",), ("ranking",), ("agreement",), ("measurement",), ("marks",), ("submission",)],
+    [("sampling",)],
     [("statements",)],
     [("models",)],
     [("signals",), ("bulk",)],
-    [("access",), ("audit",)],
+    [("access",), ("audit",), ("draw_rows",)],
     [("revisions",)],
     [
         ("enforcement",),
@@ -26,7 +27,7 @@ REVIEWS = [
         ("wellness",),
         ("tokens",),
     ],
-    [("decisions",), ("intake", "placement", "reports", "stage")],
+    [("decisions",), ("intake", "placement", "reports", "reporters", "draws", "stage")],
     [("idempotency",)],
     [("appeals",), ("quality",)],
     [("tasks",)],
@@ -60,7 +61,7 @@ HEAVY = {
     "sklearn": {"encoder", "heads", "training", "calibration", "evaluation", "selection"},
 }
 PURE = {
-    "reviews": {"ranking", "agreement", "measurement", "marks", "submission"},
+    "reviews": {"ranking", "agreement", "measurement", "marks", "sampling", "submission"},
     "mlhooks": {"calibration", "selection", "drift", "encoder", "heads", "evaluation", "training"},
 }
 

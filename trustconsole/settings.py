@@ -383,7 +383,10 @@ def _every(seconds: int, task: str) -> dict:
 
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
-    "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
+    "lift-overdue": _every(5, "reviews.tasks.lift_overdue"),
+    "refresh-reporters": _every(3, "reviews.tasks.refresh_reporters"),
+    "rerank-changed": _every(5, "reviews.tasks.rerank_changed"),
+    "draw-for-quality": _every(60, "reviews.tasks.draw_for_quality"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),

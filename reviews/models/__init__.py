@@ -1,12 +1,22 @@
 """The human side's rows, one file per noun family."""
 
 from .audit import AuditEntry
-from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
-from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
+from .content import (
+    Account,
+    DueReporter,
+    Item,
+    ItemKind,
+    ItemVersion,
+    Platform,
+    Report,
+    Reporter,
+    content_hash,
+)
+from .outcome import Decision, Enforcement, Finding, Gold, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
-from .work import Claim, Draw, Job, Lane, Queue, QueueAction, RoutingRule
+from .work import Claim, Draw, Job, Lane, Queue, QueueAction, QueueRanking, RoutingRule
 
 __all__ = [
     "Account",
@@ -16,8 +26,10 @@ __all__ = [
     "Claim",
     "Decision",
     "Draw",
+    "DueReporter",
     "Enforcement",
     "Finding",
+    "Gold",
     "Item",
     "ItemKind",
     "ItemVersion",
@@ -30,7 +42,9 @@ __all__ = [
     "PolicyVersion",
     "Queue",
     "QueueAction",
+    "QueueRanking",
     "Report",
+    "Reporter",
     "Review",
     "Revision",
     "Role",
