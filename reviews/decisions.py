@@ -162,7 +162,7 @@ def record_review(
 
     Violating and clean settle the item and return the decision. Unsure asks somebody else for a
     second opinion, escalate (and a second unsure) asks a lead; both return None. So do the lanes
-    that check (gold, qa): what stands is not touched; a check of quality that disagrees asks a lead.
+    that check (gold, qa): what stands is not touched; a quality check that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
     she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
     """

@@ -17,13 +17,11 @@ from .errors import Conflict, Invalid
 from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
 from .routing import Router, draw_value
 
-# As scores arrive, the waiting jobs among the newest so many say what the usual risks are.
+# As scores arrive, the newest so many jobs say what the usual risks are.
 _REFERENCE = 5_000
 # No pool is larger than its newest so many.
 MOST_IN_POOL = 100_000
 _BATCH = 1_000
-# A check of quality looks back no further, so that a rate turned on does not bring up last month.
-_LOOK_BACK = "1 day"
 MANUAL_LANES = (Lane.LEARNING, Lane.QA, Lane.GOLD)
 STRATEGIES = (
     Draw.Strategy.POISSON_BAND,
@@ -61,15 +59,16 @@ WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
 """
 
 # In order, up to the first whose undo window has not been closed for a while: an answer that is
-# still being written has a window that closes later.
+# still being written has a window that closes later. Looking back no further than a day, a rate
+# that is turned on does not bring up last month.
 _NEW_DECISIONS = f"""
 SELECT decision.id, decision.item_id,
   decision.undo_until < clock_timestamp() - interval '10 seconds' AS is_closed
 {_CHECKED}
   AND decision.id > %(after)s
-  AND decision.decided_at > clock_timestamp() - interval '{_LOOK_BACK}'
+  AND decision.decided_at > clock_timestamp() - interval '1 day'
 ORDER BY decision.id LIMIT %(most)s
-"""
+"""  # noqa: S608
 
 _POOLS = {
     Lane.LEARNING: """
@@ -89,7 +88,7 @@ SELECT decision.id, item.id, decision.risks
   AND NOT EXISTS (SELECT FROM reviews_job AS check_ WHERE check_.item_id = item.id
     AND check_.lane = 'qa' AND check_.created_at > decision.decided_at)
 ORDER BY decision.id DESC LIMIT %(most)s
-""",
+""",  # noqa: S608
     # Known: two people say so and nobody otherwise, or a lead vouches for it; and somebody who
     # works here has not seen it yet.
     Lane.GOLD: """
@@ -281,7 +280,7 @@ def pool_sizes(queue: Queue) -> dict[str, int]:
         for lane, statement in _POOLS.items():
             counted = statement.replace("FOR NO KEY UPDATE OF job SKIP LOCKED", "")
             cursor.execute(
-                f"SELECT count(*) FROM ({counted}) AS pool",
+                f"SELECT count(*) FROM ({counted}) AS pool",  # noqa: S608
                 {"queue": queue.pk, "most": MOST_IN_POOL},
             )
             sizes[str(lane)] = cursor.fetchone()[0]
@@ -435,10 +434,14 @@ def _open(
 
 
 def _usual_risks(queue: Queue, newest: int) -> list[dict[str, float]]:
+    """Of what came lately and has a score: drawn, decided or waiting, or the rest would look
+    tamer than what comes.
+    """
+    lanes = (Lane.RISK, Lane.RANDOM, Lane.LEARNING)
     return list(
-        Job.objects.ready()
-        .filter(queue=queue, lane=Lane.RISK, pk__gt=newest - _REFERENCE, item__risk__isnull=False)
-        .values_list("item__risks", flat=True)
+        Job.objects.filter(
+            queue=queue, lane__in=lanes, pk__gt=newest - _REFERENCE, item__risk__isnull=False
+        ).values_list("item__risks", flat=True)
     )
 
 

@@ -39,14 +39,14 @@ FROM given JOIN locked USING (id) WHERE item.id = given.id
 RETURNING item.id, item.platform_id
 """
 
-# By primary key, locked in its order; the state is looked at after the lock, and not through an
-# index on it (the planner would take a near-empty partial index for a cheap one).
+# By primary key, locked in its order; state, queue and lane are looked at after the lock, and not
+# through an index on them (the planner would take a near-empty partial index for a cheap one).
 _MOVE = """
 WITH given AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS row (
-    id bigint, believed_queue bigint, believed_lane text, queue_id bigint, lane text, draw_id bigint, inclusion_probability float8,
-    harm float8, rank float8, due_at timestamptz, is_overdue boolean, is_soon boolean,
-    lift_at timestamptz)
+    id bigint, believed_queue bigint, believed_lane text, queue_id bigint, lane text,
+    draw_id bigint, inclusion_probability float8, harm float8, rank float8,
+    due_at timestamptz, is_overdue boolean, is_soon boolean, lift_at timestamptz)
 ), locked AS MATERIALIZED (
   SELECT id, state, queue_id, lane FROM reviews_job WHERE id IN (SELECT id FROM given) ORDER BY id
   FOR NO KEY UPDATE
@@ -59,6 +59,11 @@ SET queue_id = given.queue_id, lane = given.lane, draw_id = given.draw_id,
 FROM given JOIN locked USING (id)
 WHERE job.id = given.id AND locked.state = 'ready'
   AND locked.queue_id = given.believed_queue AND locked.lane = given.believed_lane
+RETURNING job.id, job.item_id
+"""
+
+_LOCK_ITEMS = """
+SELECT id FROM reviews_item WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
 
 
@@ -162,8 +167,11 @@ def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     router.write_draws()
 
 
-def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
-    """Work out queue, lane and rank again for the waiting jobs of these items."""
+def rerank_jobs(item_ids: Collection[int], *, router: Router, tries: int = 3) -> None:
+    """Work out queue, lane and rank again for the waiting jobs of these items.
+
+    The caller holds the items, so that what is read here is not old by the time it is written.
+    """
     columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability")
     waiting = Job.objects.ready().filter(
         item_id__in=item_ids,
@@ -228,8 +236,12 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
                 "lift_at": lift.lift_at,
             }
         )
-    bulk.over_rows(_MOVE, moves)
+    moved = {pk for pk, _ in bulk.over_rows(_MOVE, moves)}
     router.write_draws()
+    missed = {job[1] for job in jobs if job[0] not in moved}
+    if missed and tries > 1:
+        # Claimed, or drawn into another lane, at the same moment: look once more.
+        rerank_jobs(missed, router=router, tries=tries - 1)
 
 
 def rerank_changed() -> int:
@@ -287,7 +299,10 @@ def _walk_on(pk: int) -> int | None:
         queue=row.queue_id, pk__gt=row.after_id, pk__lte=min(row.after_id + _WINDOW, row.upto_id)
     )
     jobs = list(ready.order_by("pk").values_list("pk", "item_id")[:_WALK_BATCH])
-    rerank_jobs({item_id for _, item_id in jobs}, router=Router(row.queue.platform_id))
+    item_ids = sorted({item_id for _, item_id in jobs})
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_ITEMS, [item_ids])
+    rerank_jobs(item_ids, router=Router(row.queue.platform_id))
     is_whole = len(jobs) < _WALK_BATCH
     row.after_id = row.after_id + _WINDOW if is_whole else jobs[-1][0]
     if row.after_id >= row.upto_id:

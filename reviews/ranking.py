@@ -103,7 +103,7 @@ def trust(upheld: int, settled: int, *, prior: float, strength: float = RECORD_S
 
 
 def base_rate(upheld: int, settled: int) -> float:
-    """The share of users' reports that a platform upholds: what its unknown reporters begin with."""
+    """The share of users' reports that a platform upholds: where unknown reporters begin."""
     return trust(upheld, settled, prior=USER_TRUST, strength=_BASE_STRENGTH)
 
 
@@ -129,7 +129,7 @@ def with_reports(probability: float, report_trust: float, *, weight: float) -> f
     reporters are ways of finding out that do not know of each other. Never below P, and 1 only if
     P is; weight 0 leaves P as it is.
     """
-    raised = 1 - (1 - probability) * (1 - report_trust) ** weight
+    raised = 1 - (1 - probability) * math.pow(1 - report_trust, weight)
     return max(probability, min(raised, _BELOW_ONE))
 
 

@@ -242,7 +242,7 @@ def make_facts(
 def draw_value(seed: int, item_id: int, *, stream: str = "") -> float:
     """The item's place in [0, 1) under `seed`: the same for ever, so a draw can be repeated.
 
-    Every draw but the random lane's has a stream of its own, so that one says nothing about another.
+    Every draw but the random lane's has a stream of its own: one says nothing about another.
     """
     text = f"{seed}:{stream}:{item_id}" if stream else f"{seed}:{item_id}"
     digest = hashlib.sha256(text.encode()).digest()

@@ -484,7 +484,8 @@ def test_an_overdue_job_stays_lifted(platform):
     from reviews import ranking
 
     [outcome] = submit(platform, row())
-    Job.objects.update(is_overdue=True, rank=ranking.OVERDUE_LIFT)
+    past = Job.objects.get().created_at
+    Job.objects.update(is_overdue=True, rank=ranking.OVERDUE_LIFT, due_at=past, lift_at=None)
     intake.set_risks({outcome.item_id: {"a": 0.9}}, source="v1")
 
     assert Job.objects.get().rank > ranking.OVERDUE_LIFT / 2

@@ -5,13 +5,22 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import F
 
 from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
-from reviews import audit, claims, decisions
-from reviews.models import AuditEntry, Claim, Enforcement, Job, Strike
-from reviews.tasks import expire_claims, lift_overdue, release_enforcements, seal_audit
+from reviews import audit, claims, decisions, intake, placement
+from reviews.models import AuditEntry, Claim, Enforcement, Job, Queue, Reporter, Strike
+from reviews.tasks import (
+    draw_for_quality,
+    expire_claims,
+    lift_overdue,
+    refresh_reporters,
+    release_enforcements,
+    rerank_changed,
+    seal_audit,
+)
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
 from .factories import (
@@ -32,6 +41,9 @@ pytestmark = pytest.mark.django_db
 SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
+    "reviews.tasks.refresh_reporters": "test_tasks.test_a_record_is_counted_once",
+    "reviews.tasks.rerank_changed": "test_tasks.test_a_changed_queue_is_walked_once",
+    "reviews.tasks.draw_for_quality": "test_tasks.test_a_decision_is_drawn_from_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
@@ -76,6 +88,41 @@ def test_a_claim_expires_once():
 def test_an_overdue_job_is_lifted_once():
     make_job(due_at=claims.clock() - timedelta(minutes=1), rank=5)
     assert twice(lift_overdue, lambda: Job.objects.get().rank) == 1e6 + 5
+
+
+def test_a_record_is_counted_once():
+    rosa = make_person("rosa")
+    job = claimed_job(rosa)
+    row = {
+        "kind": job.item.kind.slug,
+        "item": job.item.external_id,
+        "reason": "Spam",
+        "reporter": "n",
+    }
+    intake.file_reports(job.item.platform, [row], by=None)
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="clean")
+    look = Reporter.objects.values_list("settled", "upheld", "trust", "refreshed_at").get
+    assert twice(refresh_reporters, look)[:2] == (1, 0)
+
+
+def test_a_changed_queue_is_walked_once():
+    job = make_job()
+    placement.rerank_changed()
+    Queue.objects.update(handling_minutes=2)
+    assert twice(rerank_changed, lambda: Job.objects.get().harm) == pytest.approx(0.2)
+    assert Job.objects.get() == job
+
+
+def test_a_decision_is_drawn_from_once():
+    rosa = make_person("rosa")
+    job = claimed_job(rosa, queue=make_queue(qa_rate=1, undo_seconds=0))
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="clean")
+    with connection.cursor() as cursor:  # half a minute passes
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE reviews_decision SET undo_until = undo_until - interval '30 s'")
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    lanes = twice(draw_for_quality, lambda: list(Job.objects.values_list("lane", "state")))
+    assert sorted(lanes) == [("qa", "ready"), ("risk", "done")]
 
 
 def test_an_enforcement_is_due_and_strikes_once():
