@@ -62,12 +62,16 @@ class AuthorRecord(NamedTuple):
 
 
 class ReportGroup(NamedTuple):
-    """Reports that say the same: one line, with a count."""
+    """Reports that say the same: one line, with a count.
+
+    `record` is of the most trusted among those who said so: "usually right (18 of 21)".
+    """
 
     source: str
     reason: str
     count: int
     texts: list[str]
+    record: str = ""
 
     @property
     def label(self) -> str:

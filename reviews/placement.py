@@ -311,6 +311,24 @@ def _walk_on(pk: int) -> int | None:
     return len(jobs)
 
 
+def explain_rank(job: Job, *, router: Router) -> ranking.Account:
+    """The sum behind the rank of this waiting job, from what stands now. For leads."""
+    item, queue = job.item, next(one for one in router.queues if one.pk == job.queue_id)
+    lift = ranking.Lift(job.is_soon, job.is_overdue, job.lift_at).hours
+    if job.rank > ranking.UNDONE_LIFT / 2:
+        lift += ranking.UNDONE_LIFT
+    return ranking.account(
+        router.policies(queue, item.risks),
+        views_per_hour=item.views_per_hour,
+        handling_minutes=queue.handling_minutes,
+        report_trust=item.report_trust,
+        report_weight=queue.report_weight,
+        submitted_at=item.submitted_at,
+        doubling_hours=queue.doubling_hours,
+        lift=lift,
+    )
+
+
 def database_now() -> datetime:
     """Times come from the database, never from this machine's clock."""
     with connection.cursor() as cursor:

@@ -6,8 +6,8 @@ The uniform number of each is passed in: routing.draw_value() gives the same one
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 # Of an expected size, so much goes evenly over the pool: whatever the model thinks of an item, it
 # can be drawn, and no weight 1 / probability is beyond all measure.
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
         }
 
 
-def from_parameters(strategy: str, parameters: dict) -> Plan:
+def from_parameters(strategy: str, parameters: Mapping[str, Any]) -> Plan:
     return Plan(
         strategy,
         parameters["scale"],

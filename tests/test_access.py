@@ -17,7 +17,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import access, decisions, draws, enforcement, tokens
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -116,6 +116,11 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
+    "reviews:item-gold": {"POST": "lena mila"},
+    "reviews:draw-create": {"GET": "lena mila", "POST": "lena mila"},
+    "reviews:draw-list": {"GET": "lena mila abel ada"},
+    "reviews:draw-detail": {"GET": "lena mila abel ada"},
+    "reviews:reporter-list": {"GET": "lena paul abel ada"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
@@ -199,7 +204,8 @@ class World:
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
-        make_job(queue=self.queue, item=self.make_item())
+        self.draw = make_job(queue=self.queue, item=self.make_item(), lane="random").draw
+        draws.mark_gold(self.decision.item, by=self.people["lena"])
         mila = self.people["mila"]
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
         snapshots.build(self.snapshot.pk)
@@ -249,6 +255,9 @@ class World:
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
+            "reviews:item-gold": [self.decision.item_id],
+            "reviews:draw-create": [self.queue.slug],
+            "reviews:draw-detail": [self.draw.pk],
             "reviews:policy-detail": ["spam"],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
@@ -292,6 +301,7 @@ class World:
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
             "reviews:theme": {"theme": "dark"},
+            "reviews:draw-create": {"lane": "gold", "strategy": "certainty", "expected": "1"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,

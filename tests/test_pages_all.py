@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from reviews import claims, decisions, enforcement
-from reviews.models import Decision, Enforcement, Report
+from reviews.models import Decision, Enforcement, Report, Reporter
 from tests.factories import (
     make_account,
     make_action,
@@ -45,6 +45,17 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+        item = make_item(platform=self.platform, title="Drawn to learn from")
+        self.drawn = make_job(queue=self.queue, item=item, lane="learning", rank=-1)
+        Reporter.objects.create(
+            platform=self.platform,
+            source="user",
+            external_id="nora",
+            filed=30,
+            settled=21,
+            upheld=18,
+            trust=0.75,
+        )
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -92,6 +103,10 @@ class World:
             "text": reverse("reviews:item-text", args=[item]),
             "queues": reverse("reviews:queue-list"),
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
+            "draws": reverse("reviews:draw-list"),
+            "draw": reverse("reviews:draw-detail", args=[self.drawn.draw_id]),
+            "sample": reverse("reviews:draw-create", args=[self.queue.slug]),
+            "reporters": reverse("reviews:reporter-list"),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
@@ -107,11 +122,14 @@ def world():
 
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
-    "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "lena": "home review decisions item text queues queue policies policy enforcements you "
+    "draws draw sample reporters",
+    "paul": "home item text queues queue policies policy you reporters",
+    "mila": "home item text queues queue policies policy you draws draw sample",
+    "abel": "home item text queues queue policies policy enforcements audit you draws draw "
+    "reporters",
+    "ada": "home item text queues queue policies policy enforcements audit you draws draw "
+    "reporters",
 }
 
 

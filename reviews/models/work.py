@@ -26,6 +26,11 @@ class Lane(models.TextChoices):
     QA = "qa", "Quality check"
 
     @classmethod
+    def blind(cls) -> list[str]:
+        """Lanes judged without the model's view: what they measure or teach would be bent by it."""
+        return [cls.RANDOM, cls.LEARNING, cls.GOLD, cls.QA]
+
+    @classmethod
     def checking(cls) -> list[str]:
         """Lanes whose answers settle nothing: they are held against a decision that stands."""
         return [cls.GOLD, cls.QA]

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from django.contrib import messages
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, desk
+from reviews import access, desk, draws, placement
 from reviews.models import (
     AuditEntry,
     Claim,
@@ -20,15 +21,37 @@ from reviews.models import (
     Item,
     ItemVersion,
     Job,
+    Lane,
     Policy,
+    PolicyVersion,
     Review,
 )
+from reviews.ranking import Account
+from reviews.routing import Router
 
-from .review import BLIND_LANES, TEXT_SHOWN, language_name, other_fields
+from .review import BLIND_LANES, TEXT_SHOWN, language_name, other_fields, why_now
 
 TEXT_STEP = 50_000
 # A comparison by words costs their square: longer texts are shown whole instead.
 _WORDS_COMPARED = 2_000
+
+
+class Place(NamedTuple):
+    """Why an open job stands where it does; the sum behind it is for leads."""
+
+    job: Job
+    level: str
+    reason: str
+    account: Account | None
+    names: dict[str, str]  # policy slug → name
+
+    @property
+    def parts(self) -> list[tuple[str, float, float, float, float]]:
+        assert self.account is not None  # noqa: S101  (asked where there is one)
+        return [
+            (self.names.get(part.policy, "any policy"), *part[1:], part.product)
+            for part in self.account.parts
+        ]
 
 
 class Event(NamedTuple):
@@ -63,6 +86,11 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     reviews = item.reviews.select_related("reviewer", "item_version").order_by("id")
     if is_open and not may_see_work:
         reviews = reviews.filter(reviewer=request.user)
+    may_draw = access.may(request.user, "draw.create")
+    open_jobs = [job for job in jobs if job.state in (Job.State.READY, Job.State.CLAIMED)]
+    if not may_see_work and any(job.lane in Lane.checking() for job in open_jobs):
+        # What stands is the answer to the check; her own she knows.
+        decisions = [one for one in decisions if one.decided_by_id == request.user.pk]
     newest = versions[-1]
     body = newest.body()
     return render(
@@ -82,7 +110,10 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "may_see_numbers": may_see_work,
             "standing": _standing(decisions),
             "may_override": access.may(request.user, "decision.override"),
-            "open_jobs": [job for job in jobs if job.state in ("ready", "claimed")],
+            "open_jobs": open_jobs,
+            "places": _places(item, open_jobs, numbers=may_see_work),
+            "gold": getattr(item, "gold", None) if may_draw else None,
+            "may_mark_gold": may_draw and _standing(decisions) is not None,
             "changes": [
                 (later, changes(before, later))
                 for before, later in zip(versions, versions[1:], strict=False)
@@ -92,6 +123,19 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             ),
         },
     )
+
+
+@require_POST
+def item_gold(request: HttpRequest, pk: int) -> HttpResponse:
+    """Vouch for the decision that stands, or no longer: the form says which."""
+    item = access.get_item_to_vouch_for(request.user, pk)
+    if request.POST.get("gold") == "0":
+        draws.unmark_gold(item, by=request.user)
+        messages.success(request, "No longer gold. Nobody will be asked about it as a check.")
+    else:
+        draws.mark_gold(item, by=request.user)
+        messages.success(request, "Marked as gold. It can be drawn for those who have not seen it.")
+    return redirect("reviews:item-detail", pk=item.pk)
 
 
 @require_GET
@@ -150,6 +194,24 @@ def _versions(item: Item) -> list[ItemVersion]:
     for version in versions:
         version.item = item
     return versions
+
+
+def _places(item: Item, jobs: list[Job], *, numbers: bool) -> list[Place]:
+    if not jobs:
+        return []
+    router = Router(item.platform_id)
+    places = []
+    for job in jobs:
+        if not numbers and job.lane in BLIND_LANES:
+            continue
+        job.item = item
+        in_force = PolicyVersion.objects.in_force().filter(policy__queues=job.queue_id)
+        versions = list(in_force.select_related("policy"))
+        level, reason = why_now(item, job, versions, numbers=numbers)
+        account = placement.explain_rank(job, router=router) if numbers else None
+        names = {version.policy.slug: version.policy.name for version in versions}
+        places.append(Place(job, level, reason, account, names))
+    return places
 
 
 def _risks(item: Item) -> list[tuple[str, float]]:

@@ -40,6 +40,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
         rows = _rows(jobs, context["policies"])
         if request.GET.get("format") == "csv":
             return _csv(queue, rows)
+        may_draw = access.may(request.user, "draw.create")
         newest = max((item.scored_at for item in _items(jobs) if item.scored_at), default=None)
         context |= {
             "rows": rows,
@@ -48,6 +49,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
                 for value, count in metrics.queue_lanes(queue).items()
             ],
             "lane": lane,
+            "may_draw": may_draw,
             "scored_at": newest,
             "sources": sorted({item.risk_source for item in _items(jobs) if item.risk_source}),
         }

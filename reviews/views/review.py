@@ -32,8 +32,7 @@ from reviews.models import (
 
 # Longer text is cut on the desk, with a way to the rest.
 TEXT_SHOWN = 10_000
-# Judged without the model's view: what they measure would be bent by it.
-BLIND_LANES = frozenset({Lane.RANDOM, Lane.GOLD, Lane.QA})
+BLIND_LANES = frozenset(Lane.blind())
 
 
 class Sitting(NamedTuple):
@@ -151,6 +150,9 @@ def _item_context(person: Person, job: Job) -> dict:
     item, version, author, reports = desk.sight(job.item_id)
     rules = desk.rules(job.queue_id)
     is_blind = job.lane in BLIND_LANES
+    if Queue.Blind.REPORTS in rules.queue.blind:
+        reports = [group._replace(record="") for group in reports]
+        item.reporter_trust = 0.0
     level, reason = why_now(item, job, rules.versions, numbers=access.may(person, "job.view"))
     body = version.body()
     return {
@@ -207,6 +209,7 @@ def why_now(
         minutes_left=(job.due_at - timezone.now()).total_seconds() / 60,
         lane=job.lane,
         numbers=numbers,
+        reporter_trust=item.reporter_trust,
     )
     if job.lane in BLIND_LANES or slug is None:
         return "", f"{text}."
