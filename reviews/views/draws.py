@@ -80,7 +80,9 @@ def draw_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "bins": [(low, high, count, count / most) for low, high, count in bins],
             "expected": _expected(draw),
             "code": _code(draw),
-            "parameters": sorted(draw.parameters.items()),
+            "parameters": [
+                (name, _short(value)) for name, value in sorted(draw.parameters.items())
+            ],
             "is_sampled": draw.strategy not in (Draw.Strategy.CERTAINTY, Draw.Strategy.FOLLOWS),
         },
     )
@@ -169,6 +171,15 @@ def _code(draw: Draw) -> str:
     else:
         lines.append(f"is_drawn = draw_value({values}) < {draw.probability!r}")
     return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    """To read; whoever draws again takes the row's own."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(_short(one) for one in value)
+    return str(value)
 
 
 def _jobs_csv(draw: Draw, jobs: Iterable[Job]) -> HttpResponse:
