@@ -14,6 +14,7 @@ from .models import (
     Action,
     AuditEntry,
     Decision,
+    Draw,
     Enforcement,
     Item,
     ItemKind,
@@ -254,6 +255,20 @@ def get_decision(person: Person, pk: int) -> Decision:
 def get_enforcement(person: Person, pk: int) -> Enforcement:
     rows = Enforcement.objects.select_related("decision__item", "action")
     return get(person, "enforcement.view", rows, "action__platform", pk=pk)
+
+
+def get_draw(person: Person, pk: int) -> Draw:
+    rows = Draw.objects.select_related("queue", "created_by", "follows")
+    return get(person, "job.view", rows, "queue__platform", pk=pk)
+
+
+def get_queue_to_draw_from(person: Person, slug: str) -> Queue:
+    rows = Queue.objects.select_related("platform")
+    return get(person, "draw.create", rows, "platform", slug=slug)
+
+
+def get_item_to_vouch_for(person: Person, pk: int) -> Item:
+    return get(person, "draw.create", Item.objects.all(), "platform", pk=pk)
 
 
 def get_queue_to_work(person: Person, slug: str) -> Queue:

@@ -2,7 +2,19 @@
 
 from celery import shared_task
 
-from . import audit, claims, dry_run, enforcement, handovers, queues, routing_versions, starts
+from . import (
+    audit,
+    claims,
+    draws,
+    dry_run,
+    enforcement,
+    handovers,
+    placement,
+    queues,
+    reporters,
+    routing_versions,
+    starts,
+)
 
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 
@@ -26,6 +38,21 @@ def hand_on_jobs() -> int:
 @shared_task
 def rerank_queues() -> int:
     return queues.rerank()
+
+
+@shared_task
+def refresh_reporters() -> int:
+    return reporters.refresh_reporters()
+
+
+@shared_task
+def rerank_changed() -> int:
+    return placement.rerank_changed()
+
+
+@shared_task
+def draw_for_quality() -> int:
+    return draws.draw_for_quality()
 
 
 @shared_task

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from reviews import claims, desk
 from reviews.models import Decision, Item, ItemVersion, Job, Review, content_hash
+from tests.factories import move_to_lane
 from tests.test_pages_all import World
 
 pytestmark = pytest.mark.django_db
@@ -248,7 +249,7 @@ def test_nonsense_in_the_hidden_fields_harms_nothing(world, rosa, nonsense):
 
 
 def test_the_random_lane_is_judged_without_the_score(world, rosa):
-    Job.objects.update(lane="random", inclusion_probability=0.1)
+    move_to_lane("random")
     page = open_desk(rosa, world)
     text = page.content.decode()
     assert "Drawn at random" in text
