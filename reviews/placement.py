@@ -3,6 +3,7 @@
 What intake.py and reports.py stand on: they call it when content, views, reports or risks change.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from .facts import make_facts, read_background
 from .models import Item, Job, Lane, Platform, Queue, QueueRanking
 from .routing import Router
 from .submission import Shape
+
+logger = logging.getLogger(__name__)
 
 # Lanes whose jobs follow the rules; a second opinion or an escalation stays where it was asked for.
 ROUTED = (Lane.RISK, Lane.RANDOM, Lane.LEARNING)
@@ -309,13 +312,28 @@ def _walk_on(pk: int) -> int | None:
     item_ids = sorted({item_id for _, item_id in jobs})
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_ITEMS, [item_ids])
-    rerank_jobs(item_ids, router=Router(row.queue.platform_id))
+    _rerank_each(item_ids, router=Router(row.queue.platform_id))
     is_whole = len(jobs) < _WALK_BATCH
     row.after_id = row.after_id + _WINDOW if is_whole else jobs[-1][0]
     if row.after_id >= row.upto_id:
         row.after_id = row.upto_id = None
     row.save(update_fields=["after_id", "upto_id"])
     return len(jobs)
+
+
+def _rerank_each(item_ids: list[int], *, router: Router) -> None:
+    """One bad item keeps its rank, and does not keep the others from theirs."""
+    try:
+        with transaction.atomic():
+            rerank_jobs(item_ids, router=router)
+    except OperationalError:
+        raise  # a deadlock, or the database is away: the whole batch again
+    except Exception:
+        if len(item_ids) == 1:
+            logger.exception("The jobs of item %s keep their rank", item_ids[0])
+            return
+        for item_id in item_ids:
+            _rerank_each([item_id], router=router)
 
 
 def explain_rank(job: Job, *, router: Router) -> ranking.Account:

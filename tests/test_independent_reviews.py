@@ -1,7 +1,5 @@
 """Queues that want several independent answers before an item is settled."""
 
-from datetime import timedelta
-
 import pytest
 
 from reviews import claims, decisions
@@ -13,6 +11,7 @@ from .factories import (
     make_account,
     make_action,
     make_item,
+    make_job,
     make_platform,
     make_policy,
     make_queue,
@@ -141,9 +140,7 @@ def test_an_override_calls_off_those_who_were_asked(queue, job, rosa, remy, lena
     queue.reviews_wanted = 1
     queue.save()
     decision = answer(job, rosa, "spam")
-    asked = Job.objects.create(
-        item=job.item, queue=queue, lane=Lane.SECOND, due_at=claims.clock() + timedelta(hours=1)
-    )
+    asked = make_job(queue=queue, item=job.item, lane=Lane.SECOND)
     decisions.override(decision, by=lena, verdict="clean", note="A newsletter.")
     asked.refresh_from_db()
     assert asked.state == "cancelled"
@@ -157,12 +154,7 @@ def test_an_answer_that_comes_after_the_item_is_settled_changes_nothing(
     answer(job, rosa, "spam")
     late = next_job(queue, remy)
     answer(next_job(queue, lena), lena, "spam")
-    asked = Job.objects.create(
-        item=job.item,
-        queue=queue,
-        lane=Lane.ADJUDICATION,
-        due_at=claims.clock() + timedelta(hours=1),
-    )
+    asked = make_job(queue=queue, item=job.item, lane=Lane.ADJUDICATION)
     standing = answer(claims.claim_job(asked, by=lena), lena)
     assert answer(late, remy, "spam") is None
     assert Decision.objects.current().get() == standing

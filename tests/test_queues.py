@@ -397,9 +397,20 @@ def test_one_bad_job_keeps_its_rank_and_the_rest_are_ranked(world, monkeypatch):
     queue = world.default
     bad, good = make_job(queue=queue), make_job(queue=queue)
     Item.objects.filter(pk=bad.item_id).update(risks=["no", "mapping"])
-    queues.save_queue(queue, {**queues.read(queue), "handling_minutes": 3}, by=world.lena)
+    queues.save_queue(queue, {**queues.read(queue), "sla_minutes": 30}, by=world.lena)
     assert queues.rerank() == 1
     assert (rank_of(bad), rank_of(good) != 0) == (0, True)
+
+
+def test_one_bad_job_does_not_stop_what_is_ranked_by_other_settings(world):
+    queue = world.default
+    bad, good = make_job(queue=queue), make_job(queue=queue)
+    placement.rerank_changed()
+    Item.objects.filter(pk=bad.item_id).update(risks=["no", "mapping"])
+    queues.save_queue(queue, {**queues.read(queue), "handling_minutes": 3}, by=world.lena)
+    assert placement.rerank_changed() == 2
+    assert (rank_of(bad), rank_of(good) != 0) == (0, True)
+    assert placement.rerank_changed() == 0
 
 
 # Archiving

@@ -332,7 +332,19 @@ def test_a_job_keeps_how_its_item_was_drawn_so_that_prevalence_stays_unbiased(wo
     world.decide(**job)
     world.change()
     asked = world.ask().jobs.get()
-    assert (asked.draw, asked.inclusion_probability) == (draw, 0.1)
+    assert (asked.draw.strategy, asked.draw.follows) == ("follows", draw)
+    assert asked.inclusion_probability == 0.1
+
+
+def test_an_item_that_came_by_rank_is_asked_about_with_the_chance_of_the_sample(world):
+    for _ in range(4):
+        world.decide()
+    world.change()
+    asked = world.ask(number=1, seed=5).jobs.get()
+    draw = asked.draw
+    assert (draw.strategy, draw.seed, draw.pool_size, draw.drawn) == ("sample", 5, 4, 1)
+    assert (draw.probability, asked.inclusion_probability) == (0.25, 0.25)
+    assert asked.lift_at is not None
 
 
 def test_leads_and_policy_owners_may_ask_reviewers_and_strangers_may_not(world):

@@ -221,10 +221,11 @@ def _fresh(queue: Queue) -> Queue:
 def _what_follows(queue: Queue, before: queues.Data, after: queues.Data) -> list[str]:
     """The consequences of the settings, in sentences. Counts are of now."""
     lines = []
-    waiting = metrics.waiting(queue, most=metrics.MOST_COUNTED) if queue.pk else 0
     changed = {change.name for change in revisions.compare(before, after)}
-    if changed & queues.RANKING and waiting:
-        lines.append(f"{_jobs(waiting)} will be ranked again, within seconds of saving.")
+    if queue.pk and changed & queues.RANKING:
+        waiting = metrics.waiting(queue, most=metrics.MOST_COUNTED)
+        if waiting:
+            lines.append(f"{_jobs(waiting)} will be ranked again, within seconds of saving.")
     if after["is_default"] and not before["is_default"]:
         lines.append("Items that no rule routes come here, those that wait elsewhere too.")
     leaving = sorted(set(before["members"]) - set(after["members"]))
