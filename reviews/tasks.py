@@ -27,3 +27,18 @@ def seal_audit() -> int:
     while count := audit.seal():
         total += count
     return total
+
+
+@shared_task
+def run_replay(replay_run_id: int) -> None:
+    # Simulation and its libraries are loaded by the worker that runs one, not by the web.
+    from . import replays
+
+    replays.run(replay_run_id)
+
+
+@shared_task
+def sweep_replays() -> int:
+    from . import replays
+
+    return replays.resume_stuck()

@@ -351,6 +351,7 @@ CELERY_TASK_ROUTES = {
     "mlhooks.tasks.score_*": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
+    "reviews.tasks.run_replay": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
     "reviews.tasks.*enforcement*": {"queue": "enforce"},
     "reviews.tasks.deliver*": {"queue": "enforce"},
@@ -364,7 +365,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = TASK_SECONDS
 CELERY_TASK_TIME_LIMIT = TASK_SECONDS + 30
 CELERY_TASK_ANNOTATIONS = {
     name: {"soft_time_limit": TRAIN_SECONDS, "time_limit": TRAIN_SECONDS + 60}
-    for name in ("mlhooks.tasks.build_snapshot", "mlhooks.tasks.run_training")
+    for name in (
+        "mlhooks.tasks.build_snapshot",
+        "mlhooks.tasks.run_training",
+        "reviews.tasks.run_replay",
+    )
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -388,6 +393,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),
+    "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),
 }

@@ -4,6 +4,7 @@ from .audit import AuditEntry
 from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
 from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
+from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .work import Claim, Draw, Job, Lane, Queue, QueueAction, RoutingRule
@@ -30,12 +31,15 @@ __all__ = [
     "PolicyVersion",
     "Queue",
     "QueueAction",
+    "ReplayRun",
     "Report",
     "Review",
     "Revision",
     "Role",
+    "Roster",
     "RoutingRule",
     "Severity",
+    "Shift",
     "Strike",
     "Verdict",
     "content_hash",
