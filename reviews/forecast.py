@@ -192,7 +192,7 @@ def _walk(situation: Situation, draws: Draws, growth: float) -> _Week:
     at_hour = (situation.first_hour + np.arange(steps) // STEPS) % HOURS
     jobs = _arrivals(situation, draws, at_hour, growth)
     jobs[:, :gone] = 0
-    work = np.maximum(jobs * mean + np.sqrt(jobs) * deviation * draws.work, jobs * mean * 0.05)
+    work = jobs * mean * _gamma(draws.work, (deviation / mean) ** 2 / np.maximum(jobs, 1))
 
     on_duty = np.roll(situation.people, -situation.first_hour) * situation.productive * _STEP
     capacity = np.tile(np.repeat(on_duty, STEPS), 1 + _WEEKS_AFTER)
@@ -200,19 +200,19 @@ def _walk(situation: Situation, draws: Draws, growth: float) -> _Week:
     served = np.concatenate([[0.0], np.cumsum(capacity)])
     clock = np.arange(len(served)) * _STEP
     many = situation.backlog
-    first = np.maximum(
-        many * mean + math.sqrt(many) * deviation * draws.backlog, many * mean * 0.05
-    )
+    first = many * mean * _gamma(draws.backlog, (deviation / mean) ** 2 / max(many, 1))
     waiting = _reflect(first, work, capacity[:steps])
 
-    # A job that comes in step t leaves when all that stood before it and itself are done: the
-    # roster works without a pause until then, so its departure is read off the capacity alone.
-    ahead = waiting[:, :-1] + work / 2
-    is_busy = (ahead > 0) | (capacity[:steps] <= 0)
-    reached = served[:steps] + capacity[:steps] / 2 + np.maximum(ahead, 1e-6)
+    # What comes in the middle of step t leaves when all that stood before it is done: until then
+    # the roster works without a pause, so the moment is read off the capacity alone. Never before
+    # it came, and at night not before somebody is there (the hair beyond the plateau).
+    reached = np.maximum(
+        served[:steps] + waiting[:, :-1] + work / 2,
+        served[:steps] + capacity[:steps] / 2 + 1e-6,
+    )
     leaves = np.interp(reached, served, clock, right=np.inf)
     came = clock[:steps] + _STEP / 2
-    wait = np.where(is_busy, np.maximum(leaves - came, 0.0), 0.0) + mean
+    wait = np.maximum(leaves - came, 0.0) + mean
     return _Week(jobs, work, first, waiting, wait > situation.sla_hours, served, np.asarray(clock))
 
 
@@ -266,13 +266,18 @@ def _arrivals(
     dispersion = situation.rates.dispersion
     if dispersion > 1.001:
         hour = np.repeat(draws.scatter, STEPS, axis=1)[:, :steps]
-        # A Gamma of mean 1 and variance (dispersion − 1) ÷ rate, by its Wilson–Hilferty cube: the
-        # same uniform gives the same weather to every what-if.
-        variance = np.minimum((dispersion - 1) / np.maximum(rate, 1e-6), 4.0)
-        z = _normal(hour)
-        rate = rate * np.maximum(1 - variance / 9 + z * np.sqrt(variance / 9), 0.0) ** 3
+        # The same uniform gives the same weather to every what-if.
+        variance = np.minimum((dispersion - 1) / np.maximum(rate, 1e-6), 3.0)
+        rate = rate * _gamma(_normal(hour), variance)
     mean = rate * _STEP * (1 + growth)
     return _poisson(mean, draws.jobs)
+
+
+def _gamma(z: Floats, variance: Floats | float) -> Floats:
+    """Gamma of mean 1 and that variance out of a standard normal (Wilson and Hilferty's cube)."""
+    ninth = variance / 9
+    scaled: Floats = np.maximum(1 - ninth + z * np.sqrt(ninth), 0.0) ** 3
+    return scaled
 
 
 def _poisson(mean: Floats, uniform: Floats) -> Floats:

@@ -5,6 +5,7 @@ left out is written down in docs/replay-and-forecast.md and said on the page.
 """
 
 import bisect
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -210,7 +211,7 @@ def _make_world(
         at[number] = (created_at - since) / _HOUR
         views[number] = per_hour
         seconds[number] = handled.get(item, 0.0)
-        known = decided_risks or risks or {}
+        known = json.loads(decided_risks or "{}") or json.loads(risks)
         for slug, probability in known.items():
             if slug in place:
                 probabilities[number, place[slug]] = probability
@@ -418,8 +419,11 @@ class Load:
     is_productive_seen: bool  # the productive share comes from history
 
 
-def read_load(platform: Platform, *, now: datetime, days: int = 28) -> list[Load]:
-    """Each of the platform's queues as it stands, with rates and handle times of `days` past."""
+def read_load(
+    platform: Platform, *, now: datetime, days: int = 28, is_past: bool = False
+) -> list[Load]:
+    """Each of the platform's queues as it stands, with rates and handle times of `days` past.
+    `is_past`: with the people who were there then, whatever the roster says."""
     queues = list(
         platform.queues.filter(is_archived=False)
         .select_related("roster")
@@ -435,7 +439,10 @@ def read_load(platform: Platform, *, now: datetime, days: int = 28) -> list[Load
     # All queues saw the same hours, from the first that any of them saw.
     begins = min((min(hours) for hours in counts.values()), default=this_hour)
     work = list(read_work(platform.pk, since=since, until=now))
-    return [_load(queue, counts[queue.pk], begins, now, since, work) for queue in queues]
+    return [
+        _load(queue, counts[queue.pk], begins, now, since, work, is_past=is_past)
+        for queue in queues
+    ]
 
 
 def _load(
@@ -445,6 +452,8 @@ def _load(
     now: datetime,
     since: datetime,
     work: Sequence[Work],
+    *,
+    is_past: bool,
 ) -> Load:
     hours = [begins + number * _HOUR for number in range(math.floor((now - begins) / _HOUR))]
     rates = forecast.estimate_rates(
@@ -459,7 +468,7 @@ def _load(
     worked = sum(end - start for present in windows.values() for start, end in present)
     handled = sum(one.seconds for one in own) / 3600
     is_seen = len(own) >= 200 and worked >= handled
-    roster = roster_hours(queue)
+    roster = None if is_past else roster_hours(queue)
     people = np.zeros(forecast.HOURS)
     for hour, count in (
         roster if roster is not None else past_people(windows, hours, since)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from . import access, forecast, history, revisions
 from .errors import Invalid
@@ -261,3 +262,48 @@ def _when(days: Sequence[int]) -> str:
 def moment_of(now: datetime, hours: float) -> datetime:
     """The moment so many hours after the start of the hour that runs, as a forecast counts."""
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+
+
+# In words
+
+
+def say_when(now: datetime, hours: float) -> str:
+    """ "Thursday 14:00", to the hour, as the people on the roster see it."""
+    moment = timezone.localtime(moment_of(now, hours) + timedelta(minutes=30))
+    day = "today" if moment.date() == timezone.localtime(now).date() else f"{moment:%A}"
+    return f"{day} {moment:%H}:00"
+
+
+def in_words(outlook: Outlook, now: datetime, *, changed: bool = False) -> str:
+    """What the week holds for one queue, in a sentence."""
+    name, found = outlook.queue.name, outlook.changed if changed else outlook.forecast
+    if found is None:
+        found = outlook.forecast
+    promise = _promise(outlook.queue.sla_minutes)
+    if not found.people.any():
+        return f"Nobody works {name}, so nothing that comes in would be answered."
+    if found.is_broken:
+        late = int((outlook.load.situation.backlog_due < 0).sum())
+        share = late / max(len(outlook.load.situation.backlog_due), 1)
+        many = round(share * outlook.load.situation.backlog)
+        opening = f"{name} has {many:,} overdue now"
+        if found.recovers_at is None or found.recovery_chance < 0.5:
+            return f"{opening} and will hardly catch up within the week."
+        return f"{opening}; it has caught up {_between(now, found.recovers_at)}."
+    if found.breaks_at is None or found.break_chance < 0.1:
+        sure = 1 - found.break_chance
+        return f"{name} keeps its {promise} promise all week ({sure:.0%} sure)."
+    return (
+        f"{name} breaks its {promise} promise {_between(now, found.breaks_at)} with "
+        f"{found.break_chance:.0%} chance, unless more people work it."
+    )
+
+
+def _between(now: datetime, hours: Sequence[float]) -> str:
+    low, middle, high = (say_when(now, one) for one in hours)
+    around = f" (80 %: {low} to {high})" if low != high else ""
+    return f"about {middle}{around}"
+
+
+def _promise(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.0f} h"

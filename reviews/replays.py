@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import current_app
 from django.db import OperationalError, connections, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from . import access, audit, history, replay
+from . import access, audit, charts, history, replay
 from .errors import Conflict, DomainError, Invalid
 from .models import Person, Queue, ReplayRun, Report
 
@@ -195,7 +195,7 @@ def _replay(replay_run: ReplayRun) -> None:
         people=people,
         seed=replay_run.seed,
     )
-    _check_enough(past)
+    check_enough(past)
     result = replay.compare(
         past.world,
         today=replay.Parameters(**replay_run.today),
@@ -221,7 +221,8 @@ def _replay(replay_run: ReplayRun) -> None:
             raise _Stopped
 
 
-def _check_enough(past: history.History) -> None:
+def check_enough(past: history.History) -> None:
+    """Raise Invalid where a replay would have nothing to say."""
     counts = (past.world.verdict == replay.VIOLATING).sum()
     if not past.world.size:
         raise Invalid("Nothing came in during that time. Choose a longer period.")
@@ -314,3 +315,115 @@ def _fail(replay_run: ReplayRun, error: str, *, for_good: bool) -> None:
                 platform=replay_run.platform_id,
                 error=error[:200],
             )
+
+
+# In words
+
+
+class Difference(NamedTuple):
+    """A parameter that the candidate has otherwise."""
+
+    name: str
+    label: str
+    today: str
+    candidate: str
+
+
+def differences(run: ReplayRun) -> list[Difference]:
+    found = [
+        Difference(name, label, f"{run.today[name]:g}", f"{run.candidate[name]:g}")
+        for name, (label, *_) in FIELDS.items()
+        if run.today[name] != run.candidate[name]
+    ]
+    for group, prefix, words in (
+        ("severity_weights", "weight", "Severity weight of {}"),
+        ("sla_by_source", "sla", "Answer within, report by {} (minutes)"),
+    ):
+        before, after = run.today[group], run.candidate[group]
+        for slug in sorted({*before, *after}):
+            if before.get(slug) != after.get(slug):
+                sides = (
+                    "–" if value is None else f"{value:g}"
+                    for value in (before.get(slug), after.get(slug))
+                )
+                name = slug if prefix == "weight" else Report.Source(slug).label.lower()
+                found.append(Difference(f"{prefix}_{slug}", words.format(name), *sides))
+    return found
+
+
+def in_words(run: ReplayRun) -> list[str]:
+    """What a finished replay found, the most important sentence first."""
+    result = run.result
+    change = result["against"]["today"]["candidate"]["views"]
+    sentences = []
+    if not differences(run):
+        sentences.append("The candidate is today’s formula, so the two do not differ.")
+    else:
+        sentences.append(_change_in_words(change, "The candidate", "today’s order"))
+    fifo = result["against"]["fifo"]["today"]["views"]
+    sentences.append(_change_in_words(fifo, "Today’s formula", "first in, first out"))
+    orders = result["orders"]
+    waits = orders["candidate"]["wait_p90"], orders["today"]["wait_p90"]
+    shares = orders["candidate"]["in_time"], orders["today"]["in_time"]
+    sentences.append(
+        f"Nine in ten violating items are decided within {charts.hours(waits[0]['value'])} by the "
+        f"candidate and {charts.hours(waits[1]['value'])} today; "
+        f"{charts.percent(shares[0]['value'])} of all items are answered in time, "
+        f"{charts.percent(shares[1]['value'])} today."
+    )
+    return sentences
+
+
+def _change_in_words(change: Mapping[str, float | None], who: str, whom: str) -> str:
+    value, low, high = change["value"], change["low"], change["high"]
+    if value is None or low is None or high is None:
+        return f"{who} cannot be compared with {whom}: nothing violating was seen."
+    if low < 0 < high or low == high == 0:
+        return (
+            f"{who} and {whom} do not differ clearly: {charts.percent(value, sign=True)} views of "
+            f"violating items ({charts.percent(low, sign=True)} to "
+            f"{charts.percent(high, sign=True)})."
+        )
+    least, most = sorted((abs(low), abs(high)))
+    figures = f"{charts.percent(abs(value))} ({charts.percent(least)} to {charts.percent(most)})"
+    what = f"the views of violating items that {whom} lets happen"
+    return (
+        f"{who} prevents {figures} of {what}." if value < 0 else f"{who} adds {figures} to {what}."
+    )
+
+
+def caveats(run: ReplayRun) -> list[str]:
+    """What a reader of the figures has to know about what they stand on."""
+    result, counts = run.result, run.result["counts"]
+    found = [
+        f"{counts['arrivals']:,} items, of which {counts['violating']:,} were found violating and "
+        f"{counts['clean']:,} clean. {counts['without_verdict']:,} have no verdict: they take "
+        "reviewers’ time here but count neither as harm nor as clean."
+    ]
+    if counts["without_verdict"] > 0.2 * counts["arrivals"]:
+        found.append(
+            "That is more than a fifth. Today’s order chose what was decided, so figures for "
+            "orders unlike it are less certain than their intervals say."
+        )
+    if counts["waiting_at_start"]:
+        found.append(
+            f"{counts['waiting_at_start']:,} waited already when the period began; what was seen "
+            "of them before is the same in every order and left out."
+        )
+    if result["is_cut"]:
+        found.append("There was more than a replay takes; it has the newest items only.")
+    hours = f"{result['capacity_hours']:,.0f} hours of presence"
+    if run.staff == ReplayRun.Staff.ROSTER:
+        found.append(f"Staffed as on the roster: {hours} for {result['work_hours']:,.1f} of work.")
+    else:
+        found.append(
+            f"Staffed as it was: {counts['reviewers']} people, {hours} for "
+            f"{result['work_hours']:,.1f} of work."
+        )
+        if not result["is_plausible"]:
+            found.append(
+                f"Their answers say they took {result['handled_hours']:,.1f} hours, more than "
+                f"the {result['worked_hours']:,.1f} they were there: recorded in bulk, or "
+                "simulated. Replay with the roster’s hours instead."
+            )
+    return found

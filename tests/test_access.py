@@ -17,7 +17,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import access, decisions, enforcement, replays, tokens
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -116,6 +116,13 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
+    "reviews:replay-list": {"GET": "lena paul mila abel ada", "POST": "lena paul mila"},
+    "reviews:replay-detail": {"GET": "lena paul mila abel ada"},
+    "reviews:replay-progress": {"GET": "lena paul mila abel ada"},
+    "reviews:replay-cancel": {"POST": "lena paul mila"},
+    "reviews:roster": {"GET": "lena paul mila abel ada", "POST": "lena ada"},
+    "reviews:forecast": {"GET": "lena paul mila abel ada"},
+    "reviews:forecast-detail": {"GET": "lena paul mila abel ada"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
@@ -212,6 +219,14 @@ class World:
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
+        now = self.decision.decided_at
+        self.replay = replays.start_replay(
+            self.queue,
+            by=mila,
+            candidate=replays.read_candidate(self.queue, {}),
+            since=now - timedelta(days=1),
+            until=now,
+        )
 
     def make_item(self):
         account = make_account(platform=self.platform)
@@ -249,6 +264,12 @@ class World:
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
+            "reviews:replay-list": [self.queue.slug],
+            "reviews:replay-detail": [self.replay.pk],
+            "reviews:replay-progress": [self.replay.pk],
+            "reviews:replay-cancel": [self.replay.pk],
+            "reviews:roster": [self.queue.slug],
+            "reviews:forecast-detail": [self.queue.slug],
             "reviews:policy-detail": ["spam"],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
@@ -292,6 +313,8 @@ class World:
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
             "reviews:theme": {"theme": "dark"},
+            "reviews:replay-list": {"days": "7", "seed": "1", "staff": "worked"},
+            "reviews:roster": {"weekday": "0", "starts": "9", "ends": "17", "headcount": "2"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,

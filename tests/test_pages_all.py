@@ -92,6 +92,10 @@ class World:
             "text": reverse("reviews:item-text", args=[item]),
             "queues": reverse("reviews:queue-list"),
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
+            "replays": reverse("reviews:replay-list", args=[self.queue.slug]),
+            "roster": reverse("reviews:roster", args=[self.queue.slug]),
+            "forecast": reverse("reviews:forecast"),
+            "forecast-of": reverse("reviews:forecast-detail", args=[self.queue.slug]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
@@ -105,13 +109,14 @@ def world():
     return World()
 
 
+PLANS = "replays roster forecast forecast-of policies policy"
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
-    "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "lena": f"home review decisions item text queues queue {PLANS} enforcements you",
+    "paul": f"home item text queues queue {PLANS} you",
+    "mila": f"home item text queues queue {PLANS} you",
+    "abel": f"home item text queues queue {PLANS} enforcements audit you",
+    "ada": f"home item text queues queue {PLANS} enforcements audit you",
 }
 
 

@@ -9,9 +9,15 @@ from django.db.models import F
 
 from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
-from reviews import audit, claims, decisions
-from reviews.models import AuditEntry, Claim, Enforcement, Job, Strike
-from reviews.tasks import expire_claims, lift_overdue, release_enforcements, seal_audit
+from reviews import audit, claims, decisions, replays
+from reviews.models import AuditEntry, Claim, Enforcement, Job, ReplayRun, Strike
+from reviews.tasks import (
+    expire_claims,
+    lift_overdue,
+    release_enforcements,
+    seal_audit,
+    sweep_replays,
+)
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
 from .factories import (
@@ -34,6 +40,8 @@ SHOWN = {
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
+    "reviews.tasks.run_replay": "test_replays.test_a_run_that_is_done_or_at_work_is_left_alone",
+    "reviews.tasks.sweep_replays": "test_tasks.test_sweeping_replays_changes_no_row_that_waits",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
@@ -149,6 +157,22 @@ def test_sweeping_changes_no_row_that_waits(task, model):
     before = list(model.objects.values())
     assert [task.apply(throw=True).get() for _ in range(2)] == [1, 1]
     assert list(model.objects.values()) == before
+
+
+def test_sweeping_replays_changes_no_row_that_waits():
+    queue = make_queue()
+    now = claims.clock()
+    replays.start_replay(
+        queue,
+        by=None,
+        candidate=replays.read_candidate(queue, {}),
+        since=now - timedelta(days=1),
+        until=now,
+    )
+    ReplayRun.objects.update(created_at=now - timedelta(hours=1))
+    before = list(ReplayRun.objects.values())
+    assert [sweep_replays.apply(throw=True).get() for _ in range(2)] == [1, 1]
+    assert list(ReplayRun.objects.values()) == before
 
 
 def test_a_heartbeat_says_when_and_nothing_else():
