@@ -135,9 +135,17 @@ def percent(value: float | None, *, sign: bool = False) -> str:
     if value is None:
         return "–"
     figure = 100 * value
-    text = f"{abs(figure):.0f}" if abs(figure) >= 10 else f"{abs(figure):.1f}"
-    mark = "−" if figure < 0 and text.strip("0.") else "+" if sign and figure > 0 else ""
+    text = f"{abs(figure):.0f}" if abs(figure) >= 10 else f"{abs(figure):.1f}".removesuffix(".0")
+    if text == "0":
+        return "0\u202f%"
+    mark = "−" if figure < 0 else "+" if sign else ""
     return f"{mark}{text}\u202f%"
+
+
+def signed(value: float) -> str:
+    """-1234.4 → "−1,234", 3 → "+3", 0.2 → "0"."""
+    text = f"{abs(value):,.0f}"
+    return text if text == "0" else f"{'−' if value < 0 else '+'}{text}"
 
 
 def hours(value: float | None) -> str:
@@ -426,14 +434,16 @@ def week_plot(
     is_step: bool = False,
 ) -> Plot:
     """Lines, with bands where they have them, over the hours of a week."""
-    width, many = 920, len(labels)
+    width, height, many = 1320, 260, len(labels)
     highest = max(
         max(one.high if one.high is not None else one.middle, default=0) for one in series
     )
     step = _round_step(max(highest, 1) * 1.05, 4)
+    if is_step:
+        step = max(step, 1.0)
     top = math.ceil(max(highest, 1) * 1.02 / step) * step
     x = scale(0, many, LEFT, width - RIGHT)
-    y = scale(0, top, HEIGHT - BOTTOM, TOP)
+    y = scale(0, top, height - BOTTOM, TOP)
     plot = Plot(
         id=id,
         title=title,
@@ -443,6 +453,7 @@ def week_plot(
         x_ticks=[Tick(x(min(day.at + 12, many)), day.label) for day in days if day.at < many],
         y_ticks=[Tick(y(step * n), f"{step * n:,g}") for n in range(round(top / step) + 1)],
         width=width,
+        height=height,
         kind="wide",
         head=("From", *(one.label for one in series)),
     )

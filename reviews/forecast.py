@@ -71,7 +71,7 @@ class Forecast(NamedTuple):
     late_share: Floats  # chance that a job which comes in this hour waits beyond the promise
     waiting: Floats  # (3, 168): jobs that wait at the hour's end: low, middle, high
     overdue: Floats  # (3, 168): jobs past their time
-    arrivals: Floats  # (3, 168)
+    arrivals: Floats  # (3, 168), the middle is the mean
     people: Floats  # (168,)
     late_jobs: Floats  # by path: jobs of the week answered late
     jobs: Floats  # by path: jobs of the week, with those that waited
@@ -240,12 +240,13 @@ def simulate(situation: Situation, draws: Draws, *, growth: float = 0.0) -> Fore
         late_jobs = late_jobs + (done > due).mean(axis=1) * situation.backlog
     overdue = _overdue(situation, due, week, mean)
     ends = np.arange(HOURS) * STEPS + STEPS - 1
+    by_hour = week.jobs.reshape(-1, HOURS, STEPS).sum(axis=2)
     broken = overdue >= 0.5  # of a job: work is a fluid here
     return Forecast(
         late_share=_by_hour(week, int(situation.into_hour * STEPS)),
         waiting=_band(week.waiting[:, ends + 1] / mean),
         overdue=_band(overdue[:, ends]),
-        arrivals=_band(week.jobs.reshape(-1, HOURS, STEPS).sum(axis=2)),
+        arrivals=_band(by_hour, middle=by_hour.mean(axis=0)),
         people=np.roll(situation.people, -situation.first_hour),
         late_jobs=late_jobs,
         jobs=week.jobs.sum(axis=1) + situation.backlog,
@@ -345,8 +346,10 @@ def _overdue(situation: Situation, backlog_due: Floats, week: _Week, mean: float
     return missing
 
 
-def _band(values: Floats) -> Floats:
+def _band(values: Floats, *, middle: Floats | None = None) -> Floats:
     band: Floats = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
+    if middle is not None:
+        band[1] = middle
     return band
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import access, forecast, history, revisions
+from . import access, charts, forecast, history, revisions
 from .errors import Invalid
 from .models import Person, Platform, Queue, Revision, Roster, Shift
 
@@ -100,7 +100,7 @@ def save_roster(
         Roster.objects.filter(pk=roster.pk).update(changed_at=Now())
         revisions.record(
             roster,
-            {"queue": queue.slug, "shifts": [_in_words(one) for one in times]},
+            {"queue": queue.slug, "shifts": "".join(f"{_in_words(one)}\n" for one in times)},
             by=by,
             platform=queue.platform_id,
             note=note,
@@ -116,7 +116,7 @@ def _in_words(one: Times) -> str:
 def restore_times(revision: Revision) -> list[Times]:
     """The shifts of an old state."""
     rows = []
-    for words in revision.data["shifts"]:
+    for words in revision.data["shifts"].splitlines():
         day, hours, headcount = words.split()
         starts, ends = hours.rstrip(":").split("–")
         rows.append(Times(WEEKDAYS.index(day), int(starts), int(ends), int(headcount)))
@@ -292,10 +292,10 @@ def in_words(outlook: Outlook, now: datetime, *, changed: bool = False) -> str:
         return f"{opening}; it has caught up {_between(now, found.recovers_at)}."
     if found.breaks_at is None or found.break_chance < 0.1:
         sure = 1 - found.break_chance
-        return f"{name} keeps its {promise} promise all week ({sure:.0%} sure)."
+        return f"{name} keeps its {promise} promise all week ({charts.percent(sure)} sure)."
     return (
         f"{name} breaks its {promise} promise {_between(now, found.breaks_at)} with "
-        f"{found.break_chance:.0%} chance, unless more people work it."
+        f"{charts.percent(found.break_chance)} chance, unless more people work it."
     )
 
 

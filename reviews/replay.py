@@ -126,6 +126,8 @@ def serve(world: World, order: Order, seconds: Floats | None = None) -> Outcome:
         for start, end in windows:
             start += debt
             debt = max(0.0, start - end)
+            if debt:
+                continue
             if start > environment.now:
                 yield environment.timeout(start - environment.now)
             while environment.now < end - _HAIR:
@@ -141,7 +143,7 @@ def serve(world: World, order: Order, seconds: Floats | None = None) -> Outcome:
                 yield environment.timeout(hours[job])
                 decided[job] = environment.now
                 busy += hours[job]
-            debt += max(0.0, environment.now - end)
+            debt = max(0.0, environment.now - end)
             ring()  # she was perhaps the one who was called
 
     environment.process(arrivals())

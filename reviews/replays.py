@@ -365,9 +365,12 @@ def in_words(run: ReplayRun) -> list[str]:
     orders = result["orders"]
     waits = orders["candidate"]["wait_p90"], orders["today"]["wait_p90"]
     shares = orders["candidate"]["in_time"], orders["today"]["in_time"]
+    within = [
+        "not at all before the end" if one["value"] is None else f"in {charts.hours(one['value'])}"
+        for one in waits
+    ]
     sentences.append(
-        f"Nine in ten violating items are decided within {charts.hours(waits[0]['value'])} by the "
-        f"candidate and {charts.hours(waits[1]['value'])} today; "
+        f"Nine in ten violating items are decided {within[0]} by the candidate, {within[1]} today; "
         f"{charts.percent(shares[0]['value'])} of all items are answered in time, "
         f"{charts.percent(shares[1]['value'])} today."
     )
@@ -417,7 +420,8 @@ def caveats(run: ReplayRun) -> list[str]:
         found.append(f"Staffed as on the roster: {hours} for {result['work_hours']:,.1f} of work.")
     else:
         found.append(
-            f"Staffed as it was: {counts['reviewers']} people, {hours} for "
+            f"Staffed as it was: {counts['reviewers']} "
+            f"{'person' if counts['reviewers'] == 1 else 'people'}, {hours} for "
             f"{result['work_hours']:,.1f} of work."
         )
         if not result["is_plausible"]:

@@ -178,7 +178,7 @@ def test_pure_modules_know_no_django(package):
     wrong = [
         f"{module_name(path)} imports {name}"
         for path in modules(package)
-        if module_name(path).split(".")[-1] in PURE[package]
+        if module_name(path).partition(".")[2] in PURE[package]
         for name in imports(path)
         if name.split(".")[0] in ("django", "celery", "psycopg2", "rest_framework")
     ]

@@ -177,6 +177,14 @@ def test_nobody_works_outside_her_hours():
     assert outcome.started_at.tolist() == pytest.approx([1.0, 2.0, 5.5])
 
 
+def test_many_short_windows_have_the_capacity_of_their_sum():
+    """Half a minute there, half a minute elsewhere: 100 windows of 0.1 h are ten items of 1 h."""
+    windows = [[(0.2 * n, 0.2 * n + 0.1) for n in range(100)]]
+    world = make_world([0] * 20, [1] * 20, [0.5] * 20, [CLEAN] * 20, hours=20.0, windows=windows)
+    outcome = serve(world, Order(FIFO, FIFO, PLAIN))
+    assert outcome.busy_hours == pytest.approx(10, abs=1)
+
+
 def test_what_is_on_the_screen_at_the_end_is_not_decided():
     world = make_world([0, 0], [10, 10], [0.5] * 2, [VIOLATING] * 2, hours=1.5)
     outcome = serve(world, Order(FIFO, FIFO, PLAIN))

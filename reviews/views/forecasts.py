@@ -182,6 +182,9 @@ def _list_context(
         "rows": [_row(one, now) for one in outlooks],
         "plot": charts.heat_plot(strips, labels, days) if outlooks else None,
         "what_if": what_if,
+        "changes": [
+            f"{one.queue.name} {_change_words(one.change)}" for one in outlooks if one.change
+        ],
     }
 
 
@@ -197,10 +200,16 @@ def _row(outlook: planning.Outlook, now: datetime) -> dict:
         "late": _quantiles(found.late_jobs),
         "jobs": _quantiles(found.jobs - situation.backlog),
         "change": outlook.change,
+        "change_words": _change_words(outlook.change) if outlook.change else "",
         "person_hours": round(float(found.people.sum())),
         "handling_seconds": round(situation.handling.mean),
         "has_roster": outlook.load.has_roster,
     }
+
+
+def _change_words(change: forecast.Change) -> str:
+    low, high = charts.signed(change.low), charts.signed(change.high)
+    return f"{charts.signed(change.late_jobs)} late items ({low} to {high})"
 
 
 def _quantiles(values) -> dict[str, float]:

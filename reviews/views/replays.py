@@ -182,7 +182,7 @@ def _context(request: HttpRequest, run: ReplayRun) -> dict:
             "rows": _rows(run),
             "use_url": f"/setup/queues/{run.queue.slug}/?{urlencode(changed)}" if changed else "",
             "may_edit": access.may(request.user, "queue.edit"),
-            "block": {1.0: "hour", 6.0: "6 hours", 24.0: "day"}[run.result["block_hours"]],
+            "stretch": {1.0: "an hour", 6.0: "six hours", 24.0: "a day"}[run.result["block_hours"]],
         }
     return context
 
@@ -190,7 +190,8 @@ def _context(request: HttpRequest, run: ReplayRun) -> dict:
 def _rows(run: ReplayRun) -> list[dict]:
     """One order a row, its figures with intervals in words."""
     found = []
-    for name, figures in run.result["orders"].items():
+    for name in replay.ORDERS:  # jsonb keeps no order of its own
+        figures = run.result["orders"][name]
         against = run.result["against"]["fifo"].get(name)
         found.append(
             {
@@ -214,7 +215,8 @@ def _span(interval: dict, words) -> dict[str, str]:
 def _csv(run: ReplayRun) -> HttpResponse:
     head = ["order", "metric", "value", "low", "high"]
     lines = []
-    for name, figures in run.result["orders"].items():
+    for name in replay.ORDERS:
+        figures = run.result["orders"][name]
         for metric in replay.METRICS:
             one = figures[metric]
             lines.append((name, metric, one["value"], one["low"], one["high"]))
