@@ -334,8 +334,6 @@ def weeks(live_app):
             platform=platform, slug=slug, name=name, policies=[policy], sla_minutes=sla
         )
         past.work_days(queue, [people[who]], policy, until=now, days=8, per_day=per_day)
-            queue, [people["rosa"]], policy, until=now, days=8, per_day=per_day, seed=seed
-        )
         if slug != "adult":
             times = [planning.Times(day, 8, 18, 1) for day in range(5)]
             planning.save_roster(queue, times, by=people["lena"], note="Autumn")

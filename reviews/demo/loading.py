@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Subquery
 from django.utils import timezone
 
-from reviews import claims, decisions, intake, simulation
+from reviews import claims, decisions, intake, planning, simulation
 from reviews.models import (
     Action,
     Decision,
@@ -84,6 +84,8 @@ def set_up_platform() -> Platform:
         for member in people.MEMBERS:
             for slug in member.queues:
                 queues[slug].members.add(members[member.username])
+        for slug, shifts in rules.ROSTERS.items():
+            _roster(queues[slug], shifts, by=members["lena"])
         for position, rule in enumerate(rules.ROUTING_RULES):
             RoutingRule.objects.get_or_create(
                 platform=platform,
@@ -263,6 +265,17 @@ def _queue(
         queue.policies.set(policies[slug] for slug in values["policies"])
         queue.actions.set(actions[slug] for slug in values["actions"])
     return queue
+
+
+def _roster(queue: Queue, shifts: Sequence[tuple[int, ...]], *, by: Person) -> None:
+    if planning.times_of(queue):
+        return
+    times = [
+        planning.Times(weekday, starts, ends, headcount)
+        for first, last, starts, ends, headcount in shifts
+        for weekday in range(first, last)
+    ]
+    planning.save_roster(queue, times, by=by, note="The demo's")
 
 
 def _report_rows(arrival: Arrival, kind: str) -> list[dict]:
