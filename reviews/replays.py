@@ -363,6 +363,15 @@ def in_words(run: ReplayRun) -> list[str]:
     fifo = result["against"]["fifo"]["today"]["views"]
     sentences.append(_change_in_words(fifo, "Today’s formula", "first in, first out"))
     orders = result["orders"]
+    risk = result["against"]["risk"]["today"]["views"]
+    if risk["low"] is not None and risk["low"] > 0:
+        late = 1 - (orders["today"]["in_time"]["value"] or 0)
+        sentences.append(
+            _change_in_words(risk, "Today’s formula", "risk only")
+            + f" {charts.percent(late)} of the items fall due before they are answered, and what "
+            "is overdue goes first, whatever its harm: more people, or a promise they can keep, "
+            "would mend it."
+        )
     waits = orders["candidate"]["wait_p90"], orders["today"]["wait_p90"]
     shares = orders["candidate"]["in_time"], orders["today"]["in_time"]
     within = [

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews import access, charts, claims, forecast, history, planning, revisions
-from reviews.errors import Invalid
+from reviews.errors import Invalid, NotFound
 from reviews.models import Platform, Queue, Roster
 
 from .tables import csv_response
@@ -124,7 +124,7 @@ def _restore(request: HttpRequest, queue: Queue) -> None:
     if saved is not None and number.isascii() and number.isdigit():
         old = revisions.history(saved).filter(number=int(number[:9])).first()
     if old is None:
-        raise Invalid("There is no such revision of this roster.")
+        raise NotFound("There is no such revision of this roster.")
     planning.save_roster(queue, planning.restore_times(old), by=request.user, restores=old)
     messages.success(request, f"Revision {old.number} is back.")
 
