@@ -8,8 +8,8 @@ seen the mail (five folds), views and reports as the demo makes them up. (2) 20,
 from EDOS' dev and test posts with the scores of a model trained on its train split; left out where
 edos.parquet is not there. Both are staffed twice: `kept`, by the roster that forecast.py asks for
 to answer 95 % within the promise of 8 hours, and `short`, in office hours only, where no order can
-keep it. The candidate is what such a replay is for: 48 hours worth a doubling, and a promise so long
-that nothing is lifted for being overdue. (3) The CPU that 100,000 arrivals cost under five orders.
+keep it. The candidate is what a replay is for: 48 hours worth a doubling, and a promise so long
+that nothing is lifted for being overdue. (3) The CPU that 100,000 arrivals cost in five orders.
 
 Every order is served in the same run with the same arrivals, handle times and reviewers, so first
 in first out and risk only are the control. The model is TF-IDF and logistic regression: weaker than
