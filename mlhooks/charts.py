@@ -1,84 +1,23 @@
-"""Figures for pages: numbers in, geometry out; templates/mlhooks/_plot.html draws it as SVG.
-
-Colours are classes of charts.css, so both themes and print get theirs. PURE: no rows, no Django.
-"""
+"""The model pages' figures, out of what reviews/charts.py draws with. PURE: no rows, no Django."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
-
-
-class Tick(NamedTuple):
-    at: float
-    label: str
-
-
-class Line(NamedTuple):
-    path: str
-    kind: str  # "candidate", "champion", "faint": a class of charts.css
-    label: str
-    label_x: float
-    label_y: float
-    label_end: str  # text-anchor: "start", "middle" or "end"
-
-
-class Dot(NamedTuple):
-    x: float
-    y: float
-    radius: float
-    kind: str
-    title: str
-
-
-class Bar(NamedTuple):
-    """A horizontal interval with its estimate."""
-
-    x1: float
-    x2: float
-    x: float
-    y: float
-    kind: str
-    title: str
-
-
-@dataclass
-class Plot:
-    id: str
-    title: str
-    description: str
-    x_label: str
-    y_label: str
-    x_ticks: list[Tick]
-    y_ticks: list[Tick]
-    lines: list[Line] = field(default_factory=list)
-    dots: list[Dot] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    head: tuple[str, ...] = ()  # the table behind it
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-
-    @property
-    def right(self) -> int:
-        return self.width - RIGHT
-
-    @property
-    def bottom(self) -> int:
-        return self.height - BOTTOM
-
-    @property
-    def middle_x(self) -> float:
-        return (self.left + self.right) / 2
-
-    @property
-    def middle_y(self) -> float:
-        return (TOP + self.bottom) / 2
-
-    top = TOP
+from reviews.charts import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Bar,
+    Dot,
+    Line,
+    Plot,
+    Tick,
+    path,
+    scale,
+    short,
+)
 
 
 def pr_plot(
@@ -93,7 +32,7 @@ def pr_plot(
     """Precision over recall, of the candidate and of the champion on the same rows."""
     if not candidate.get("pr_curve"):
         return None
-    x, y = _scale(0, 1, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    x, y = scale(0, 1, LEFT, WIDTH - RIGHT), scale(0, 1, HEIGHT - BOTTOM, TOP)
     plot = Plot(
         id=f"{prefix}-pr",
         title=f"{policy}: precision and recall",
@@ -107,7 +46,7 @@ def pr_plot(
     base = candidate["base_rate"]
     plot.lines.append(
         Line(
-            _path([(x(0), y(base)), (x(1), y(base))]),
+            path([(x(0), y(base)), (x(1), y(base))]),
             "faint",
             f"chance {base:.2f}",
             x(1) - 2,
@@ -123,7 +62,7 @@ def pr_plot(
         near = min(points, key=lambda point: abs(point[0] - where))
         plot.lines.append(
             Line(
-                _path([(x(recall), y(precision)) for recall, precision in points]),
+                path([(x(recall), y(precision)) for recall, precision in points]),
                 kind,
                 name,
                 x(near[0]),
@@ -142,7 +81,7 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
     bins = [one for one in report.get("reliability", []) if one["size"]]
     if not bins:
         return None
-    x, y = _scale(0, 1, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    x, y = scale(0, 1, LEFT, WIDTH - RIGHT), scale(0, 1, HEIGHT - BOTTOM, TOP)
     largest = max(one["size"] for one in bins)
     plot = Plot(
         id=f"{prefix}-reliability",
@@ -163,10 +102,10 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
         ],
     )
     plot.lines.append(
-        Line(_path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.62), y(0.62) + 20, "start")
+        Line(path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.62), y(0.62) + 20, "start")
     )
     points = [(x(one["predicted"]), y(one["observed"])) for one in bins]
-    plot.lines.append(Line(_path(points), "candidate", "", 0, 0, "start"))
+    plot.lines.append(Line(path(points), "candidate", "", 0, 0, "start"))
     for one, (at_x, at_y) in zip(bins, points, strict=True):
         plot.dots.append(
             Dot(
@@ -188,7 +127,7 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
         return None
     left, band = 120, 44
     height = TOP + BOTTOM + band * len(rows)
-    x = _scale(0, 1, left, WIDTH - RIGHT)
+    x = scale(0, 1, left, WIDTH - RIGHT)
     plot = Plot(
         id="auprc",
         title="Area under precision and recall, with 95 % interval",
@@ -203,7 +142,7 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
         x_label="AUPRC",
         y_label="",
         x_ticks=_unit_ticks(x),
-        y_ticks=[Tick(TOP + band * (n + 0.5), _short(row["name"])) for n, row in enumerate(rows)],
+        y_ticks=[Tick(TOP + band * (n + 0.5), short(row["name"])) for n, row in enumerate(rows)],
         width=WIDTH,
         height=height,
         left=left,
@@ -249,8 +188,8 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
     last = max(max(at for at, _ in points) for points in series.values())
     first = min(min(at for at, _ in points) for points in series.values())
     highest = _round_up(max(max(value for _, value in points) for points in series.values()))
-    x = _scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
-    y = _scale(0, highest, HEIGHT - BOTTOM, TOP)
+    x = scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
+    y = scale(0, highest, HEIGHT - BOTTOM, TOP)
     plot = Plot(
         id="history",
         title="Loss while training",
@@ -274,7 +213,7 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
         end = points[-1]
         plot.lines.append(
             Line(
-                _path([(x(at), y(value)) for at, value in points]),
+                path([(x(at), y(value)) for at, value in points]),
                 f"series-{n % 4 + 1}",
                 name,
                 min(x(end[0]), WIDTH - RIGHT) - 4,
@@ -288,16 +227,8 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
     return plot
 
 
-def _scale(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
-    return lambda value: round(start + (value - low) / (high - low) * (stop - start), 1)
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-
-
-def _unit_ticks(scale: Callable[[float], float]) -> list[Tick]:
-    return [Tick(scale(value), f"{value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
+def _unit_ticks(to_place: Callable[[float], float]) -> list[Tick]:
+    return [Tick(to_place(value), f"{value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
 
 
 def _round_up(value: float) -> float:
@@ -309,10 +240,6 @@ def _round_up(value: float) -> float:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else f"{name[:17]}…"
 
 
 def _pr_words(candidate: dict, champion: dict | None, label: str, champion_label: str) -> str:

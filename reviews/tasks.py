@@ -90,3 +90,18 @@ def run_dry_run(run_id: int) -> None:
 @shared_task
 def sweep_dry_runs() -> int:
     return dry_run.resume_dry_runs()
+
+
+@shared_task
+def run_replay(replay_run_id: int) -> None:
+    # Simulation and its libraries are loaded by the worker that runs one, not by the web.
+    from . import replays
+
+    replays.run(replay_run_id)
+
+
+@shared_task
+def sweep_replays() -> int:
+    from . import replays
+
+    return replays.resume_stuck()

@@ -17,10 +17,12 @@ from reviews import (
     dry_run,
     enforcement,
     kinds,
+    planning,
     policies,
     queues,
     ranking,
     relabelling,
+    replays,
     routing_versions,
 )
 from reviews.models import (
@@ -33,6 +35,7 @@ from reviews.models import (
     Reporter,
     content_hash,
 )
+from tests import past
 from tests.factories import (
     make_account,
     make_action,
@@ -526,6 +529,66 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
             )
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 too_wide.append(shot)
+    assert too_wide == []
+
+
+@pytest.fixture
+def weeks(live_app):
+    """Three queues with two weeks behind them, rosters, and a replay that is done."""
+    platform = make_platform(slug="harbour", name="Harbour")
+    people = {name: make_person(name, platform=platform) for name in CAST}
+    now = claims.clock()
+    for slug, name, sla, per_day, who in (
+        ("phishing", "Phishing", 240, 60, "rosa"),
+        ("adult", "Adult services", 720, 25, "remy"),
+        ("spam-and-scams", "Spam and scams", 480, 200, "lena"),
+    ):
+        policy = make_policy(platform=platform, slug=f"{slug}-rule", name=name)
+        queue = make_queue(
+            platform=platform, slug=slug, name=name, policies=[policy], sla_minutes=sla
+        )
+        past.work_days(queue, [people[who]], policy, until=now, days=8, per_day=per_day)
+        if slug != "adult":
+            times = [planning.Times(day, 8, 18, 1) for day in range(5)]
+            planning.save_roster(queue, times, by=people["lena"], note="Autumn")
+    queue = Queue.objects.get(slug="spam-and-scams")
+    planning.save_roster(
+        queue, [*planning.times_of(queue), planning.Times(5, 9, 13, 1)], by=people["lena"]
+    )
+    run = replays.start_replay(
+        queue,
+        by=people["lena"],
+        candidate=replays.read_candidate(queue, {"doubling_hours": 12, "soon_minutes": 30}),
+        since=now - timedelta(days=7),
+        until=now,
+    )
+    replays.run(run.pk)
+    people["run"] = run
+    return people
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_of_weeks(weeks, live_app, new_page, sign_in, theme, size):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    page = new_page(viewport=size, color_scheme=theme)
+    sign_in(page, weeks["lena"])
+    too_wide = []
+    for shot, url in {
+        "replays": "/queues/spam-and-scams/replay/",
+        "replay": f"/replays/{weeks['run'].pk}/",
+        "forecast": "/forecast/",
+        "forecast-what-if": "/forecast/?people=1&into=phishing&out=adult&hours=8-20&days=all",
+        "forecast-queue": "/forecast/phishing/",
+        "roster": "/queues/spam-and-scams/roster/",
+    }.items():
+        page.goto(live_app + url)
+        page.screenshot(
+            path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
+            full_page=True,
+        )
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            too_wide.append(shot)
     assert too_wide == []
 
 

@@ -29,6 +29,7 @@ from reviews import (
     people,
     policies,
     queues,
+    replays,
     revisions,
     routing_versions,
     tokens,
@@ -141,6 +142,13 @@ ROUTES = {
     "reviews:draw-list": {"GET": "lena mila abel ada"},
     "reviews:draw-detail": {"GET": "lena mila abel ada"},
     "reviews:reporter-list": {"GET": "lena paul abel ada"},
+    "reviews:replay-list": {"GET": "lena paul mila abel ada", "POST": "lena paul mila"},
+    "reviews:replay-detail": {"GET": "lena paul mila abel ada"},
+    "reviews:replay-progress": {"GET": "lena paul mila abel ada"},
+    "reviews:replay-cancel": {"POST": "lena paul mila"},
+    "reviews:roster": {"GET": "lena paul mila abel ada", "POST": "lena ada"},
+    "reviews:forecast": {"GET": "lena paul mila abel ada"},
+    "reviews:forecast-detail": {"GET": "lena paul mila abel ada"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:setup-routing-list": {"GET": "lena paul abel ada"},
     "reviews:setup-routing": {"GET": "lena paul abel ada"},
@@ -292,6 +300,14 @@ class World:
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
+        now = self.decision.decided_at
+        self.replay = replays.start_replay(
+            self.queue,
+            by=mila,
+            candidate=replays.read_candidate(self.queue, {}),
+            since=now - timedelta(days=1),
+            until=now,
+        )
 
         self.rule = {"name": "Reported", "queue": self.queue.slug, "condition": "report_count > 1"}
         make_rules(platform)
@@ -376,6 +392,12 @@ class World:
             "reviews:item-gold": [self.decision.item_id],
             "reviews:draw-create": [self.queue.slug],
             "reviews:draw-detail": [self.draw.pk],
+            "reviews:replay-list": [self.queue.slug],
+            "reviews:replay-detail": [self.replay.pk],
+            "reviews:replay-progress": [self.replay.pk],
+            "reviews:replay-cancel": [self.replay.pk],
+            "reviews:roster": [self.queue.slug],
+            "reviews:forecast-detail": [self.queue.slug],
             "reviews:policy-detail": ["spam"],
             "reviews:setup-routing": [platform],
             "reviews:setup-routing-draft": [platform],
@@ -473,6 +495,8 @@ class World:
             "reviews:setup-policy-version-edit": _version_form(when="later", at="2030-01-01T09:00"),
             "reviews:setup-policy-relabelling": {"number": "1"},
             "reviews:draw-create": {"lane": "gold", "strategy": "certainty", "expected": "1"},
+            "reviews:replay-list": {"days": "7", "seed": "1", "staff": "worked"},
+            "reviews:roster": {"weekday": "0", "starts": "9", "ends": "17", "headcount": "2"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,

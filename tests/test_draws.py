@@ -17,7 +17,6 @@ from reviews.models import (
     Job,
     Lane,
     Review,
-    RoutingRule,
 )
 from tests.factories import (
     claimed_job,
@@ -27,6 +26,7 @@ from tests.factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from tests.people import make_person
 
@@ -221,9 +221,7 @@ def test_what_is_held_or_drawn_already_is_in_no_pool(platform):
 def test_a_learning_job_is_its_items_only_open_one_and_follows_the_rules(platform):
     configure(platform.queue, learning_rate=1)
     urgent = make_queue(platform=platform, policies=[platform.spam], slug="urgent")
-    RoutingRule.objects.create(
-        platform=platform, name="urgent", condition="risk.spam >= 0.9", queue=urgent
-    )
+    make_rules(platform, {"condition": "risk.spam >= 0.9", "queue": urgent.slug})
     (pk,) = submit(platform, 1)
     score([pk], [0.5])
     assert Job.objects.get().lane == Lane.LEARNING

@@ -122,6 +122,10 @@ class World:
             "draw": reverse("reviews:draw-detail", args=[self.drawn.draw_id]),
             "sample": reverse("reviews:draw-create", args=[self.queue.slug]),
             "reporters": reverse("reviews:reporter-list"),
+            "replays": reverse("reviews:replay-list", args=[self.queue.slug]),
+            "roster": reverse("reviews:roster", args=[self.queue.slug]),
+            "forecast": reverse("reviews:forecast"),
+            "forecast-of": reverse("reviews:forecast-detail", args=[self.queue.slug]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "kinds": reverse("reviews:setup-kind-list"),
@@ -172,15 +176,17 @@ _SEEN = (
 _SET_UP = (
     f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish kind-new"
 )
+_PLANS = "replays roster forecast forecast-of"
 _READS = "home item text queues queue policies policy you"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
-    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_SET_UP}",
-    "paul": f"{_READS} reporters {_SET_UP} rule-new version",
-    "mila": f"{_READS} draws draw sample",
-    "abel": f"{_READS} enforcements audit draws draw reporters {_SEEN}",
-    "ada": f"{_READS} enforcements audit draws draw reporters {_SET_UP} person-new rule-new "
-    "version",
+    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_PLANS} "
+    f"{_SET_UP}",
+    "paul": f"{_READS} reporters {_PLANS} {_SET_UP} rule-new version",
+    "mila": f"{_READS} draws draw sample {_PLANS}",
+    "abel": f"{_READS} enforcements audit draws draw reporters {_PLANS} {_SEEN}",
+    "ada": f"{_READS} enforcements audit draws draw reporters {_PLANS} {_SET_UP} person-new "
+    "rule-new version",
 }
 
 

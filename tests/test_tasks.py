@@ -10,7 +10,16 @@ from django.db.models import F
 
 from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
-from reviews import audit, claims, decisions, dry_run, intake, placement, routing_versions
+from reviews import (
+    audit,
+    claims,
+    decisions,
+    dry_run,
+    intake,
+    placement,
+    replays,
+    routing_versions,
+)
 from reviews.models import (
     AuditEntry,
     Claim,
@@ -18,6 +27,7 @@ from reviews.models import (
     Enforcement,
     Job,
     Queue,
+    ReplayRun,
     Reporter,
     Strike,
 )
@@ -32,6 +42,7 @@ from reviews.tasks import (
     reroute_jobs,
     seal_audit,
     sweep_dry_runs,
+    sweep_replays,
 )
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
@@ -65,6 +76,8 @@ SHOWN = {
         "test_dry_run.test_a_large_run_waits_for_a_worker_and_is_run_once"
     ),
     "reviews.tasks.sweep_dry_runs": "test_tasks.test_sweeping_changes_no_dry_run_that_waits",
+    "reviews.tasks.run_replay": "test_replays.test_a_run_that_is_done_or_at_work_is_left_alone",
+    "reviews.tasks.sweep_replays": "test_tasks.test_sweeping_replays_changes_no_row_that_waits",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
@@ -269,6 +282,22 @@ def test_sweeping_changes_no_row_that_waits(task, model):
     before = list(model.objects.values())
     assert [task.apply(throw=True).get() for _ in range(2)] == [1, 1]
     assert list(model.objects.values()) == before
+
+
+def test_sweeping_replays_changes_no_row_that_waits():
+    queue = make_queue()
+    now = claims.clock()
+    replays.start_replay(
+        queue,
+        by=None,
+        candidate=replays.read_candidate(queue, {}),
+        since=now - timedelta(days=1),
+        until=now,
+    )
+    ReplayRun.objects.update(created_at=now - timedelta(hours=1))
+    before = list(ReplayRun.objects.values())
+    assert [sweep_replays.apply(throw=True).get() for _ in range(2)] == [1, 1]
+    assert list(ReplayRun.objects.values()) == before
 
 
 def test_a_heartbeat_says_when_and_nothing_else():

@@ -353,6 +353,7 @@ CELERY_TASK_ROUTES = {
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
     "reviews.tasks.run_dry_run": {"queue": "train"},
+    "reviews.tasks.run_replay": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
     "reviews.tasks.*enforcement*": {"queue": "enforce"},
     "reviews.tasks.deliver*": {"queue": "enforce"},
@@ -370,6 +371,7 @@ CELERY_TASK_ANNOTATIONS = {
         "mlhooks.tasks.build_snapshot",
         "mlhooks.tasks.run_training",
         "reviews.tasks.run_dry_run",
+        "reviews.tasks.run_replay",
     )
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -403,6 +405,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),
+    "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),
 }

@@ -17,6 +17,7 @@ from reviews import (
     decisions,
     draws,
     intake,
+    planning,
     reporters,
     routing_versions,
     simulation,
@@ -91,6 +92,8 @@ def set_up_platform() -> Platform:
         for member in people.MEMBERS:
             for slug in member.queues:
                 queues[slug].members.add(members[member.username])
+        for slug, shifts in rules.ROSTERS.items():
+            _roster(queues[slug], shifts, by=members["lena"])
         if not platform.routing_versions.exists():
             draft = routing_versions.save_draft(platform, rules.ROUTING_RULES, edition=0, by=None)
             routing_versions.publish(draft, edition=draft.edition, by=None, note="To begin with.")
@@ -265,6 +268,17 @@ def _queue(
         queue.policies.set(policies[slug] for slug in values["policies"])
         queue.actions.set(actions[slug] for slug in values["actions"])
     return queue
+
+
+def _roster(queue: Queue, shifts: Sequence[tuple[int, ...]], *, by: Person) -> None:
+    if planning.times_of(queue):
+        return
+    times = [
+        planning.Times(weekday, starts, ends, headcount)
+        for first, last, starts, ends, headcount in shifts
+        for weekday in range(first, last)
+    ]
+    planning.save_roster(queue, times, by=by, note="The demo's")
 
 
 def _report_rows(arrival: Arrival, kind: str) -> list[dict]:

@@ -293,6 +293,14 @@ QUEUES: list[dict[str, Any]] = [
     },
 ]
 
+# Who is on duty: first weekday, day after the last, from, to, people. The history was simulated
+# within minutes, so replays spend these hours.
+ROSTERS: dict[str, list[tuple[int, int, int, int, int]]] = {
+    "phishing": [(0, 7, 7, 22, 1)],
+    "adult": [(0, 5, 9, 17, 1), (5, 7, 12, 16, 1)],
+    "spam": [(0, 5, 8, 18, 1), (0, 5, 12, 16, 1), (5, 7, 10, 16, 1)],
+}
+
 # First that holds wins. Low thresholds: these breaches are rare, and a missed one costs more than a
 # needless look.
 ROUTING_RULES: list[dict[str, Any]] = [

@@ -14,6 +14,7 @@ from .content import (
 )
 from .outcome import Decision, Enforcement, Finding, Gold, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
+from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
@@ -48,13 +49,16 @@ __all__ = [
     "QueueAction",
     "QueueRanking",
     "Relabelling",
+    "ReplayRun",
     "Report",
     "Reporter",
     "Review",
     "Revision",
     "Role",
+    "Roster",
     "RoutingVersion",
     "Severity",
+    "Shift",
     "Strike",
     "Verdict",
     "content_hash",

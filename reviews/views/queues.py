@@ -20,7 +20,9 @@ def queue_list(request: HttpRequest) -> HttpResponse:
     queues = access.visible(request.user, "queue.view", live, "platform")
     figures = metrics.queue_figures(queues.select_related("platform"))
     mine = set(access.queues_to_work(request.user).values_list("pk", flat=True))
-    return render(request, "reviews/queue_list.html", {"figures": figures, "mine": mine})
+    may_plan = access.may(request.user, "replay.view")
+    context = {"figures": figures, "mine": mine, "may_plan": may_plan}
+    return render(request, "reviews/queue_list.html", context)
 
 
 @require_GET
@@ -35,6 +37,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "actions": [option.action for option in rules.actions],
         "may_edit": access.may(request.user, "queue.edit"),
         "is_mine": access.queues_to_work(request.user).filter(pk=queue.pk).exists(),
+        "may_plan": access.may(request.user, "replay.view"),
     }
     if access.may(request.user, "job.view"):
         lane = request.GET.get("lane", "")

@@ -1,0 +1,492 @@
+"""Figures for pages: numbers in, geometry out; templates/reviews/_plot.html draws it as SVG.
+
+Colours are classes of charts.css, so both themes and print get theirs. What every figure is made of
+stands first, then those of replays and forecasts. PURE: no rows, no Django.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+WIDTH, HEIGHT = 440, 300
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+
+
+class Tick(NamedTuple):
+    at: float
+    label: str
+
+
+class Line(NamedTuple):
+    path: str
+    kind: str  # "candidate", "champion", "faint": a class of charts.css
+    label: str
+    label_x: float
+    label_y: float
+    label_end: str  # text-anchor: "start", "middle" or "end"
+
+
+class Dot(NamedTuple):
+    x: float
+    y: float
+    radius: float
+    kind: str
+    title: str
+
+
+class Bar(NamedTuple):
+    """A horizontal interval with its estimate."""
+
+    x1: float
+    x2: float
+    x: float
+    y: float
+    kind: str
+    title: str
+
+
+class Area(NamedTuple):
+    """A band around a line."""
+
+    path: str
+    kind: str
+
+
+class Box(NamedTuple):
+    """A rectangle: a bar from its zero, or a cell of a heat strip."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    title: str
+
+
+@dataclass
+class Plot:
+    id: str
+    title: str
+    description: str
+    x_label: str
+    y_label: str
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    lines: list[Line] = field(default_factory=list)
+    dots: list[Dot] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+    areas: list[Area] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    kind: str = ""  # "wide": scrolls inside its frame rather than shrink
+    head: tuple[str, ...] = ()  # the table behind it
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
+
+    @property
+    def bottom(self) -> int:
+        return self.height - BOTTOM
+
+    @property
+    def middle_x(self) -> float:
+        return (self.left + self.right) / 2
+
+    @property
+    def middle_y(self) -> float:
+        return (TOP + self.bottom) / 2
+
+    top = TOP
+
+
+def scale(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
+    return lambda value: round(start + (value - low) / (high - low) * (stop - start), 1)
+
+
+def path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def short(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}…"
+
+
+# Replays
+
+# Order → its class in charts.css and its name on a chart.
+_LOOKS = {
+    "fifo": ("fifo", "First in, first out"),
+    "risk": ("risk", "Risk only"),
+    "today": ("today", "Today’s formula"),
+    "candidate": ("candidate", "Candidate"),
+    "oracle": ("oracle", "Perfect knowledge"),
+}
+_BAND = 40
+_LEFT_OF_NAMES = 132
+
+
+def percent(value: float | None, *, sign: bool = False) -> str:
+    """0.183 → "18 %", with a real minus; one decimal below 10 %."""
+    if value is None:
+        return "–"
+    figure = 100 * value
+    text = f"{abs(figure):.0f}" if abs(figure) >= 10 else f"{abs(figure):.1f}".removesuffix(".0")
+    if text == "0":
+        return "0\u202f%"
+    mark = "−" if figure < 0 else "+" if sign else ""
+    return f"{mark}{text}\u202f%"
+
+
+def signed(value: float) -> str:
+    """-1234.4 → "−1,234", 3 → "+3", 0.2 → "0"."""
+    text = f"{abs(value):,.0f}"
+    return text if text == "0" else f"{'−' if value < 0 else '+'}{text}"
+
+
+def hours(value: float | None) -> str:
+    """0.2 → "12 min", 5.25 → "5.3 h"; None: longer than the replay."""
+    if value is None:
+        return "not reached"
+    minutes = value * 60
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    if minutes < 90:
+        return f"{minutes:.0f} min" if minutes >= 10 else f"{minutes:.1f} min"
+    return f"{value:.1f} h" if value < 48 else f"{value / 24:.1f} days"
+
+
+def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
+    """Change in views of violating items against one order: a dot and its interval each."""
+    found = result["against"][base]
+    names = [name for name in ("risk", "today", "candidate", "oracle") if name in found]
+    changes = {name: found[name]["views"] for name in names}
+    ends = [
+        end
+        for change in changes.values()
+        for end in (change["low"], change["high"])
+        if end is not None
+    ]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    step = _round_step(high - low or 0.1, 4)
+    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
+    if low == high:
+        high = low + step
+    x = scale(low, high, _LEFT_OF_NAMES, WIDTH - RIGHT)
+    ticks = [low + step * n for n in range(round((high - low) / step) + 1)]
+    plot = Plot(
+        id="views",
+        title="Views of violating items before the decision",
+        description="Against first in, first out; further left is better. Lines: 95 % interval.",
+        x_label="Change in views",
+        y_label="",
+        x_ticks=[Tick(x(at), percent(at, sign=True) if at else "0") for at in ticks],
+        y_ticks=[Tick(TOP + _BAND * (n + 0.5), _LOOKS[name][1]) for n, name in enumerate(names)],
+        height=TOP + BOTTOM + _BAND * len(names),
+        left=_LEFT_OF_NAMES,
+        head=("Order", "Views", "Against first in, first out", "95 % interval"),
+    )
+    plot.lines.append(
+        Line(path([(x(0), TOP), (x(0), plot.bottom)]), "faint", "", 0, 0, "start"),
+    )
+    for n, name in enumerate(names):
+        change = changes[name]
+        plot.rows.append(
+            (
+                _LOOKS[name][1],
+                _count(result["orders"][name]["views"]["value"]),
+                percent(change["value"], sign=True),
+                f"{percent(change['low'], sign=True)} to {percent(change['high'], sign=True)}",
+            )
+        )
+        if change["value"] is None:
+            continue
+        left = change["low"] if change["low"] is not None else change["value"]
+        right = change["high"] if change["high"] is not None else change["value"]
+        plot.bars.append(
+            Bar(
+                x(left),
+                x(right),
+                x(change["value"]),
+                TOP + _BAND * (n + 0.5),
+                _LOOKS[name][0],
+                f"{_LOOKS[name][1]}: {plot.rows[-1][2]} ({plot.rows[-1][3]})",
+            )
+        )
+    plot.rows.insert(
+        0, (_LOOKS["fifo"][1], _count(result["orders"]["fifo"]["views"]["value"]), "0", "–")
+    )
+    return plot
+
+
+def curve_plot(result: Mapping[str, Any]) -> Plot | None:
+    """Share of the violating items decided within a time, an order a line; time is logarithmic."""
+    curves = {name: result["orders"][name]["curve"] for name in _LOOKS}
+    times = [max(at, 1 / 120) for curve in curves.values() for at, _ in curve]
+    if not times:
+        return None
+    low, high = math.log10(min(times)), math.log10(max(times))
+    high = max(high, low + 0.5)
+    x_log, y = scale(low, high, LEFT, WIDTH - RIGHT), scale(0, 1, HEIGHT - BOTTOM, TOP)
+
+    def x(at: float) -> float:
+        return x_log(math.log10(max(at, 1 / 120)))
+
+    ticks = [
+        Tick(x(at), label)
+        for at, label in (
+            (1 / 60, "1 min"),
+            (1 / 6, "10 min"),
+            (1, "1 h"),
+            (4, "4 h"),
+            (24, "1 day"),
+            (96, "4 days"),
+            (384, "16 days"),
+        )
+        if low <= math.log10(at) <= high
+    ]
+    plot = Plot(
+        id="curves",
+        title="Time to the decision, violating items",
+        description="Share of them decided within that time; further up and left is better.",
+        x_label="Time to the decision (logarithmic)",
+        y_label="Share decided",
+        x_ticks=ticks,
+        y_ticks=[Tick(y(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
+        head=("Order", "Half within", "95 % interval", "Nine in ten within", "95 % interval"),
+    )
+    heights = {"fifo": 0.9, "risk": 0.28, "today": 0.66, "candidate": 0.46, "oracle": 0.12}
+    for name, curve in curves.items():
+        kind, label = _LOOKS[name]
+        orders = result["orders"][name]
+        plot.rows.append(
+            (
+                label,
+                hours(orders["wait_p50"]["value"]),
+                _hours_between(orders["wait_p50"]),
+                hours(orders["wait_p90"]["value"]),
+                _hours_between(orders["wait_p90"]),
+            )
+        )
+        if not curve:
+            continue
+        near = min(curve, key=lambda point: abs(point[1] - heights[name]))
+        at = x(near[0])
+        on_left = at > (LEFT + WIDTH - RIGHT) / 2
+        plot.lines.append(
+            Line(
+                path([(x(hour), y(share)) for hour, share in curve]),
+                kind,
+                label,
+                at + (-8 if on_left else 8),
+                y(near[1]) + 4,
+                "end" if on_left else "start",
+            )
+        )
+    return plot
+
+
+def promise_plot(result: Mapping[str, Any]) -> Plot:
+    """Share answered within the promise: bars from zero, with intervals."""
+    x = scale(0, 1, _LEFT_OF_NAMES, WIDTH - RIGHT)
+    plot = Plot(
+        id="promise",
+        title="Answered in time",
+        description="Share of all items, violating or not, within what the queue promises today.",
+        x_label="Share answered in time",
+        y_label="",
+        x_ticks=[Tick(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
+        y_ticks=[Tick(TOP + _BAND * (n + 0.5), _LOOKS[name][1]) for n, name in enumerate(_LOOKS)],
+        height=TOP + BOTTOM + _BAND * len(_LOOKS),
+        left=_LEFT_OF_NAMES,
+        head=("Order", "In time", "95 % interval", "A clean item waits", "95 % interval"),
+    )
+    for n, (name, (kind, label)) in enumerate(_LOOKS.items()):
+        share, wait = result["orders"][name]["in_time"], result["orders"][name]["clean_wait"]
+        between = f"{percent(share['low'])} to {percent(share['high'])}"
+        plot.rows.append(
+            (label, percent(share["value"]), between, hours(wait["value"]), _hours_between(wait))
+        )
+        if share["value"] is None:
+            continue
+        title = f"{label}: {percent(share['value'])} ({between})"
+        top = TOP + _BAND * n + 10
+        plot.boxes.append(
+            Box(x(0), top, round(x(share["value"]) - x(0), 1), _BAND - 20, kind, title)
+        )
+        low, high = share["low"], share["high"]
+        if low is not None and high is not None:
+            plot.bars.append(Bar(x(low), x(high), x(share["value"]), top + 10, "thin", title))
+    return plot
+
+
+def _hours_between(interval: Mapping[str, float | None]) -> str:
+    return f"{hours(interval['low'])} to {hours(interval['high'])}"
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _round_step(span: float, parts: int) -> float:
+    """A round step that divides `span` into about `parts`."""
+    rough = span / parts
+    size = 10.0 ** math.floor(math.log10(rough))
+    return next(step * size for step in (1, 2, 2.5, 5, 10) if step * size >= rough * 0.999)
+
+
+# Forecasts
+
+_CELL, _ROW = 7, 28
+_HEAT = (0.02, 0.2, 0.5, 0.8)  # where the next shade begins
+
+
+class Strip(NamedTuple):
+    """One queue of a heat strip."""
+
+    name: str
+    shares: Sequence[float]  # by hour
+
+
+def heat_plot(strips: Sequence[Strip], labels: Sequence[str], days: Sequence[Tick]) -> Plot:
+    """Chance that what comes in an hour is answered late: queue by hour. `labels` name the hours,
+    `days` say at which of them a day begins."""
+    left = _LEFT_OF_NAMES
+    many = len(labels)
+    plot = Plot(
+        id="heat",
+        title="Chance that an item which comes in then is answered late",
+        description="An hour a cell, darker is likelier: " + ", ".join(_shade_words()) + ".",
+        x_label="",
+        y_label="",
+        x_ticks=[Tick(left + _CELL * (day.at + 12), day.label) for day in days if day.at < many],
+        y_ticks=[],
+        width=left + _CELL * many + RIGHT,
+        height=TOP + BOTTOM + _ROW * len(strips),
+        left=left,
+        kind="wide",
+        head=("Queue", "From", "Chance"),
+    )
+    for n, strip in enumerate(strips):
+        plot.y_ticks.append(Tick(TOP + _ROW * n + (_ROW - 4) / 2, short(strip.name)))
+        for hour, share in enumerate(strip.shares):
+            plot.boxes.append(
+                Box(
+                    left + _CELL * hour,
+                    TOP + _ROW * n,
+                    _CELL - 1,
+                    _ROW - 4,
+                    f"heat-{shade(share)}",
+                    f"{strip.name}, {labels[hour]}: {percent(share)}",
+                )
+            )
+        for first, last, words in _runs(strip.shares):
+            until = labels[last + 1] if last + 1 < many else "the end"
+            plot.rows.append((strip.name, f"{labels[first]} to {until}", words))
+    return plot
+
+
+def shade(share: float) -> int:
+    return sum(share >= least for least in _HEAT)
+
+
+def _shade_words() -> list[str]:
+    ends = [*_HEAT, 1.0]
+    return [f"{percent(low)}–{percent(high)}" for low, high in zip(ends, ends[1:], strict=False)]
+
+
+def _runs(shares: Sequence[float]) -> list[tuple[int, int, str]]:
+    """Hours that follow each other in one shade: first, last, and the chances in words."""
+    found = []
+    first = 0
+    for hour in range(1, len(shares) + 1):
+        if hour == len(shares) or shade(shares[hour]) != shade(shares[first]):
+            low, high = min(shares[first:hour]), max(shares[first:hour])
+            words = percent(high) if percent(low) == percent(high) else ""
+            found.append((first, hour - 1, words or f"{percent(low)} to {percent(high)}"))
+            first = hour
+    return found
+
+
+class Series(NamedTuple):
+    """Values by hour: with low and high, a band; without, a line."""
+
+    label: str
+    kind: str
+    middle: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+
+
+def week_plot(
+    series: Sequence[Series],
+    labels: Sequence[str],
+    days: Sequence[Tick],
+    *,
+    id: str,
+    title: str,
+    description: str,
+    y_label: str,
+    is_step: bool = False,
+) -> Plot:
+    """Lines, with bands where they have them, over the hours of a week."""
+    width, height, many = 1320, 260, len(labels)
+    highest = max(
+        max(one.high if one.high is not None else one.middle, default=0) for one in series
+    )
+    step = _round_step(max(highest, 1) * 1.05, 4)
+    if is_step:
+        step = max(step, 1.0)
+    top = math.ceil(max(highest, 1) * 1.02 / step) * step
+    x = scale(0, many, LEFT, width - RIGHT)
+    y = scale(0, top, height - BOTTOM, TOP)
+    plot = Plot(
+        id=id,
+        title=title,
+        description=description,
+        x_label="",
+        y_label=y_label,
+        x_ticks=[Tick(x(min(day.at + 12, many)), day.label) for day in days if day.at < many],
+        y_ticks=[Tick(y(step * n), f"{step * n:,g}") for n in range(round(top / step) + 1)],
+        width=width,
+        height=height,
+        kind="wide",
+        head=("From", *(one.label for one in series)),
+    )
+    places: list[float] = []
+    for one in series:
+        if one.low is not None and one.high is not None:
+            upper = [(x(hour + 0.5), y(value)) for hour, value in enumerate(one.high)]
+            lower = [(x(hour + 0.5), y(value)) for hour, value in enumerate(one.low)]
+            plot.areas.append(Area(path([*upper, *lower[::-1]]) + "Z", one.kind))
+        points = [(x(hour + 0.5), y(value)) for hour, value in enumerate(one.middle)]
+        if is_step:
+            points = [
+                (x(hour + side), y(value))
+                for hour, value in enumerate(one.middle)
+                for side in (0, 1)
+            ]
+        # A name where its line is highest; names keep out of each other's way.
+        best = max(range(many), key=lambda hour: one.middle[hour])
+        at = max(y(one.middle[best]) - 6, TOP + 10)
+        while any(abs(at - other) < 14 for other in places):
+            at += 14
+        places.append(at)
+        is_late = best > many / 2
+        plot.lines.append(
+            Line(path(points), one.kind, one.label, x(best), at, "end" if is_late else "start")
+        )
+    for hour in range(0, many, 3):
+        plot.rows.append((labels[hour], *(_cell(one, hour) for one in series)))
+    return plot
+
+
+def _cell(one: Series, hour: int) -> str:
+    text = f"{one.middle[hour]:,.1f}".removesuffix(".0")
+    if one.low is not None and one.high is not None:
+        text += f" ({one.low[hour]:,.0f}–{one.high[hour]:,.0f})"
+    return text
