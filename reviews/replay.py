@@ -250,25 +250,22 @@ class _Rank(_Risk):
 
     def __call__(self, row: int, now: float) -> tuple[float, float | None]:
         parameters = self._parameters
-        due, doubt = self._hours[row] + self._sla, 1.0
+        due = self._hours[row] + self._sla
+        trusts: list[float] = []
         for report in self._reports.get(row, ()):
             if report.at > now:
                 break
-            doubt *= 1 - report.trust
+            trusts.append(report.trust)
             minutes = parameters.sla_by_source.get(report.source)
             if minutes is not None:
                 due = min(due, report.at + minutes / 60)
         is_known = now >= self._known_at[row]
         probabilities = self._rows[row] if is_known else [ranking.PRIOR] * len(self._weights)
-        # 1 − (1 − P)(1 − trust)^weight: each report is one more way in which it may be true.
-        passed = doubt**parameters.report_weight
-        harm = ranking.harm(
-            [
-                (weight, 1 - (1 - probability) * passed)
-                for weight, probability in zip(self._weights, probabilities, strict=True)
-            ],
+        harm = _harm(
+            list(zip(self._weights, probabilities, strict=True)),
+            trusts,
             views_per_hour=self._views[row],
-            handling_minutes=parameters.handling_minutes,
+            parameters=parameters,
         )
         is_overdue = now >= due
         key = ranking.rank(
@@ -282,6 +279,22 @@ class _Rank(_Risk):
         if self._soon and now >= due - self._soon:
             return key + SOON_LIFT, due
         return key, due - self._soon if self._soon else due
+
+
+def _harm(
+    weights_and_probabilities: Sequence[tuple[float, float]],
+    trusts: Sequence[float],
+    *,
+    views_per_hour: float,
+    parameters: Parameters,
+) -> float:
+    """ranking.harm with reports: 1 − (1 − P)(1 − trust)^weight, each one more way to be true."""
+    passed = math.prod(1 - trust for trust in trusts) ** parameters.report_weight
+    return ranking.harm(
+        [(weight, 1 - (1 - chance) * passed) for weight, chance in weights_and_probabilities],
+        views_per_hour=views_per_hour,
+        handling_minutes=parameters.handling_minutes,
+    )
 
 
 class _Oracle:
