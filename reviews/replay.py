@@ -265,15 +265,10 @@ class _Rank(_Risk):
                 due = min(due, report.at + minutes / 60)
         is_known = now >= self._known_at[row]
         probabilities = self._rows[row] if is_known else [ranking.PRIOR] * len(self._weights)
-        trust = ranking.report_trust(itertools.chain.from_iterable(voices.values()))
         harm = ranking.harm(
-            [
-                (
-                    weight,
-                    ranking.with_reports(probability, trust, weight=parameters.report_weight),
-                )
-                for weight, probability in zip(self._weights, probabilities, strict=True)
-            ],
+            list(zip(self._weights, probabilities, strict=True)),
+            report_trust=ranking.report_trust(itertools.chain.from_iterable(voices.values())),
+            report_weight=parameters.report_weight,
             views_per_hour=self._views[row],
             handling_minutes=parameters.handling_minutes,
         )
