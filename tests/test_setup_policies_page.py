@@ -233,7 +233,7 @@ def test_all_of_those_filtered_are_asked(world, paul):
     assert (made.asked, made.verdict, made.queue) == (2, "clean", world.queue)
 
 
-@pytest.mark.parametrize("number", ["", "0", "-1", "two", "5001", "9" * 40, "1.5"])
+@pytest.mark.parametrize("number", ["", "0", "-1", "two", "2001", "9" * 40, "1.5"])
 def test_a_number_that_is_none_is_said_beside_its_field(world, paul, number):
     world.decide()
     world.change()
