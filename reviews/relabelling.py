@@ -280,7 +280,7 @@ def ask_again(
     version = policy.versions.in_force().first()
     if version is None:
         raise Conflict("No version of this policy is in force.")
-    seed = secrets.randbits(62) if seed is None else seed
+    seed = secrets.randbits(53) if seed is None else seed
     known = Relabelling.objects.filter(policy_version=version, seed=seed).first()
     if known is not None:
         return known
@@ -325,7 +325,7 @@ def ask_again(
             asked=len(jobs),
             pool=len(pool),
             probability=wanted / len(pool),
-            seed=str(seed),  # JSON readers round what is beyond 2^53
+            seed=seed,
             **({"queue": queue.slug} if queue else {}),
             **({"verdict": verdict} if verdict else {}),
         )

@@ -238,7 +238,7 @@ def test_it_is_one_audited_operation_with_its_count(world):
         "asked": 2,
         "pool": 3,
         "probability": 2 / 3,
-        "seed": str(made.seed),
+        "seed": made.seed,
         "queue": world.queue.slug,
         "verdict": "violating",
     }

@@ -224,6 +224,20 @@ def test_asking_for_two_opens_two_and_sending_it_again_opens_no_more(world, paul
     assert Relabelling.objects.get().probability == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("seed", [0, 7, 2**53 - 1])
+def test_any_seed_a_form_can_carry_asks_once(world, paul, monkeypatch, seed):
+    monkeypatch.setattr("secrets.randbits", lambda bits: seed)
+    for _ in range(3):
+        world.decide()
+    world.change()
+    form = {"how": "some", "number": "1", "seed": paul.get(url("relabelling")).context["seed"]}
+    assert form["seed"] == seed
+    for _ in range(2):
+        paul.post(url("relabelling"), form)
+    assert Relabelling.objects.get().seed == seed
+    assert Job.objects.filter(lane=Lane.SECOND).count() == 1
+
+
 def test_all_of_those_filtered_are_asked(world, paul):
     for slugs in (["spam"], [], []):
         world.decide(slugs=slugs)

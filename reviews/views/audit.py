@@ -63,8 +63,16 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "itemkind.restore",
+    "itemkind.save",
     "job.release",
     "job.skip",
+    "policy.ask_again",
+    "policy.restore",
+    "policy.save",
+    "policyversion.create",
+    "policyversion.save",
+    "policyversion.withdraw",
 )
 
 
