@@ -238,7 +238,7 @@ def test_it_is_one_audited_operation_with_its_count(world):
         "asked": 2,
         "pool": 3,
         "probability": 2 / 3,
-        "seed": str(made.seed),
+        "seed": made.seed,
         "queue": world.queue.slug,
         "verdict": "violating",
     }
@@ -285,7 +285,7 @@ def test_what_is_looked_at_already_is_left_alone(world):
     assert Job.objects.filter(lane=Lane.SECOND).count() == 3
 
 
-@pytest.mark.parametrize("number", [0, -1, 5_001])
+@pytest.mark.parametrize("number", [0, -1, 2_001])
 def test_a_number_out_of_range_is_refused_beside_its_field(world, number):
     world.decide()
     world.change()

@@ -224,6 +224,20 @@ def test_asking_for_two_opens_two_and_sending_it_again_opens_no_more(world, paul
     assert Relabelling.objects.get().probability == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("seed", [0, 7, 2**53 - 1])
+def test_any_seed_a_form_can_carry_asks_once(world, paul, monkeypatch, seed):
+    monkeypatch.setattr("secrets.randbits", lambda bits: seed)
+    for _ in range(3):
+        world.decide()
+    world.change()
+    form = {"how": "some", "number": "1", "seed": paul.get(url("relabelling")).context["seed"]}
+    assert form["seed"] == seed
+    for _ in range(2):
+        paul.post(url("relabelling"), form)
+    assert Relabelling.objects.get().seed == seed
+    assert Job.objects.filter(lane=Lane.SECOND).count() == 1
+
+
 def test_all_of_those_filtered_are_asked(world, paul):
     for slugs in (["spam"], [], []):
         world.decide(slugs=slugs)
@@ -233,7 +247,7 @@ def test_all_of_those_filtered_are_asked(world, paul):
     assert (made.asked, made.verdict, made.queue) == (2, "clean", world.queue)
 
 
-@pytest.mark.parametrize("number", ["", "0", "-1", "two", "5001", "9" * 40, "1.5"])
+@pytest.mark.parametrize("number", ["", "0", "-1", "two", "2001", "9" * 40, "1.5"])
 def test_a_number_that_is_none_is_said_beside_its_field(world, paul, number):
     world.decide()
     world.change()

@@ -63,6 +63,8 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "itemkind.restore",
+    "itemkind.save",
     "job.assign",
     "job.cancel",
     "job.hand_on",
@@ -70,6 +72,12 @@ _OTHER_VERBS = (
     "job.skip",
     "job.take_back",
     "job.unassign",
+    "policy.ask_again",
+    "policy.restore",
+    "policy.save",
+    "policyversion.create",
+    "policyversion.save",
+    "policyversion.withdraw",
 )
 
 

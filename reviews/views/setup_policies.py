@@ -274,7 +274,8 @@ def _relabelling(
             "number": request.POST.get("number", ""),
             "how": request.POST.get("how", "some"),
             # The form's own: sent twice, it asks once.
-            "seed": request.POST.get("seed") or secrets.randbits(62),
+            "seed": request.POST.get("seed")
+            or secrets.randbits(53),  # what a browser holds exactly
             "errors": error.details if error else {},
         },
         status=status,
