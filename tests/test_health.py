@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from reviews.models import Person
+from reviews.statements import Statement
 from trustconsole import outage
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
@@ -116,7 +116,7 @@ def test_a_database_that_is_away_answers_503(monkeypatch):
     rosa = make_person("rosa")
     client = Client(raise_request_exception=False)
     client.force_login(rosa)
-    monkeypatch.setattr(Person.objects.__class__, "get_queryset", away)
+    monkeypatch.setattr(Statement, "_run", away)
     response = client.get(reverse("reviews:home"))
     assert response.status_code == 503
     assert response["Retry-After"] == "5"

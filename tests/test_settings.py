@@ -119,7 +119,9 @@ def test_beat_sends_only_tasks_that_exist_and_drops_what_nobody_took():
     app.loader.import_default_modules()
     for name, entry in app.conf.beat_schedule.items():
         assert entry["task"] in app.tasks, name
-        assert entry["options"]["expires"] <= entry["schedule"].run_every.total_seconds()
+        # No more than a few lie about, and on a busy machine one of them is taken.
+        period = entry["schedule"].run_every.total_seconds()
+        assert entry["options"]["expires"] == max(period, 10)
 
 
 def test_a_key_of_its_own_is_made_once_and_kept_to_itself(read, tmp_path):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 REVIEWERS = 16
 # In the queue; the crash run takes a fresh one for each that dies.
 PEOPLE = 2000
+LEASE_SECONDS = 600
 
 
 def set_up() -> None:
@@ -57,6 +58,7 @@ def take_back() -> None:
     from reviews import claims
 
     built = _note()["built"]
+    set_lease(LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE reviews_job SET expires_at = now() WHERE state = 'claimed'")
         claims.expire_claims()
@@ -75,6 +77,13 @@ def take_back() -> None:
         # All runs begin with the same statistics and without dead rows of the one before.
         cursor.execute("VACUUM (ANALYZE) reviews_job")
         cursor.execute("CHECKPOINT")
+
+
+def set_lease(seconds: int) -> None:
+    """Until the world is entered again."""
+    from reviews.models import Queue
+
+    Queue.objects.update(lease_seconds=seconds)
 
 
 def _note() -> dict:
@@ -162,6 +171,7 @@ def _rules() -> dict[str, int]:
     queue = Queue.objects.create(
         platform=platform, slug="main", name="Main", is_default=True, lane_shares={"random": 0.1}
     )
+    set_lease(LEASE_SECONDS)
     for position, slug in enumerate(("spam", "phishing", "adult")):
         policy = Policy.objects.create(
             platform=platform, slug=slug, name=slug.capitalize(), position=position
