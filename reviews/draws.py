@@ -6,7 +6,7 @@ The random lane is drawn where jobs are placed (routing.py), a second opinion wh
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -131,7 +131,13 @@ class _Candidate(NamedTuple):
     risks: dict[str, float]
 
 
-def draw_for_learning(item_ids: Collection[int], *, router: Router, model_version: str) -> None:
+def draw_for_learning(
+    item_ids: Collection[int],
+    *,
+    router: Router,
+    model_version: str,
+    thresholds: Mapping[str, float],
+) -> None:
     """Draw among these items, newly scored, those that teach a model most; in the caller's
     transaction, which has just ranked their jobs and so holds them.
 
@@ -155,8 +161,8 @@ def draw_for_learning(item_ids: Collection[int], *, router: Router, model_versio
     for queue_id, pool in pools.items():
         queue = queues[queue_id]
         slugs = _slugs(router, queue)
-        usual = [_risk(risks, slugs) for risks in _usual_risks(queue, newest)]
-        risks = [_risk(one.risks, slugs) for one in pool]
+        usual = [_risk(risks, slugs, thresholds) for risks in _usual_risks(queue, newest)]
+        risks = [_risk(one.risks, slugs, thresholds) for one in pool]
         everything = usual or risks
         plan = sampling.plan(
             Draw.Strategy.POISSON_BAND, everything, expected=queue.learning_rate * len(everything)
@@ -174,6 +180,7 @@ def draw_for_learning(item_ids: Collection[int], *, router: Router, model_versio
             **plan.as_parameters(),
             "share": queue.learning_rate,
             "usual": len(usual),
+            "thresholds": {slug: thresholds[slug] for slug in slugs if slug in thresholds},
             "stream": stream,
         }
         for one, risk in zip(pool, risks, strict=True):
@@ -454,9 +461,21 @@ def _slugs(router: Router, queue: Queue) -> list[str]:
     return [slug for slug, _, _ in router.policies(queue, {})]
 
 
-def _risk(risks: dict[str, float], slugs: Sequence[str]) -> float:
-    """The highest of the queue's policies; what nobody has scored counts as usual."""
-    return max((risks[slug] for slug in slugs if slug in risks), default=ranking.PRIOR)
+def _risk(
+    risks: dict[str, float], slugs: Sequence[str], thresholds: Mapping[str, float] | None = None
+) -> float:
+    """The highest of the queue's policies, each as seen from its own threshold; what nobody has
+    scored counts as usual.
+    """
+    known = thresholds or {}
+    return max(
+        (
+            sampling.relative(risks[slug], known.get(slug, sampling.THRESHOLD))
+            for slug in slugs
+            if slug in risks
+        ),
+        default=ranking.PRIOR,
+    )
 
 
 def _model_version(pool: Sequence[_Candidate]) -> str:
