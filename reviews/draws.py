@@ -18,7 +18,7 @@ from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
 from .routing import Router, draw_value
 
 # As scores arrive, the newest so many jobs say what the usual risks are.
-_REFERENCE = 5_000
+_REFERENCE = 2_000
 # No pool is larger than its newest so many.
 MOST_IN_POOL = 100_000
 _BATCH = 1_000
@@ -46,7 +46,7 @@ WHERE job.id = given.id AND locked.state = 'ready' AND locked.lane = 'risk'
 
 # Decisions of reviewers that stand. A lead's word on a disagreement is the last one.
 _CHECKED = """
-FROM reviews_decision AS decision
+FROM {decisions} AS decision
 JOIN reviews_job AS settled_by ON settled_by.id = decision.job_id
 JOIN reviews_item AS item ON item.id = decision.item_id
 WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
@@ -59,13 +59,16 @@ WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
 """
 
 # In order, up to the first whose undo window has not been closed for a while: an answer that is
-# still being written has a window that closes later. Looking back no further than a day, a rate
-# that is turned on does not bring up last month.
+# still being written has a window that closes later. Looking back no further than a day (and so
+# many decisions), a rate that is turned on does not bring up last month.
+_NEWEST = """(
+  SELECT * FROM reviews_decision WHERE queue_id = %(queue)s AND id > %(after)s
+  ORDER BY id DESC LIMIT 10000
+)"""
 _NEW_DECISIONS = f"""
 SELECT decision.id, decision.item_id,
   decision.undo_until < clock_timestamp() - interval '10 seconds' AS is_closed
-{_CHECKED}
-  AND decision.id > %(after)s
+{_CHECKED.format(decisions=_NEWEST)}
   AND decision.decided_at > clock_timestamp() - interval '1 day'
 ORDER BY decision.id LIMIT %(most)s
 """  # noqa: S608
@@ -81,7 +84,7 @@ FOR NO KEY UPDATE OF job SKIP LOCKED
 """,
     Lane.QA: f"""
 SELECT decision.id, item.id, decision.risks
-{_CHECKED}
+{_CHECKED.format(decisions="reviews_decision")}
   AND decision.undo_until < clock_timestamp() AND decision.item_version_id = (
     SELECT id FROM reviews_itemversion
     WHERE item_id = item.id AND number = item.version_number)

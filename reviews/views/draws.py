@@ -63,7 +63,8 @@ def draw_detail(request: HttpRequest, pk: int) -> HttpResponse:
     jobs = draw.jobs.select_related("item__kind").order_by("-inclusion_probability", "pk")
     if request.GET.get("format") == "csv":
         return _jobs_csv(draw, jobs)
-    probabilities = list(jobs.values_list("inclusion_probability", flat=True))
+    # An item whose decision was taken back has a job more, by the same draw.
+    probabilities = list(dict(jobs.values_list("item", "inclusion_probability")).values())
     bins = sampling.histogram(probabilities)
     most = max((count for _, _, count in bins), default=1)
     shown = list(jobs[:_SHOWN])
