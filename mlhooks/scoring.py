@@ -110,6 +110,7 @@ class _Scorer(NamedTuple):
     model_version_id: int
     parts: tuple["Head", ...]
     policy_versions: dict[str, int]  # slug → policy version id
+    thresholds: dict[str, float]  # slug → above it the model calls an item violating
 
 
 def score_due(*, limit: int | None = None, seconds: float = 0.0) -> int:
@@ -225,7 +226,11 @@ def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
             [(rows[n].version_id, vectors[n]) for n in kept if n in fresh], encoder.version
         )
         _store_scores([(rows[n].version_id, risks[n]) for n in kept], scorer)
-        set_risks({rows[n].item_id: risks[n] for n in kept}, source=scorer.label)
+        set_risks(
+            {rows[n].item_id: risks[n] for n in kept},
+            source=scorer.label,
+            thresholds=scorer.thresholds,
+        )
 
 
 def _encoder() -> "Encoder":
@@ -268,9 +273,16 @@ def _scorer(platform_id: int) -> _Scorer:
         model_version_id=model_version.pk,
         parts=parts,
         policy_versions={version.policy.slug: version.pk for version in missing} | own,
+        thresholds=_thresholds(model_version),
     )
     _scorers[platform_id] = (key, scorer)
     return scorer
+
+
+def _thresholds(model_version: ModelVersion) -> dict[str, float]:
+    """As chosen in training; a model that was never evaluated has none."""
+    reports = model_version.evaluation.get("candidate", {})
+    return {slug: report["threshold"] for slug, report in reports.items() if "threshold" in report}
 
 
 def _own_versions(model_version: ModelVersion) -> list[PolicyVersion]:

@@ -6,7 +6,7 @@ The random lane is drawn where jobs are placed (routing.py), a second opinion wh
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -18,7 +18,7 @@ from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
 from .routing import Router, draw_value
 
 # As scores arrive, the newest so many jobs say what the usual risks are.
-_REFERENCE = 5_000
+_REFERENCE = 2_000
 # No pool is larger than its newest so many.
 MOST_IN_POOL = 100_000
 _BATCH = 1_000
@@ -46,7 +46,7 @@ WHERE job.id = given.id AND locked.state = 'ready' AND locked.lane = 'risk'
 
 # Decisions of reviewers that stand. A lead's word on a disagreement is the last one.
 _CHECKED = """
-FROM reviews_decision AS decision
+FROM {decisions} AS decision
 JOIN reviews_job AS settled_by ON settled_by.id = decision.job_id
 JOIN reviews_item AS item ON item.id = decision.item_id
 WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
@@ -59,13 +59,16 @@ WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
 """
 
 # In order, up to the first whose undo window has not been closed for a while: an answer that is
-# still being written has a window that closes later. Looking back no further than a day, a rate
-# that is turned on does not bring up last month.
+# still being written has a window that closes later. Looking back no further than a day (and so
+# many decisions), a rate that is turned on does not bring up last month.
+_NEWEST = """(
+  SELECT * FROM reviews_decision WHERE queue_id = %(queue)s AND id > %(after)s
+  ORDER BY id DESC LIMIT 10000
+)"""
 _NEW_DECISIONS = f"""
 SELECT decision.id, decision.item_id,
   decision.undo_until < clock_timestamp() - interval '10 seconds' AS is_closed
-{_CHECKED}
-  AND decision.id > %(after)s
+{_CHECKED.format(decisions=_NEWEST)}
   AND decision.decided_at > clock_timestamp() - interval '1 day'
 ORDER BY decision.id LIMIT %(most)s
 """  # noqa: S608
@@ -81,7 +84,7 @@ FOR NO KEY UPDATE OF job SKIP LOCKED
 """,
     Lane.QA: f"""
 SELECT decision.id, item.id, decision.risks
-{_CHECKED}
+{_CHECKED.format(decisions="reviews_decision")}
   AND decision.undo_until < clock_timestamp() AND decision.item_version_id = (
     SELECT id FROM reviews_itemversion
     WHERE item_id = item.id AND number = item.version_number)
@@ -131,7 +134,13 @@ class _Candidate(NamedTuple):
     risks: dict[str, float]
 
 
-def draw_for_learning(item_ids: Collection[int], *, router: Router, model_version: str) -> None:
+def draw_for_learning(
+    item_ids: Collection[int],
+    *,
+    router: Router,
+    model_version: str,
+    thresholds: Mapping[str, float],
+) -> None:
     """Draw among these items, newly scored, those that teach a model most; in the caller's
     transaction, which has just ranked their jobs and so holds them.
 
@@ -155,8 +164,8 @@ def draw_for_learning(item_ids: Collection[int], *, router: Router, model_versio
     for queue_id, pool in pools.items():
         queue = queues[queue_id]
         slugs = _slugs(router, queue)
-        usual = [_risk(risks, slugs) for risks in _usual_risks(queue, newest)]
-        risks = [_risk(one.risks, slugs) for one in pool]
+        usual = [_risk(risks, slugs, thresholds) for risks in _usual_risks(queue, newest)]
+        risks = [_risk(one.risks, slugs, thresholds) for one in pool]
         everything = usual or risks
         plan = sampling.plan(
             Draw.Strategy.POISSON_BAND, everything, expected=queue.learning_rate * len(everything)
@@ -174,6 +183,7 @@ def draw_for_learning(item_ids: Collection[int], *, router: Router, model_versio
             **plan.as_parameters(),
             "share": queue.learning_rate,
             "usual": len(usual),
+            "thresholds": {slug: thresholds[slug] for slug in slugs if slug in thresholds},
             "stream": stream,
         }
         for one, risk in zip(pool, risks, strict=True):
@@ -454,9 +464,21 @@ def _slugs(router: Router, queue: Queue) -> list[str]:
     return [slug for slug, _, _ in router.policies(queue, {})]
 
 
-def _risk(risks: dict[str, float], slugs: Sequence[str]) -> float:
-    """The highest of the queue's policies; what nobody has scored counts as usual."""
-    return max((risks[slug] for slug in slugs if slug in risks), default=ranking.PRIOR)
+def _risk(
+    risks: dict[str, float], slugs: Sequence[str], thresholds: Mapping[str, float] | None = None
+) -> float:
+    """The highest of the queue's policies, each as seen from its own threshold; what nobody has
+    scored counts as usual.
+    """
+    known = thresholds or {}
+    return max(
+        (
+            sampling.relative(risks[slug], known.get(slug, sampling.THRESHOLD))
+            for slug in slugs
+            if slug in risks
+        ),
+        default=ranking.PRIOR,
+    )
 
 
 def _model_version(pool: Sequence[_Candidate]) -> str:

@@ -94,6 +94,16 @@ def weight(risk: float, plan: Plan) -> float:
     return 1.0
 
 
+def relative(probability: float, threshold: float) -> float:
+    """The probability as it would read if the policy's operating threshold were 0.5: policies with
+    different thresholds can stand in one pool. The log-odds are shifted, so order is kept.
+    """
+    if threshold == THRESHOLD:
+        return probability
+    shifted = _log_odds(probability) - _log_odds(threshold)
+    return 1 / (1 + math.exp(-shifted))
+
+
 def nearness(risk: float, threshold: float) -> float:
     """1 at the threshold, falling by e with every step of 1 in the log-odds."""
     return math.exp(-abs(_log_odds(risk) - _log_odds(threshold)))

@@ -180,6 +180,24 @@ def test_scores_draw_for_learning_near_the_threshold_first_and_keep_how(platform
     assert again == {job.item_id for job in jobs}
 
 
+def test_near_means_near_the_threshold_the_model_works_with(platform):
+    configure(platform.queue, learning_rate=0.2)
+    ids = submit(platform, 300)
+    risks = [0.1 if n % 10 == 0 else 0.6 for n in range(300)]
+    pairs = zip(ids, risks, strict=True)
+    given = {pk: {"spam": risk, "scam": 0.001} for pk, risk in pairs}
+    intake.set_risks(given, source="v2", thresholds={"spam": 0.1, "elsewhere": 0.9})
+    draw = Draw.objects.get()
+    assert draw.parameters["thresholds"] == {"spam": 0.1}
+    plan = sampling.from_parameters(draw.strategy, draw.parameters)
+    near, far = (plan.probability(sampling.relative(risk, 0.1)) for risk in (0.1, 0.6))
+    assert near > 3 * far > 0
+    assert 30 * near + 270 * far == pytest.approx(60)
+    stored = Job.objects.filter(lane="learning").values_list("item__risk", "inclusion_probability")
+    for risk, probability in stored:
+        assert probability == pytest.approx(near if risk == 0.1 else far)
+
+
 def test_a_job_scored_alone_has_the_chance_it_would_have_in_a_crowd(platform):
     configure(platform.queue, learning_rate=0.2)
     ids = submit(platform, 301)

@@ -54,6 +54,20 @@ def test_nearness_falls_by_e_with_each_step_of_the_log_odds():
     assert sampling.nearness(0.3, 0.3) == 1
 
 
+def test_a_risk_is_seen_from_its_policys_threshold():
+    # Odds 1 : 3 at a threshold of the same odds are even; 3 : 1 are nine times that, 9 : 1.
+    assert sampling.relative(0.25, 0.25) == pytest.approx(0.5)
+    assert sampling.relative(0.75, 0.25) == pytest.approx(0.9)
+    assert sampling.relative(0.3, 0.5) == 0.3
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.99))
+def test_seen_from_a_threshold_the_order_stays(one, other, threshold):
+    low, high = sorted([one, other])
+    seen = [sampling.relative(risk, threshold) for risk in (low, high)]
+    assert 0 <= seen[0] <= seen[1] + 1e-12 <= 1 + 1e-12
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_who_wants_them_all_gets_them_all(strategy):
     plan = sampling.plan(strategy, [0.1, 0.9], expected=2)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from mlhooks import due, encoder, registry, scoring
 from mlhooks.models import DueScore, Embedding, ModelVersion, Score
-from reviews.models import ItemVersion, content_hash
+from reviews.models import Draw, ItemVersion, content_hash
 from tests.factories import make_item, make_job, make_kind, make_policy, make_queue
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,21 @@ def test_a_due_item_gets_a_score_an_embedding_and_a_risk(queue):
     assert score.policy_version.policy == policy
     assert Embedding.objects.get(item_version=version).encoder == scoring._encoder().version
     assert not DueScore.objects.exists()
+
+
+def test_scores_draw_for_learning_around_the_threshold_of_the_champion(queue):
+    slug = queue.policies.get().slug
+    champion = registry.ensure_zero_shot(queue.platform)
+    champion.evaluation = {"candidate": {slug: {"threshold": 0.2}}}
+    champion.save()
+    queue.learning_rate = 1
+    queue.save()
+    make_due(queue, text=SPAM)
+    scoring.score_due()
+    draw = Draw.objects.get()
+    assert (draw.lane, draw.model_version) == ("learning", champion.label)
+    assert draw.parameters["thresholds"] == {slug: 0.2}
+    assert queue.jobs.get().draw == draw
 
 
 def test_spam_scores_above_ham_and_its_job_ranks_higher(queue):

@@ -110,7 +110,9 @@ class Migration(migrations.Migration):
                 to="reviews.item",
             ),
         ),
-        AddIndexConcurrently("draw", models.Index(fields=["queue", "-id"], name="draw_by_queue")),
+        AddIndexConcurrently(
+            "draw", models.Index(fields=["queue", "lane", "-id"], name="draw_by_queue_and_lane")
+        ),
         migrations.AlterField(
             "draw",
             "queue",

@@ -210,7 +210,7 @@ class Draw(models.Model):
                 name="only_followers_follow",
             ),
         ]
-        indexes = [models.Index(fields=["queue", "-id"], name="draw_by_queue")]
+        indexes = [models.Index(fields=["queue", "lane", "-id"], name="draw_by_queue_and_lane")]
 
     def __str__(self) -> str:
         return f"draw {self.pk}"

@@ -20,6 +20,7 @@ PAGE = 100
 # Where the target of an entry can be looked at.
 _PAGES = {
     "item": "reviews:item-detail",
+    "draw": "reviews:draw-detail",
     "snapshot": "mlhooks:snapshot-detail",
     "modelversion": "mlhooks:model-detail",
     "trainingrun": "mlhooks:training-detail",
@@ -63,6 +64,8 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "gold.mark",
+    "gold.unmark",
     "itemkind.restore",
     "itemkind.save",
     "job.assign",

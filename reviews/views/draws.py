@@ -63,7 +63,8 @@ def draw_detail(request: HttpRequest, pk: int) -> HttpResponse:
     jobs = draw.jobs.select_related("item__kind").order_by("-inclusion_probability", "pk")
     if request.GET.get("format") == "csv":
         return _jobs_csv(draw, jobs)
-    probabilities = list(jobs.values_list("inclusion_probability", flat=True))
+    # An item whose decision was taken back has a job more, by the same draw.
+    probabilities = list(dict(jobs.values_list("item", "inclusion_probability")).values())
     bins = sampling.histogram(probabilities)
     most = max((count for _, _, count in bins), default=1)
     shown = list(jobs[:_SHOWN])
@@ -166,6 +167,16 @@ def _code(draw: Draw) -> str:
         lines += [
             f"draw = Draw.objects.get(pk={draw.pk})",
             "plan = from_parameters(draw.strategy, draw.parameters)",
+        ]
+        if draw.parameters.get("thresholds"):
+            lines[2] = "from reviews.sampling import from_parameters, relative"
+            lines += [
+                'thresholds = draw.parameters["thresholds"]',
+                "risk = max(relative(p, thresholds.get(slug, 0.5)) for slug, p in risks.items())",
+            ]
+        else:
+            lines.append("# risk: the highest of the queue's policies")
+        lines += [
             f"is_drawn = draw_value({values}) < plan.probability(risk)",
         ]
     else:
@@ -177,6 +188,8 @@ def _short(value: object) -> str:
     """To read; whoever draws again takes the row's own."""
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(one)}" for name, one in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(_short(one) for one in value)
     return str(value)
