@@ -149,21 +149,15 @@ def _empty() -> None:
     from django.core.management import call_command
     from django.db import connection
 
-    from reviews.models import RoutingRule
-    from tests.factories import make_kind, make_platform, make_policy, make_queue
+    from tests.factories import make_kind, make_platform, make_policy, make_queue, make_rules
 
     call_command("flush", interactive=False, verbosity=0)
     platform = make_platform(slug="bench")
     make_kind(platform=platform, slug="message")
     policies = [make_policy(platform=platform, slug=slug) for slug in ("spam", "scam", "adult")]
     make_queue(platform=platform, is_default=True, random_rate=0.1, policies=policies)
-    urgent = make_queue(platform=platform, slug="urgent", policies=policies)
-    RoutingRule.objects.create(
-        platform=platform,
-        name="Likely scams",
-        condition="risk.scam >= 0.8 or report_count > 20",
-        queue=urgent,
-    )
+    make_queue(platform=platform, slug="urgent", policies=policies)
+    make_rules(platform, {"condition": "risk.scam >= 0.8 or report_count > 20", "queue": "urgent"})
     with connection.cursor() as cursor:
         cursor.execute("CHECKPOINT")
 

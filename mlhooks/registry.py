@@ -175,6 +175,18 @@ def in_force(platform: Platform) -> list[PolicyVersion]:
     return sorted(rows, key=lambda version: (version.policy.position, version.policy_id))
 
 
+def built_on(model_version: ModelVersion) -> list[tuple[PolicyVersion, PolicyVersion | None]]:
+    """The policy versions it was built on, each with the one in force if that is another by now:
+    it goes on answering by the text it knows."""
+    now = {version.policy_id: version for version in in_force(model_version.platform)}
+    own = model_version.policy_versions.select_related("policy")
+    found = []
+    for version in own.order_by("policy__position", "policy_id"):
+        newer = now.get(version.policy_id)
+        found.append((version, newer if newer is not None and newer.pk != version.pk else None))
+    return found
+
+
 def policy_texts(versions: Iterable[PolicyVersion]) -> "list[PolicyText]":
     from .heads import PolicyText
 

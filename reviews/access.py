@@ -7,25 +7,44 @@ Fetching and authorising is one call (`get_*`); what a stranger may not see does
 
 from typing import NamedTuple
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from .errors import Forbidden, NotFound
 from .models import (
+    Action,
     AuditEntry,
     Decision,
     Enforcement,
     Item,
+    ItemKind,
     Job,
     Lane,
     Person,
     Platform,
     Policy,
     Queue,
+    Revision,
     Role,
 )
 from .statements import Statement
 
-# Asked in every request, so planned once; as a queryset it cost four times as much.
+# Asked in every request, so planned once; as querysets they cost four times as much.
+_PERSON = Statement(
+    "person",
+    """
+SELECT {columns},
+  ARRAY(
+    SELECT auth_group.name FROM auth_group
+    JOIN reviews_person_groups AS link ON link.group_id = auth_group.id
+    WHERE link.person_id = reviews_person.id
+  ) AS _roles,
+  ARRAY(
+    SELECT platform_id FROM reviews_platform_members WHERE person_id = reviews_person.id
+  ) AS _platform_ids
+FROM reviews_person WHERE id = %(person)s
+""",
+    model=Person,
+)
 _PLATFORMS = Statement(
     "person_platforms",
     "SELECT platform_id FROM reviews_platform_members WHERE person_id = %(person)s",
@@ -49,6 +68,7 @@ GRANTS: dict[str, Grant] = {
     "item.erase": _to(Role.ADMIN),
     "report.file": _to(Role.ADMIN, scope="reports:write"),
     "policy.view": _to(*_STAFF, scope="policies:read"),
+    "kind.view": _to(*_STAFF, scope="items:write"),  # whoever sends items has to know it
     "queue.view": _to(*_STAFF, scope="queues:read"),
     "job.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
     "job.claim": _to(Role.REVIEWER, Role.LEAD),
@@ -60,7 +80,7 @@ GRANTS: dict[str, Grant] = {
     "enforcement.view": _to(Role.LEAD, Role.AUDITOR, Role.ADMIN),
     "enforcement.approve": _to(Role.LEAD),
     # What a queue is and how it is run.
-    "setup.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
+    "setup.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN, scope="queues:read"),
     "queue.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "routing.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "action.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
@@ -91,6 +111,16 @@ GRANTS: dict[str, Grant] = {
     "model.roll_back": _to(Role.ML_ENGINEER),
 }
 SCOPES = sorted({grant.scope for grant in GRANTS.values() if grant.scope})
+
+
+def read_person(pk: int) -> Person | None:
+    """Who acts in a request, her roles and platforms with her: one round trip, read anew each time,
+    so what is taken from her is gone with her next click."""
+    person = next(iter(_PERSON.instances(Person, person=pk)), None)
+    if person is not None:
+        person._roles = frozenset(person._roles)
+        person._platform_ids = frozenset(person._platform_ids)
+    return person
 
 
 def may(person: Person, verb: str) -> bool:
@@ -147,6 +177,10 @@ def get(person: Person, verb: str, rows: QuerySet, platform_path: str, **lookup:
         raise NotFound(f"There is no such {name} here.") from None
 
 
+def get_platform(person: Person, verb: str, slug: str) -> Platform:
+    return get(person, verb, Platform.objects.all(), "pk", slug=slug)
+
+
 def get_item(person: Person, pk: int) -> Item:
     rows = Item.objects.select_related("kind", "account", "platform")
     return get(person, "item.view", rows, "platform", pk=pk)
@@ -156,10 +190,60 @@ def get_policy(person: Person, slug: str) -> Policy:
     return get(person, "policy.view", Policy.objects.all(), "platform", slug=slug)
 
 
+def get_kind_to_set_up(person: Person, slug: str, verb: str = "setup.view") -> ItemKind:
+    rows = ItemKind.objects.select_related("platform")
+    return get(person, verb, rows, "platform", slug=slug)
+
+
+def get_policy_to_set_up(person: Person, slug: str, verb: str = "setup.view") -> Policy:
+    rows = Policy.objects.select_related("platform")
+    return get(person, verb, rows, "platform", slug=slug)
+
+
+def may_ask_again(person: Person) -> bool:
+    """Have decided items looked at again under a new policy: who runs the work, or the rules."""
+    return may(person, "job.manage") or may(person, "policy.edit")
+
+
+def check_ask_again(person: Person | None, policy: Policy) -> None:
+    if person is None:
+        return
+    check(person, "job.manage" if may(person, "job.manage") else "policy.edit", policy.platform_id)
+
+
 def get_queue(person: Person, slug: str) -> Queue:
     return get(
         person, "queue.view", Queue.objects.select_related("platform"), "platform", slug=slug
     )
+
+
+def get_queue_to_set_up(person: Person, slug: str) -> Queue:
+    """Any of her platforms' queues, archived ones too, to look at what is set on it."""
+    rows = Queue.objects.select_related("platform")
+    return get(person, "setup.view", rows, "platform", slug=slug)
+
+
+def get_action(person: Person, slug: str) -> Action:
+    rows = Action.objects.select_related("platform")
+    return get(person, "setup.view", rows, "platform", slug=slug)
+
+
+def people_to_see(person: Person) -> QuerySet[Person]:
+    """Who works, or worked, on her platforms; no accounts of programs."""
+    check(person, "person.view")
+    mine = platform_ids(person)
+    kept = Revision.objects.filter(
+        platform__in=mine, target_type="person", target_id=OuterRef("pk")
+    )
+    members = Platform.members.through.objects.filter(platform__in=mine, person=OuterRef("pk"))
+    return Person.objects.filter(Exists(members) | Exists(kept), tokens=None)
+
+
+def get_person(person: Person, username: str) -> Person:
+    found = people_to_see(person).filter(username=username).first()
+    if found is None:
+        raise NotFound("There is no such person here.")
+    return found
 
 
 def get_decision(person: Person, pk: int) -> Decision:
@@ -190,6 +274,13 @@ def queues_to_work(person: Person) -> QuerySet[Queue]:
 
 
 def check_works(person: Person, queue: Queue) -> None:
+    check_belongs(person, queue)
+    if queue.is_archived:
+        raise NotFound(f"{queue.name} is archived: nobody works it any more. Choose another queue.")
+
+
+def check_belongs(person: Person, queue: Queue) -> None:
+    """She is one of its people; what she holds there is hers to finish, archived or not."""
     check(person, "job.claim", queue.platform_id)
     if not queue.members.filter(pk=person.pk).exists():
         raise NotFound("There is no such queue for you. Ask a lead to add you to it.")

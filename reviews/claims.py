@@ -225,6 +225,23 @@ INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "en
 SELECT id, claimed_by_id, claim_token, claimed_at, expires_at, 'expired', '' FROM expired
 """
 
+# For somebody who no longer works here: whatever she holds, alive or run out, is ready for others.
+_TAKE_BACK = """
+WITH held AS MATERIALIZED (
+  SELECT id, claim_token, claimed_at FROM reviews_job
+  WHERE claimed_by_id = %(person)s AND state = 'claimed'
+    AND (%(queues)s::bigint[] IS NULL OR queue_id = ANY(%(queues)s::bigint[]))
+  ORDER BY id FOR UPDATE
+), freed AS (
+  UPDATE reviews_job SET
+    state = 'ready', claim_token = NULL, claimed_by_id = NULL, claim_slot = NULL, expires_at = NULL,
+    is_prefetched = false
+  FROM held WHERE reviews_job.id = held.id
+)
+INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "end", reason)
+SELECT id, %(person)s, claim_token, claimed_at, clock_timestamp(), 'released', %(reason)s FROM held
+"""
+
 _LIFT = """
 WITH late AS MATERIALIZED (
   SELECT id FROM reviews_job
@@ -262,7 +279,7 @@ def claim_next(
         here = [job for job in held if job.queue_id == queue.pk]
         shown = [job for job in here if not job.is_prefetched]
         if shown and not prefetch:
-            access.check_works(by, queue)
+            access.check_belongs(by, queue)
             return shown[0]
         if not wellness.may_be_served(by, queue):
             access.check_works(by, queue)
@@ -370,6 +387,27 @@ def expire_claims() -> int:
 def lift_overdue() -> int:
     """Sweep: ready jobs past their due time go before all others. Returns how many."""
     return _in_batches(_LIFT, lift=OVERDUE_LIFT)
+
+
+def take_back(
+    person: Person, *, by: Person | None, platform_id: int, queues: list[int] | None, reason: str
+) -> int:
+    """Give back for her all she holds, and what is kept for her, in these queues (None: in all).
+
+    Inside the caller's transaction, who has asked whether `by` may. Returns how many claims ended.
+    """
+    with connection.cursor() as cursor:
+        values = {"person": person.pk, "queues": queues, "reason": reason[:200]}
+        cursor.execute(_TAKE_BACK, values)
+        ended = cursor.rowcount
+    kept = Job.objects.ready().filter(assigned_to=person)
+    if queues is not None:
+        kept = kept.filter(queue__in=queues)
+    freed = kept.update(assigned_to=None)
+    if ended or freed:
+        data = {"claims": ended, "assigned": freed, "reason": reason}
+        audit.record("job.take_back", person, by=by, platform=platform_id, **data)
+    return ended
 
 
 def _claim(

@@ -22,6 +22,7 @@ from .models import (
     Job,
     Lane,
     Person,
+    QueueAction,
     Review,
     Verdict,
 )
@@ -39,7 +40,7 @@ _INDEPENDENT = (
     str(Lane.SECOND),
 )
 
-# Before anything else, in a statement of its own, so that what follows sees all that went before.
+# Before anything else, and a statement of its own, so that what follows sees all that went before.
 _LOCK = Statement(
     "item_lock",
     """
@@ -348,8 +349,7 @@ def override(
 
 def _look(job_id: int, by: Person) -> _Situation:
     """Lock the item of this job, then read how things stand."""
-    _LOCK.rows(job=job_id)
-    row = _SITUATION.row(job=job_id, by=by.pk)
+    row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk)
     if row is None:
         raise NotFound("There is no such job here.")
     now = _Situation(*row)
@@ -565,12 +565,13 @@ def _actions(now: _Situation, verdict: str, slugs: Collection[str] | None) -> li
                 details={"actions": f"none with the verdict {verdict}"},
             )
         return []
-    rows = Action.objects.filter(queues=now.queue_id)
+    offers = QueueAction.objects.filter(queue=now.queue_id, action__is_archived=False)
     if now.account_id is None:
-        rows = rows.exclude(target=Action.Target.ACCOUNT)
-    offered = {action.slug: action for action in rows}
-    if slugs is None:
-        return list(offered.values())[:1]
+        offers = offers.exclude(action__target=Action.Target.ACCOUNT)
+    offers = offers.select_related("action").order_by("position", "action__position", "action_id")
+    if slugs is None:  # the usual one: what stands first on the desk
+        return [offer.action for offer in offers if not offer.is_hidden][:1]
+    offered = {offer.action.slug: offer.action for offer in offers}
     unknown = [slug for slug in slugs if slug not in offered]
     if unknown:
         raise Invalid(

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from . import layouts
 from .errors import NotFound
+from .layouts import Layout
 from .metrics import AuthorRecord, ReportGroup
 from .models import (
     Account,
@@ -27,7 +29,27 @@ RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
 RESERVED_KEYS = frozenset("0aehnpsuv?")
 
-# An author's record is read from her newest 500 items; reports from the newest 500.
+# Hers, while it still stands and can be undone.
+_LAST_SQL = """
+SELECT
+  last.id AS pk, last.verdict, kind.name AS kind_name,
+  coalesce(nullif(account.name, ''), account.external_id) AS author,
+  ceil(extract(epoch FROM last.undo_until - clock_timestamp()))::int AS seconds_left
+FROM (
+  SELECT id, kind, verdict, undo_until, item_id FROM reviews_decision
+  WHERE decided_by_id = %(person)s ORDER BY id DESC LIMIT 1
+) AS last
+JOIN reviews_item AS item ON item.id = last.item_id
+JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
+LEFT JOIN reviews_account AS account ON account.id = item.account_id
+WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
+  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = last.id)
+"""
+_LAST = Statement("desk_last", _LAST_SQL)
+
+# An author's record is read from her newest 500 items; reports from the newest 500. The newest
+# decision on an item is the standing one: asked for item by item, since as a join it was planned to
+# walk all decisions there are.
 _SIGHT = Statement(
     "desk_sight",
     """
@@ -35,10 +57,11 @@ SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
   item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
-  kind.id, kind.name, kind.fields,
+  kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
-  reports.groups
+  reports.groups,
+  last.pk, last.verdict, last.kind_name, last.author, last.seconds_left
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
@@ -52,7 +75,7 @@ LEFT JOIN LATERAL (
         AND other.submitted_at > clock_timestamp() - interval '7 days' LIMIT 500
     ) AS week) AS items_week,
     count(*) AS decided,
-    count(*) FILTER (WHERE decision.verdict = 'violating') AS violating,
+    count(*) FILTER (WHERE standing.verdict = 'violating') AS violating,
     (SELECT count(*) FROM reviews_strike AS strike
      WHERE strike.account_id = account.id AND strike.reversed_at IS NULL
        AND strike.expires_at > clock_timestamp()) AS strikes
@@ -60,9 +83,11 @@ LEFT JOIN LATERAL (
     SELECT other.id FROM reviews_item AS other
     WHERE other.account_id = account.id ORDER BY other.submitted_at DESC LIMIT 500
   ) AS newest
-  JOIN reviews_decision AS decision
-    ON decision.item_id = newest.id AND decision.verdict IN ('violating', 'clean')
-  WHERE NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
+  CROSS JOIN LATERAL (
+    SELECT decision.verdict FROM reviews_decision AS decision
+    WHERE decision.item_id = newest.id ORDER BY decision.id DESC LIMIT 1
+  ) AS standing
+  WHERE standing.verdict IN ('violating', 'clean')
 ) AS author ON account.id IS NOT NULL
 LEFT JOIN LATERAL (
   SELECT json_agg(json_build_array(source, reason, n, texts) ORDER BY n DESC) AS groups
@@ -75,36 +100,10 @@ LEFT JOIN LATERAL (
     ) AS newest GROUP BY source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
+LEFT JOIN ({last}) AS last ON true
 WHERE item.id = %(item)s
-""",
+""".replace("{last}", _LAST_SQL),
 )
-
-_LAST = Statement(
-    "desk_last",
-    """
-SELECT
-  last.id, last.verdict, kind.name, coalesce(nullif(account.name, ''), account.external_id),
-  ceil(extract(epoch FROM last.undo_until - clock_timestamp()))
-FROM (
-  SELECT id, kind, verdict, undo_until, item_id FROM reviews_decision
-  WHERE decided_by_id = %(person)s ORDER BY id DESC LIMIT 1
-) AS last
-JOIN reviews_item AS item ON item.id = last.item_id
-JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
-LEFT JOIN reviews_account AS account ON account.id = item.account_id
-WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
-  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = last.id)
-""",
-)
-
-
-class Sight(NamedTuple):
-    """One item as it stands, with what is known about it."""
-
-    item: Item
-    version: ItemVersion
-    author: AuthorRecord | None
-    reports: list[ReportGroup]
 
 
 class LastDecision(NamedTuple):
@@ -119,6 +118,20 @@ class LastDecision(NamedTuple):
     @property
     def verdict_label(self) -> str:
         return str(Verdict(self.verdict).label).lower()
+
+
+class Sight(NamedTuple):
+    """One item as it stands, with what is known about it, and what the reviewer decided last.
+
+    Of its kind only the name is read.
+    """
+
+    item: Item
+    version: ItemVersion
+    layout: Layout
+    author: AuthorRecord | None
+    reports: list[ReportGroup]
+    last: LastDecision | None
 
 
 class PolicyOption(NamedTuple):
@@ -174,27 +187,38 @@ def read_rules(queue_id: int) -> Rules:
         PolicyVersion.objects.in_force().filter(policy__queues=queue).select_related("policy")
     )
     versions.sort(key=lambda version: (version.policy.position, version.policy_id))
-    policy_keys = _keys((version.policy.key for version in versions), "123456789")
-    actions = list(queue.actions.all())
-    action_keys = _keys((action.key for action in actions), "rtlbwcdfgijkmoqxyz", taken=policy_keys)
+    keys = policy_keys(version.policy.key for version in versions)
+    offers = (
+        queue.offers.filter(is_hidden=False, action__is_archived=False)
+        .select_related("action")
+        .order_by("position", "action__position", "action_id")
+    )
+    offered = [(offer.key or offer.action.key, offer.action) for offer in offers]
+    action_keys = _keys((key for key, _ in offered), "rtlbwcdfgijkmoqxyz", taken=keys)
     return Rules(
         queue,
-        [PolicyOption(*pair) for pair in zip(policy_keys, versions, strict=True)],
-        [ActionOption(*pair) for pair in zip(action_keys, actions, strict=True)],
+        [PolicyOption(*pair) for pair in zip(keys, versions, strict=True)],
+        [ActionOption(key, action) for key, (_, action) in zip(action_keys, offered, strict=True)],
         {},
     )
 
 
-def sight(item_id: int) -> Sight:
-    """The item's current version, its author's record, its reports merged."""
-    (row,) = _SIGHT.rows(item=item_id)
+def policy_keys(wanted: Iterable[str]) -> list[str]:
+    """The keys that policies get on the desk, by the key each asks for, in their order there."""
+    return _keys(wanted, "123456789")
+
+
+def sight(item_id: int, *, by: Person | None = None) -> Sight:
+    """The item's current version, its author's record, its reports merged; with `by`, her last
+    decision too."""
+    (row,) = _SIGHT.rows(item=item_id, person=by.pk if by else None)
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
-    (kind_id, kind_name, fields, *rest) = rest
+    (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
-    *author, groups = rest
-    kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name, fields=json.loads(fields))
+    (*author, groups), last = rest[:-5], rest[-5:]
+    kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name)
     item = Item(
         id=item_id,
         platform_id=platform_id,
@@ -229,15 +253,17 @@ def sight(item_id: int) -> Sight:
     return Sight(
         item,
         version,
+        layouts.compiled(kind_id, fields, layout),
         AuthorRecord(*author) if account_id is not None else None,
         [ReportGroup(source, reason, n, texts or []) for source, reason, n, texts in groups or ()],
+        LastDecision(*last) if last[0] is not None else None,
     )
 
 
 def last_undoable(person: Person) -> LastDecision | None:
     """Her newest decision, if it still stands and its undo window is open."""
     row = _LAST.row(person=person.pk)
-    return LastDecision(*row[:4], int(row[4])) if row else None
+    return LastDecision(*row) if row else None
 
 
 def _keys(wanted: Iterable[str], spare: str, *, taken: Iterable[str] = ()) -> list[str]:

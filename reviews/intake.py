@@ -13,6 +13,7 @@ from django.db import connection
 
 from . import access, audit, bulk, signals, stage
 from .errors import Conflict, Invalid
+from .facts import RECENT_MOST, count_recent, count_strikes
 from .models import Account, Item, ItemVersion, Person, Platform
 from .placement import (
     again_on_deadlock,
@@ -24,7 +25,7 @@ from .placement import (
     shapes_of,
 )
 from .reports import file_reports
-from .routing import Router, count_strikes
+from .routing import Router
 from .submission import MAX_ROWS, AccountRow, Errors, ItemRow, Outcome, author_group, read_item
 
 __all__ = ["Outcome", "file_reports", "open_jobs", "set_risks", "submit_items"]
@@ -242,10 +243,16 @@ class _Call:
         strikes = {}
         if "strikes" in self.router.reads:
             strikes = count_strikes(account.pk for account in accounts.values())
+        recent: dict[int, int] | None = None
+        if "recent_items" in self.router.reads:
+            posting = {account.pk for account in accounts.values()}
+            recent = count_recent((pk, pk, self.now) for pk in posting)
         new = []
         ids = stage.next_ids(len(rows))
         for (item_id, version_id), row in zip(ids, rows, strict=True):
             account = accounts[row.account.external_id] if row.account else None
+            if recent is not None and account:
+                recent[account.pk] = min(recent.get(account.pk, 0) + 1, RECENT_MOST)
             new.append(
                 stage.NewItem(
                     item_id,
@@ -263,6 +270,7 @@ class _Call:
                         strikes=strikes.get(account.pk, 0) if account else None,
                         content=row.content,
                         now=self.now,
+                        recent_items=recent[account.pk] if recent is not None and account else None,
                     ),
                 )
             )

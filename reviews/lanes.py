@@ -40,16 +40,16 @@ def check_shares(shares: Mapping[str, float]) -> None:
         elif lane not in LANES:
             wrong[lane] = f"There is no lane {lane}. There is: {', '.join(LANES)}."
         elif not _is_number(share):
-            wrong[lane] = "This is not a number. Write a share between 0 and 1."
+            wrong[lane] = "This is not a number. Write a share between 0 and 100 %."
         elif not 0 <= share <= 1:
-            wrong[lane] = "A share lies between 0 and 1 (0 and 100 %)."
+            wrong[lane] = "A share lies between 0 and 100 %."
     if not wrong:
         taken = sum(max(share, FLOOR) for share in shares.values())
         most = 1 - FLOOR * (len(LANES) - len(shares))
         if taken > most + 1e-9:
             wrong["risk"] = (
-                f"These shares come to {taken:.0%}. Leave room for the other lanes: "
-                f"at most {most:.0%} together."
+                f"These shares come to {taken * 100:g} %. Leave room for the other lanes: "
+                f"at most {most * 100:g} % together."
             )
     if wrong:
         raise Invalid("The lane shares do not fit.", details=wrong)

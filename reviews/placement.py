@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import OperationalError, connection, transaction
 
 from . import bulk, ranking
-from .models import Item, ItemVersion, Job, Lane, Platform
-from .routing import Router, count_strikes, make_facts
+from .facts import make_facts, read_background
+from .models import Item, Job, Lane, Platform
+from .routing import Router
 from .submission import Shape
 
 # Lanes whose jobs follow the rules; a second opinion or an escalation stays where it was asked for.
-_ROUTED = (Lane.RISK, Lane.RANDOM)
+ROUTED = (Lane.RISK, Lane.RANDOM)
 
 _SET_RISKS = """
 WITH given AS MATERIALIZED (
@@ -155,9 +156,12 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
     moves = []
     for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at, is_overdue in jobs:
         subject, facts = known[item_id]
-        queue = router.queue_for(facts) if lane in _ROUTED else queues[queue_id]
+        queue = router.queue_for(facts) if lane in ROUTED else queues[queue_id]
+        if queue.is_archived:  # a second opinion, say, that was asked for there
+            queue = router.default
         if queue.pk != queue_id:
-            lane, draw_id, probability = router.draw(item_id, queue)
+            if lane in ROUTED:
+                lane, draw_id, probability = router.draw(item_id, queue)
             due_at = created_at + timedelta(minutes=queue.sla_minutes)
             is_overdue = due_at <= now
         harm = router.harm(queue, risks=subject.risks, views_per_hour=subject.views_per_hour)
@@ -193,8 +197,10 @@ def database_now() -> datetime:
 def shapes_of(platform: Platform) -> dict[str, Shape]:
     """Kind slug → the shape its rows are read with."""
     return {
-        slug: Shape(pk, slug, fields)
-        for pk, slug, fields in platform.kinds.values_list("pk", "slug", "fields")
+        slug: Shape(pk, slug, fields, is_archived=is_archived)
+        for pk, slug, fields, is_archived in platform.kinds.values_list(
+            "pk", "slug", "fields", "is_archived"
+        )
     }
 
 
@@ -230,17 +236,10 @@ def _load_subjects(item_ids: Collection[int]) -> list[_Subject]:
 def _with_facts(
     subjects: Collection[_Subject], router: Router, now: datetime
 ) -> Iterable[tuple[_Subject, dict[str, Any]]]:
-    """Strikes and content are read only where a rule asks for them."""
-    strikes: dict[int, int] = {}
-    if "strikes" in router.reads:
-        strikes = count_strikes(subject.account_id for subject in subjects if subject.account_id)
-    contents: dict[int, dict[str, Any]] = {}
-    if "field" in router.reads:
-        versions = ItemVersion.objects.filter(item_id__in=[subject.item_id for subject in subjects])
-        # The newest comes last, and stays.
-        contents = dict(versions.order_by("number").values_list("item_id", "content"))
+    """What lies beyond the item's own row is read only where a rule asks for it."""
+    rows = [(subject.item_id, subject.account_id, now) for subject in subjects]
+    background = read_background(router.reads, rows)
     for subject in subjects:
-        account_id = subject.account_id
         yield (
             subject,
             make_facts(
@@ -249,9 +248,8 @@ def _with_facts(
                 views_per_hour=subject.views_per_hour,
                 report_count=subject.report_count,
                 joined_at=subject.joined_at,
-                strikes=strikes.get(account_id, 0) if account_id else None,
                 risks=subject.risks,
-                content=contents.get(subject.item_id, {}),
                 now=now,
+                **background.of(subject.item_id, subject.account_id),
             ),
         )

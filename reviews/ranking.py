@@ -65,13 +65,16 @@ def reasons(
     minutes_left: float,
     lane: str = "risk",
     numbers: bool = False,
+    tells_risk: bool = True,
 ) -> str:
     """Why this job now, in one line: "High: likely harassment (0.92), 4 reports, due in 20 min".
 
     `policy` names the policy of the highest risk; the number itself is for leads (`numbers`).
     A job of the random lane does not tell its risk: it is there to measure, so it is judged blind.
+    With `tells_risk` off, nothing is said that the model thinks, nor that it thinks anything.
     """
-    parts = [_opening(risk, policy, lane, numbers)]
+    opening = _opening(risk, policy, lane, numbers, tells_risk)
+    parts = [opening] if opening else []
     if report_count:
         parts.append(f"{report_count} report{'' if report_count == 1 else 's'}")
     if views_per_hour >= 1:
@@ -80,13 +83,15 @@ def reasons(
     return ", ".join(parts)
 
 
-def _opening(risk: float | None, policy: str, lane: str, numbers: bool) -> str:
+def _opening(risk: float | None, policy: str, lane: str, numbers: bool, tells_risk: bool) -> str:
     if lane == "random":
         return "Drawn at random"
     prefix = {
         "second": "Second opinion. ",
         "adjudication": "Escalated. ",
     }.get(lane, "")
+    if not tells_risk:
+        return prefix.removesuffix(". ")
     if risk is None:
         return f"{prefix}Not scored yet"
     likely = "likely" if risk >= 0.5 else "possible" if risk >= 0.1 else "unlikely"

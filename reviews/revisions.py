@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model, QuerySet
 
 from . import audit
+from .errors import Conflict, NotFound
 from .models import Person, Platform, Revision
 
 
@@ -42,14 +43,17 @@ def record(
 ) -> Revision | None:
     """Write the next revision and its audit entry ("queue.save"); None if nothing changed."""
     kind = target._meta.model_name
-    last = history(target).first()
+    platform_id = platform if isinstance(platform, int) else platform.pk
+    last = history(target, platform=platform_id).first()
     if last is not None and last.data == json.loads(json.dumps(data)):
         return None
+    # Numbers go on over all platforms, where a thing (a person) belongs to several.
+    number = history(target).values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
-        platform_id=platform if isinstance(platform, int) else platform.pk,
+        platform_id=platform_id,
         target_type=kind,
         target_id=target.pk,
-        number=last.number + 1 if last else 1,
+        number=number + 1,
         data=data,
         note=note,
         restores=restores,
@@ -69,15 +73,51 @@ def record(
     return revision
 
 
-def history(target: Model) -> QuerySet[Revision]:
-    """All revisions of one thing, newest first."""
+def keep_first(target: Model, data: Mapping[str, Any], *, platform: Platform | int) -> None:
+    """What was made before anybody saved it here (a demo, a migration) can be put back too: call
+    this with its state as it is, in the transaction that is about to change it."""
+    if not history(target, platform=platform).exists():
+        note = "As it was before its first change here."
+        record(target, data, by=None, platform=platform, note=note)
+
+
+def check_seen(
+    target: Model, seen: int | None, *, platform: Platform | int | None = None
+) -> Revision | None:
+    """The newest revision; Conflict when it is not the one she saw (None: she does not say).
+
+    0 is what she saw where nothing was kept yet. The caller holds the lock on the row.
+    """
+    last = history(target, platform=platform).first()
+    newest = last.number if last else 0
+    if seen is not None and seen != newest:
+        who = last.by.username if last is not None and last.by else "somebody else"
+        raise Conflict(
+            f"This was changed by {who} since you opened it. Nothing was saved.",
+            details={"seen": [f"It was {seen} and is {newest} now."]},
+        )
+    return last
+
+
+def history(target: Model, *, platform: Platform | int | None = None) -> QuerySet[Revision]:
+    """All revisions of one thing (on one platform), newest first."""
     rows = Revision.objects.filter(target_type=target._meta.model_name, target_id=target.pk)
+    if platform is not None:
+        rows = rows.filter(platform=platform)
     return rows.select_related("by", "restores")
 
 
-def steps(target: Model, *, most: int = 50) -> list[Step]:
+def get(target: Model, number: int, *, platform: Platform | int | None = None) -> Revision:
+    """One revision, to put it back; NotFound when there is none of that number."""
+    revision = history(target, platform=platform).filter(number=number).first()
+    if revision is None:
+        raise NotFound(f"There is no revision {number} of this.")
+    return revision
+
+
+def steps(target: Model, *, platform: Platform | int | None = None, most: int = 50) -> list[Step]:
     """Its newest revisions, each with what it changed."""
-    rows = list(history(target)[: most + 1])
+    rows = list(history(target, platform=platform)[: most + 1])
     found = [
         Step(newer, compare(older.data, newer.data))
         for newer, older in zip(rows, rows[1:], strict=False)
@@ -114,6 +154,10 @@ def _as_text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, Sequence) and all(isinstance(one, str) for one in value):
         return ", ".join(value)
+    if isinstance(value, Mapping) and not any(
+        isinstance(one, Mapping | list) for one in value.values()
+    ):
+        return ", ".join(f"{name}: {_as_text(one)}" for name, one in value.items())
     if isinstance(value, Mapping | list):
         return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
     return str(value)

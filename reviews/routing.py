@@ -1,242 +1,128 @@
-"""Where a job belongs: rules → queue, the draw → lane, harm → rank.
-
-A rule's condition is parsed by rule-engine and evaluated here, over a few kinds of node only: no
-regular expressions, no loops, no powers, so that no condition can run away. A missing name is
-null, and null is neither true nor false (as in SQL): a rule holds only when it is true.
-"""
+"""Where a job belongs: the published rules → queue, the draw → lane, harm → rank."""
 
 import hashlib
+import json
 import logging
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import rule_engine
-from django.db.models import Count
-from django.db.models.functions import Now
+from django.db import connection
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
-from rule_engine import ast
 
-from . import ranking
+from . import conditions, ranking
 from .errors import Conflict, Invalid
-from .models import Draw, Item, Lane, Platform, PolicyVersion, Queue, RoutingRule, Strike
+from .expressions import Condition, Facts
+from .facts import make_facts, read_facts
+from .models import Draw, Item, Lane, Platform, PolicyVersion, Queue, RoutingVersion
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("kind", "language", "views_per_hour", "report_count", "account_age_days", "strikes")
-SPACES = ("risk", "field")  # risk.<policy>, field.<name>; a "-" in a name is written "_"
-MAX_CONDITION = 1000  # characters
-# Parsing works constants out, so what could explode there is refused before it.
-_FORBIDDEN = ("**", "=~", "!~", "<<", ">>")
-
-Facts = Mapping[str, Any]
-_Node = Callable[[Facts], Any]
-
-_COMPARE = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-}
-_ARITHMETIC = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "tdiv": operator.truediv,
-}
+# What is known of every item the moment it arrives, and the same for all that agree in the key of
+# Router.place_new: nobody has scored or reported it.
+_SETTLED_AT_ONCE = frozenset(
+    {
+        "kind",
+        "language",
+        "views_per_hour",
+        "risk",
+        "highest_risk",
+        "report_count",
+        "reports",
+        "sources",
+        "reasons",
+        "reporter_trust",
+        "mean_reporter_trust",
+    }
+)
+_PUBLISHING = 7_305_131  # advisory lock of (this, platform): see hold_publishing
 
 
-class Condition(NamedTuple):
-    """A compiled condition and the top names it reads."""
+class Rule(NamedTuple):
+    """A rule that can be run."""
 
-    holds: Callable[[Facts], bool]
-    reads: frozenset[str]
+    place: int  # in the version's list
+    name: str
+    queue_id: int
+    condition: Condition
 
 
-def check_condition(text: str) -> None:
-    """Raise Invalid, in words, unless `text` is a condition that can be run."""
-    compile_condition(text)
+class RuleSet:
+    """A version's active rules on one platform's queues. One that cannot run is skipped, and told
+    to the log: it must not stop the intake of a platform."""
+
+    def __init__(self, rules: Sequence[Mapping[str, Any]], queues: Iterable[Queue]) -> None:
+        self._build(_compile_rules(json.dumps(rules)), queues)
+
+    @classmethod
+    def published(cls, platform_id: int, queues: Iterable[Queue]) -> "RuleSet":
+        """What is in force; no rules where nothing was ever published."""
+        found = (
+            RoutingVersion.objects.filter(
+                platform_id=platform_id, state=RoutingVersion.State.PUBLISHED
+            )
+            .values_list(Cast("rules", TextField()), flat=True)
+            .first()
+        )
+        made = cls.__new__(cls)
+        made._build(_compile_rules(found or "[]"), queues)
+        return made
+
+    def _build(
+        self, compiled: Sequence[tuple[int, str, str, Condition]], queues: Iterable[Queue]
+    ) -> None:
+        ids = {queue.slug: queue.pk for queue in queues if not queue.is_archived}
+        self.rules: list[Rule] = []
+        for place, name, slug, condition in compiled:
+            if slug not in ids:
+                _tell_skipped(name, f"there is no queue {slug}.")
+                continue
+            self.rules.append(Rule(place, name, ids[slug], condition))
+        self.reads = frozenset().union(*(rule.condition.reads for rule in self.rules))
+
+    def first(self, item_facts: Facts) -> Rule | None:
+        """The first rule that holds."""
+        for rule in self.rules:
+            if rule.condition.holds(item_facts):
+                return rule
+        return None
+
+
+@lru_cache(maxsize=100)
+def _compile_rules(text: str) -> tuple[tuple[int, str, str, Condition], ...]:
+    """(place, name, queue, condition) of the active rules, by the JSON text of all of them:
+    a call reads the text and is spared the rest."""
+    compiled = []
+    for place, rule in enumerate(json.loads(text)):
+        if not rule.get("is_active", True):
+            continue
+        try:
+            condition = conditions.compile_tree(rule["condition"])
+        except (Invalid, KeyError, TypeError) as error:
+            _tell_skipped(rule.get("name", place), str(error))
+            continue
+        compiled.append((place, rule["name"], rule["queue"], condition))
+    return tuple(compiled)
 
 
 @lru_cache(maxsize=1000)
-def compile_condition(text: str) -> Condition:
-    """Parsing takes longer than all the rest of a call, and rules seldom change."""
-    if len(text) > MAX_CONDITION:
-        raise _bad(f"A condition has at most {MAX_CONDITION} characters.")
-    for sign in _FORBIDDEN:
-        if sign in text:
-            raise _bad(f"A condition cannot use {sign}.")
-    try:
-        expression = rule_engine.Rule(text).statement.expression
-    except rule_engine.EngineError as error:
-        raise _bad(f"This is not a condition: {error.message}.") from None
-    except (ValueError, RecursionError):
-        raise _bad("This is not a condition.") from None
-    reads: set[str] = set()
-    evaluate = _compile(expression, reads)
-    return Condition(lambda facts: evaluate(facts) is True, frozenset(reads))
+def _tell_skipped(name: str, why: str) -> None:
+    """Once a process: intake asks many times a second."""
+    logger.error("Routing rule “%s” is skipped: %s", name, why)
 
 
-def _compile(node: object, reads: set[str]) -> _Node:
-    """`node` as a function of the facts. Null in, null out."""
-    if isinstance(node, ast.ArrayExpression):
-        members = [_compile(member, reads) for member in node.value]
-        return lambda facts: [member(facts) for member in members]
-    if isinstance(
-        node,
-        ast.FloatExpression | ast.StringExpression | ast.BooleanExpression | ast.NullExpression,
-    ):
-        value = float(node.value) if isinstance(node.value, Decimal) else node.value
-        return lambda facts: value
-    if isinstance(node, ast.SymbolExpression):
-        return _symbol(node, reads)
-    if isinstance(node, ast.GetAttributeExpression):
-        return _member(node.object, node.name, reads)
-    if isinstance(node, ast.GetItemExpression) and isinstance(node.item, ast.StringExpression):
-        return _member(node.container, node.item.value, reads)
-    if isinstance(node, ast.LogicExpression):
-        left, right = _compile(node.left, reads), _compile(node.right, reads)
-        return _both(left, right) if node.type == "and" else _either(left, right)
-    if isinstance(node, ast.UnaryExpression):
-        inner = _compile(node.right, reads)
-        if node.type == "not":
-            return lambda facts: None if (value := inner(facts)) is None else not value
-        return _guarded(lambda value, _: -value, inner, lambda facts: 0)
-    if isinstance(node, ast.ContainsExpression):
-        member, container = _compile(node.member, reads), _compile(node.container, reads)
-        return _guarded(lambda value, values: value in values, member, container)
-    if isinstance(node, ast.ArithmeticComparisonExpression):
-        left, right = _compile(node.left, reads), _compile(node.right, reads)
-        return _guarded(_COMPARE[node.type], left, right)
-    if type(node) is ast.ComparisonExpression:
-        left, right = _compile(node.left, reads), _compile(node.right, reads)
-        if _is_null(node.left) or _is_null(node.right):
-            equal = _COMPARE[node.type]
-            return lambda facts: equal(left(facts), right(facts))
-        return _guarded(_COMPARE[node.type], left, right)
-    if getattr(node, "type", None) in _ARITHMETIC:
-        left, right = _compile(node.left, reads), _compile(node.right, reads)
-        return _guarded(_ARITHMETIC[node.type], left, right)
-    raise _bad(f"A condition cannot use {type(node).__name__.removesuffix('Expression')}.")
+def hold_publishing(platform_id: int, *, to_publish: bool = False) -> None:
+    """Until the transaction ends, nobody publishes rules; to_publish: and nobody routes by them.
 
-
-def _symbol(node: ast.SymbolExpression, reads: set[str]) -> _Node:
-    name = node.name
-    if node.scope is not None or name not in NAMES:
-        known = ", ".join([*NAMES, *(f"{space}.…" for space in SPACES)])
-        raise _bad(f"There is no {name} to ask about. There is: {known}.")
-    reads.add(name)
-    return lambda facts: facts.get(name)
-
-
-def _member(space: object, name: str, reads: set[str]) -> _Node:
-    if not isinstance(space, ast.SymbolExpression) or space.name not in SPACES:
-        raise _bad(f"Only {' and '.join(SPACES)} have parts; .{name} does not exist.")
-    outer, key = space.name, name.replace("-", "_")
-    reads.add(outer)
-    return lambda facts: (facts.get(outer) or {}).get(key)
-
-
-def _guarded(apply: Callable[[Any, Any], Any], left: _Node, right: _Node) -> _Node:
-    """`apply` on two values; null where one is null or the two do not go together."""
-
-    def evaluate(facts: Facts) -> Any:
-        one, other = left(facts), right(facts)
-        if one is None or other is None:
-            return None
-        try:
-            return apply(one, other)
-        except (TypeError, ArithmeticError):
-            return None
-
-    return evaluate
-
-
-def _both(left: _Node, right: _Node) -> _Node:
-    def evaluate(facts: Facts) -> bool | None:
-        one = left(facts)
-        if one is not None and not one:
-            return False
-        other = right(facts)
-        if other is not None and not other:
-            return False
-        return None if one is None or other is None else True
-
-    return evaluate
-
-
-def _either(left: _Node, right: _Node) -> _Node:
-    def evaluate(facts: Facts) -> bool | None:
-        one = left(facts)
-        if one:
-            return True
-        other = right(facts)
-        if other:
-            return True
-        return None if one is None or other is None else False
-
-    return evaluate
-
-
-def _is_null(node: object) -> bool:
-    return isinstance(node, ast.NullExpression)
-
-
-def _bad(message: str) -> Invalid:
-    return Invalid(message, details={"condition": [message]})
-
-
-def facts(
-    item: Item,
-    *,
-    risks: Mapping[str, float] | None = None,
-    report_count: int | None = None,
-    strikes: int | None = None,
-    content: Mapping[str, Any] | None = None,
-    now: datetime | None = None,
-) -> dict[str, Any]:
-    """What rules may ask about an item; what is not given is read from its row."""
-    return make_facts(
-        kind=item.kind.slug,
-        language=item.language,
-        views_per_hour=item.views_per_hour,
-        report_count=item.report_count if report_count is None else report_count,
-        joined_at=item.account.joined_at if item.account else None,
-        strikes=strikes,
-        risks=item.risks if risks is None else risks,
-        content=content or {},
-        now=now or timezone.now(),
-    )
-
-
-def make_facts(
-    *,
-    kind: str,
-    language: str,
-    views_per_hour: float,
-    report_count: int,
-    joined_at: datetime | None,
-    strikes: int | None,
-    risks: Mapping[str, float],
-    content: Mapping[str, Any],
-    now: datetime,
-) -> dict[str, Any]:
-    age = None if joined_at is None else (now - joined_at) / timedelta(days=1)
-    return {
-        "kind": kind,
-        "language": language or None,
-        "views_per_hour": views_per_hour,
-        "report_count": report_count,
-        "account_age_days": age,
-        "strikes": strikes,
-        "risk": {slug.replace("-", "_"): risk for slug, risk in risks.items()},
-        "field": {name.replace("-", "_"): value for name, value in content.items()},
-    }
+    So every job that was placed by the old rules is there to be seen by whoever re-routes what
+    waits, and what comes later is placed by the new ones.
+    """
+    lock = "pg_advisory_xact_lock" if to_publish else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {lock}(%s, %s)", [_PUBLISHING, platform_id])  # noqa: S608
 
 
 def draw_value(seed: int, item_id: int) -> float:
@@ -274,14 +160,10 @@ class Router:
         weights = _weights(platform_id)
         self._streams = {queue.pk: _Stream(queue, weights.get(queue.pk, [])) for queue in queues}
         self.default = next((queue for queue in queues if queue.is_default), queues[0])
-        self._rules: list[tuple[Condition, int]] = []
-        for rule in RoutingRule.objects.filter(platform_id=platform_id, is_active=True):
-            try:
-                self._rules.append((compile_condition(rule.condition), rule.queue_id))
-            except Invalid as error:
-                # One bad rule must not stop the intake of a platform.
-                logger.error("Routing rule %s (%s) is skipped: %s", rule.pk, rule.name, error)
-        self.reads = frozenset().union(*(condition.reads for condition, _ in self._rules))
+        if connection.in_atomic_block:
+            hold_publishing(platform_id)
+        self._rules = RuleSet.published(platform_id, queues)
+        self.reads = self._rules.reads
         self._draws: dict[int, int] = {}
         self._settled: dict[tuple[str, str, float], Placement] = {}
 
@@ -291,10 +173,8 @@ class Router:
 
     def queue_for(self, item_facts: Facts) -> Queue:
         """The queue of the first rule that holds, else the default queue."""
-        for condition, queue_id in self._rules:
-            if condition.holds(item_facts):
-                return self._streams[queue_id].queue
-        return self.default
+        rule = self._rules.first(item_facts)
+        return self._streams[rule.queue_id].queue if rule else self.default
 
     def place_new(
         self,
@@ -307,6 +187,7 @@ class Router:
         strikes: int | None,
         content: Mapping[str, Any],
         now: datetime,
+        recent_items: int | None = None,
     ) -> Placement:
         """The job of an item that arrives now: nobody has scored or reported it.
 
@@ -326,10 +207,11 @@ class Router:
                 risks={},
                 content=content if "field" in self.reads else {},
                 now=now,
+                recent_items=recent_items,
             )
             queue = self.queue_for(new_facts)
             placement = self._placement(queue, {}, views_per_hour, submitted_at=now, opened_at=now)
-            if self.reads <= {"kind", "language", "risk", "report_count", "views_per_hour"}:
+            if self.reads <= _SETTLED_AT_ONCE:
                 self._settled[key] = placement
         return self._drawn(item_id, placement)
 
@@ -402,20 +284,7 @@ class Router:
 def route(item: Item) -> Queue:
     """The queue an item belongs in now. For many items, use one Router."""
     router = Router(item.platform_id)
-    content = item.current_version.content if "field" in router.reads else {}
-    strikes = None
-    if "strikes" in router.reads and item.account_id:
-        strikes = count_strikes([item.account_id]).get(item.account_id, 0)
-    return router.queue_for(facts(item, content=content, strikes=strikes))
-
-
-def count_strikes(account_ids: Iterable[int]) -> dict[int, int]:
-    """Standing strikes an account; accounts without one are left out."""
-
-    standing = Strike.objects.filter(
-        account_id__in=list(account_ids), reversed_at=None, expires_at__gt=Now()
-    )
-    return dict(standing.values_list("account_id").annotate(Count("pk")).order_by())
+    return router.queue_for(read_facts(item, router.reads, now=timezone.now()))
 
 
 def _weights(platform_id: int) -> dict[int, list[tuple[str, float]]]:

@@ -6,7 +6,6 @@ surrogates) is replaced by U+FFFD in content and refused in identifiers.
 
 import hashlib
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -19,6 +18,9 @@ MAX_ROWS = 10_000  # a call, so that one transaction stays short
 MAX_TEXT_BYTES = 2**20  # one text field, UTF-8
 MAX_STRING = 10_000  # characters of a string field
 MAX_URL = 4_000
+MAX_PAIRS = 100  # of a key-value field
+MAX_PAIR_NAME = 200
+MAX_PAIR_TEXT = 1_000
 MAX_ID = 200
 MAX_NUMBER = 2**53  # beyond it JSON readers disagree
 MAX_VIEWS = 1e12
@@ -40,9 +42,12 @@ _canonical = json.JSONEncoder(
 class Shape:
     """An item kind made ready for reading rows by the thousand."""
 
-    def __init__(self, pk: int, slug: str, fields: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, pk: int, slug: str, fields: list[dict[str, Any]], *, is_archived: bool = False
+    ) -> None:
         self.pk = pk
         self.slug = slug
+        self.is_archived = is_archived  # takes no items; what is there is still reported
         self.readers = {each["name"]: _READERS[each["type"]] for each in fields}
         self.required = [each["name"] for each in fields if each.get("required")]
         self.text_names = [each["name"] for each in fields if each.get("role") == "title"]
@@ -113,6 +118,8 @@ def read_item(
     if not row.keys() <= allowed:
         _unknown(row, allowed, errors)
     shape = _read_kind(row, shapes, errors)
+    if shape is not None and shape.is_archived:
+        errors["kind"] = [f"{shape.slug} is archived: it takes no items any more."]
     external_id = _read_id(row, "external_id", errors)
     content = row.get("content")
     if not isinstance(content, dict):
@@ -337,9 +344,15 @@ def _text(value: object) -> str:
 def _number(value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("Give a number.")
-    if not math.isfinite(value) or abs(value) > MAX_NUMBER:
+    if not _is_number(value):
         raise ValueError("Give a finite number of at most 2^53.")
     return value
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_NUMBER  # NaN is not, and an integer of any length can be asked
 
 
 def _datetime(value: object) -> str:
@@ -368,6 +381,28 @@ def _boolean(value: object) -> bool:
     return value
 
 
+def _key_value(value: object) -> dict[str, str | int | float | bool | None]:
+    """A flat object. Names and texts are cut by nobody: what is too long is refused by name."""
+    if not isinstance(value, dict):
+        raise ValueError("Give an object of names and values.")
+    if len(value) > MAX_PAIRS:
+        raise ValueError(f"At most {MAX_PAIRS} names; this has {len(value):,}.")
+    read: dict[str, str | int | float | bool | None] = {}
+    for name, one in value.items():
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_PAIR_NAME:
+            raise ValueError(f"A name has 1 to {MAX_PAIR_NAME} characters.")
+        name = clean(name)
+        if isinstance(one, str):
+            if len(one) > MAX_PAIR_TEXT:
+                raise ValueError(f"{name[:40]}: at most {MAX_PAIR_TEXT:,} characters.")
+            read[name] = clean(one)
+        elif one is None or isinstance(one, bool) or _is_number(one):
+            read[name] = one
+        else:
+            raise ValueError(f"{name[:40]}: give text, a number, true, false or null.")
+    return read
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "string": _string,
     "text": _text,
@@ -375,4 +410,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "datetime": _datetime,
     "url": _url,
     "boolean": _boolean,
+    "image": _url,
+    "video": _url,
+    "key-value": _key_value,
 }

@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement, handovers, starts
+from . import audit, claims, dry_run, enforcement, handovers, queues, routing_versions, starts
+
+BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 
 
 @shared_task
@@ -22,6 +24,11 @@ def hand_on_jobs() -> int:
 
 
 @shared_task
+def rerank_queues() -> int:
+    return queues.rerank()
+
+
+@shared_task
 def release_enforcements() -> int:
     return enforcement.release_planned()
 
@@ -33,3 +40,22 @@ def seal_audit() -> int:
     while count := audit.seal():
         total += count
     return total
+
+
+@shared_task
+def reroute_jobs() -> int:
+    """Nudged by publishing; the sweep behind it is the same call."""
+    done = routing_versions.reroute_waiting(seconds=BUDGET_SECONDS)
+    if routing_versions.is_reroute_due():
+        routing_versions.nudge()
+    return done
+
+
+@shared_task
+def run_dry_run(run_id: int) -> None:
+    dry_run.run_dry_run(run_id)
+
+
+@shared_task
+def sweep_dry_runs() -> int:
+    return dry_run.resume_dry_runs()

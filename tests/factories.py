@@ -19,6 +19,7 @@ from reviews.models import (
     Policy,
     PolicyVersion,
     Queue,
+    RoutingVersion,
     Severity,
     content_hash,
 )
@@ -91,6 +92,33 @@ def make_queue(*, policies=None, actions=(), members=(), **kw) -> Queue:
     for person in members:
         queue.platform.members.add(person)
     return queue
+
+
+def make_rules(platform: Platform, *rules: dict, **kw) -> RoutingVersion:
+    """Rules in force, unchecked: {"condition": tree or text, "queue": slug, "name"?, "is_active"?}.
+
+    What was in force before is retired.
+    """
+    before = platform.routing_versions.all()
+    if kw.get("state", "published") == "published":
+        before.filter(state="published").update(state="retired")
+    made = []
+    for number, rule in enumerate(rules, start=1):
+        condition = rule["condition"]
+        if isinstance(condition, str):
+            condition = {"all": [{"expression": condition}]}
+        made.append({"name": f"Rule {number}", "is_active": True, **rule, "condition": condition})
+    return RoutingVersion.objects.create(
+        **{
+            "platform": platform,
+            "number": before.count() + 1,
+            "state": "published",
+            "published_at": timezone.now(),
+            "rerouted_at": timezone.now(),
+            "rules": made,
+            **kw,
+        }
+    )
 
 
 def make_account(**kw) -> Account:

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from reviews import audit, claims, decisions, enforcement
+from reviews import (
+    audit,
+    claims,
+    decisions,
+    dry_run,
+    enforcement,
+    kinds,
+    policies,
+    queues,
+    relabelling,
+    routing_versions,
+)
 from reviews.models import Enforcement, Item, ItemVersion, Job, Queue, Report, content_hash
 from tests.factories import (
     make_account,
@@ -69,6 +80,10 @@ class Day:
         for number, text in enumerate(TEXTS * 3):
             self._item(number, *text)
         self._decide()
+        self._set_up()
+        self._route()
+        self._posts()
+        self._new_versions()
         audit.seal()
 
     def _rules(self) -> None:
@@ -156,6 +171,7 @@ class Day:
             description="Mail that people or rules flagged.",
             policies=[self.phishing, self.spam, self.adult],
             random_rate=0.1,
+            is_default=True,
             **common,
         )
         make_queue(
@@ -234,6 +250,110 @@ class Day:
             is_overdue=number > 20,
         )
 
+    def _route(self) -> None:
+        """Rules in force, and a draft of others that has been tried."""
+        adult = {
+            "name": "Likely adult services",
+            "queue": "adult",
+            "condition": {"fact": "risk.adult", "op": ">=", "value": 0.08},
+        }
+        reported = {
+            "name": "Reported by many",
+            "queue": "spam-and-scams",
+            "condition": {"fact": "report_count", "op": ">=", "value": 3},
+        }
+        english = {"fact": "language", "op": "is_not", "value": "en"}
+        risky = {"fact": "risk.adult", "op": ">=", "value": 0.05}
+        scanned = {"fact": "sources", "op": "has", "value": "rule"}
+        lena, paul = self.people["lena"], self.people["paul"]
+        draft = routing_versions.save_draft(self.platform, [adult], edition=0, by=lena)
+        routing_versions.publish(draft, edition=1, by=lena, note="To begin with.")
+        adult["condition"] = {"any": [{"all": [risky, english]}, scanned]}
+        draft = routing_versions.save_draft(self.platform, [adult, reported], edition=0, by=paul)
+        self.dry_run = dry_run.start_dry_run(draft, days=30, by=lena)
+
+    def _posts(self) -> None:
+        """A kind with everything in it, and a queue that judges it blind."""
+        kind = kinds.create_kind(
+            self.platform,
+            by=None,
+            slug="forum-post",
+            name="Forum post",
+            fields=[
+                {"name": "heading", "label": "Heading", "type": "string", "role": "title"},
+                {"name": "body", "label": "Post", "type": "text", "role": "text"},
+                {"name": "quoted", "label": "Answers", "type": "text", "role": ""},
+                {"name": "picture", "label": "Picture", "type": "image", "role": "image"},
+                {"name": "alt", "label": "Alt text", "type": "string", "role": ""},
+                {"name": "film", "label": "Clip", "type": "video", "role": "video"},
+                {"name": "link", "label": "Links to", "type": "url", "role": "url"},
+                {"name": "author", "label": "Author", "type": "string", "role": "author"},
+                {"name": "answer_to", "label": "Answer to", "type": "string", "role": "parent"},
+                {"name": "written", "label": "Written", "type": "datetime", "role": "date"},
+                {"name": "likes", "label": "Likes", "type": "number", "role": "number"},
+                {"name": "client", "label": "Sent from", "type": "key-value", "role": "key-value"},
+            ],
+            layout=[
+                {"block": "title", "fields": ["heading"]},
+                {"block": "quote", "fields": ["quoted"]},
+                {"block": "text", "fields": ["body"]},
+                {"block": "image", "fields": ["picture", "alt"]},
+                {"block": "video", "fields": ["film"]},
+                {"block": "link", "fields": ["link"]},
+                {"block": "facts", "label": "About it", "fields": ["author", "written", "likes"]},
+                {"block": "facts", "label": "Sent from", "fields": ["client"]},
+            ],
+        )
+        content = {
+            "heading": "Look at what I found",
+            "body": "You would not believe it.\n\nAll of it is at https://shop.example/offer now.",
+            "quoted": "Has anybody seen the new catalogue? I cannot find it anywhere.",
+            "picture": "https://media.example/u/8817/catalogue.jpg",
+            "alt": "A page of a catalogue, with prices crossed out",
+            "film": "https://media.example/u/8817/clip.mp4",
+            "link": "https://shop.example/offer?id=8817",
+            "author": "dora_1142",
+            "answer_to": "post-8816",
+            "written": "2026-11-24T09:12:00+00:00",
+            "likes": "many",
+            "client": {"app": "Harbour for phones", "version": 4.2, "is_beta": True},
+            "mood": "cheerful",
+        }
+        queue = make_queue(
+            platform=self.platform,
+            slug="posts",
+            name="Forum posts",
+            description="Judged without what others thought of it.",
+            policies=[self.spam],
+            members=[self.people["rosa"], self.people["lena"]],
+            position=2,
+            blind=["score", "reports"],
+            filters=["blur", "greyscale"],
+        )
+        for number in range(2):
+            item = make_item(kind=kind, external_id=f"post-{8817 + number}", views_per_hour=140)
+            ItemVersion.objects.filter(item=item).update(content=content)
+            make_job(queue=queue, item=item)
+
+    def _new_versions(self) -> None:
+        """Spam is stricter since a moment ago, and will be looser next week."""
+        policy = self.spam
+        text = policies.text_of(policy.version.__class__.objects.get(pk=policy.version.pk))
+        definition = (
+            f"{text.definition}\n\nNewsletters with no way to leave them count too, even when "
+            "somebody once asked for them."
+        )
+        stricter = text._replace(definition=definition, severity=3, severity_weight=6.0)
+        policies.add_version(policy, by=self.people["paul"], text=stricter._asdict())
+        looser = stricter._replace(severity=2, examples=[*text.examples, "Last chance to buy."])
+        policies.add_version(
+            policy,
+            by=self.people["paul"],
+            text=looser._asdict(),
+            effective_at=timezone.now() + timedelta(days=7),
+        )
+        relabelling.ask_again(policy, by=self.people["paul"], number=1, seed=11)
+
     def _decide(self) -> None:
         keep_first = Item.objects.order_by("pk").first()
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
@@ -269,6 +389,17 @@ class Day:
         decisions.override(done[0], by=self.people["lena"], verdict="clean", note="A parody.")
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
 
+    def _set_up(self) -> None:
+        lena = self.people["lena"]
+        queue = Queue.objects.get(pk=self.queue.pk)
+        for note, change in (
+            ("Complaints took too long.", {"sla_minutes": 120, "sla_by_source": {"user": 60}}),
+            ("", {"actions": ["strike", "remove", "suspend"], "hidden_actions": ["suspend"]}),
+            ("To measure", {"lane_shares": {"random": 10, "gold": 2.5}, "random_percent": 20}),
+        ):
+            data = {**queues.read(queue), **change}
+            queue = queues.save_queue(queue, data, by=lena, note=note)
+
 
 SHOTS = {
     "rosa": {
@@ -276,6 +407,7 @@ SHOTS = {
         "decisions": "/decisions/",
         "review": "/review/spam-and-scams/",
         "review-empty": "/review/adult/",
+        "review-blocks": "/review/posts/",
         "review-shortage": "/review/press/",
         "item": "first item",
         "policy": "/policies/phishing/",
@@ -287,7 +419,14 @@ SHOTS = {
         "not-here": "/no/such/page/",
         "forbidden": "/audit/",
     },
+    "ada": {"person": "/setup/people/rosa/", "person-new": "/setup/people/new/"},
     "lena": {
+        "setup-queues": "/setup/queues/",
+        "setup-queue": "/setup/queues/spam-and-scams/",
+        "setup-queue-new": "/setup/queues/new/",
+        "setup-actions": "/setup/actions/",
+        "setup-action": "/setup/actions/strike/",
+        "people": "/setup/people/",
         "queues": "/queues/",
         "queue": "/queues/spam-and-scams/",
         "queue-lane": "/queues/press/?lane=adjudication",
@@ -296,6 +435,24 @@ SHOTS = {
         "enforcements": "/enforcements/",
         "override": "decision",
         "item-decided": "decided item",
+        "routing": "/setup/routing/",
+        "routing-draft": "/setup/routing/harbour/draft/",
+        "routing-rule": "/setup/routing/harbour/draft/1/",
+        "routing-publish": "/setup/routing/harbour/publish/",
+        "routing-version": "/setup/routing/harbour/versions/1/",
+        "dry-run": "dry run",
+        "setup-kinds": "/setup/kinds/",
+        "setup-kind": "/setup/kinds/forum-post/",
+        "setup-kind-new": "/setup/kinds/new/",
+        "item-blocks": "post",
+    },
+    "paul": {
+        "setup-policies": "/setup/policies/",
+        "setup-policy": "/setup/policies/spam/",
+        "setup-policy-version": "/setup/policies/spam/versions/3/",
+        "setup-policy-new": "/setup/policies/new/",
+        "setup-relabelling": "/setup/policies/spam/relabelling/",
+        "setup-relabelling-empty": "/setup/policies/adult/relabelling/",
     },
     "abel": {"home-auditor": "/", "audit": "/audit/", "item-audit": "decided item"},
     "mila": {"home-engineer": "/", "snapshots": "/ml/snapshots/", "models": "/ml/models/"},
@@ -323,7 +480,9 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
             url = {
                 "first item": f"/items/{Item.objects.order_by('pk').first().pk}/",
                 "decided item": f"/items/{decision.item_id}/",
+                "post": f"/items/{Item.objects.order_by('pk').last().pk}/",
                 "decision": f"/decisions/{decision.pk}/override/",
+                "dry run": f"/setup/routing/harbour/dry-runs/{day.dry_run.pk}/",
             }.get(where, where)
             page.goto(live_app + url)
             if shot == "review":

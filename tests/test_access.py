@@ -14,10 +14,24 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import (
+    access,
+    actions,
+    decisions,
+    dry_run,
+    enforcement,
+    kinds,
+    people,
+    policies,
+    queues,
+    revisions,
+    routing_versions,
+    tokens,
+)
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -31,6 +45,7 @@ from .factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from .people import CAST, make_person
 
@@ -43,6 +58,7 @@ GRANTED = {
     "item.erase": "admin",
     "report.file": "admin",
     "policy.view": ALL_STAFF,
+    "kind.view": ALL_STAFF,
     "queue.view": ALL_STAFF,
     "job.view": "lead ml-engineer auditor admin",
     "job.claim": "reviewer lead",
@@ -86,8 +102,10 @@ SCOPED = {
     "item.view": "items:read",
     "report.file": "reports:write",
     "policy.view": "policies:read",
+    "kind.view": "items:write",
     "queue.view": "queues:read",
     "job.view": "queues:read",
+    "setup.view": "queues:read",
     "decision.view": "decisions:read",
     "snapshot.view": "snapshots:read",
     "snapshot.create": "snapshots:write",
@@ -118,6 +136,56 @@ ROUTES = {
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:setup": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-draft": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-rule-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-rule-edit": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-check": {"POST": "lena paul ada"},
+    "reviews:setup-routing-dry-run-create": {"POST": "lena paul ada"},
+    "reviews:setup-routing-dry-run": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-publish": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-routing-version": {"GET": "lena paul abel ada"},
+    "reviews:setup-routing-put-back": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-queue-new": {"GET": "lena paul ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-edit": {"GET": "lena paul abel ada", "POST": "| lena paul ada"},
+    "reviews:setup-queue-restore": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-queue-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-action-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-action-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-action-edit": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-action-restore": {"POST": "lena paul ada"},
+    "reviews:setup-action-archive": {"POST": "| lena paul ada"},
+    "reviews:setup-action-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-person-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-person-new": {"GET": "ada", "POST": "ada"},
+    "reviews:setup-person-edit": {"GET": "lena paul abel ada", "POST": "ada"},
+    "reviews:setup-person-queues": {"POST": "lena ada"},
+    "reviews:setup-person-deactivate": {"POST": "ada"},
+    "reviews:setup-person-reactivate": {"POST": "ada"},
+    "reviews:setup-person-remove": {"POST": "ada"},
+    "reviews:setup-person-add": {"POST": "ada"},
+    "reviews:setup-person-link": {"POST": "ada"},
+    "reviews:setup-person-restore": {"POST": "ada"},
+    "reviews:setup-kind-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-kind-new": {"GET": "lena paul ada", "POST": "lena paul ada"},
+    "reviews:setup-kind-edit": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
+    "reviews:setup-kind-restore": {"POST": "lena paul ada"},
+    "reviews:setup-kind-archive": {"POST": "lena paul ada"},
+    "reviews:setup-kind-unarchive": {"POST": "lena paul ada"},
+    "reviews:setup-policy-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-policy-new": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-edit": {"GET": "lena paul abel ada", "POST": "paul ada"},
+    "reviews:setup-policy-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-archive": {"POST": "| paul ada"},  # a queue judges it
+    "reviews:setup-policy-unarchive": {"POST": "paul ada"},
+    "reviews:setup-policy-version": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-version-edit": {"GET": "paul ada", "POST": "paul ada"},
+    "reviews:setup-policy-version-withdraw": {"POST": "paul ada"},
+    "reviews:setup-policy-version-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-relabelling": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
     "reviews:enforcement-list": {"GET": "lena abel ada"},
@@ -146,7 +214,9 @@ ROUTES = {
     "reviews_api:reports": {"POST": "ada"},
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
+    "reviews_api:kinds": {"GET": STAFF},
     "reviews_api:policies": {"GET": STAFF},
+    "reviews_api:routing": {"GET": "lena paul abel ada"},
     "reviews_api:schema": {"GET": EVERYONE},
     "mlhooks_api:snapshots": {"GET": "mila paul abel", "POST": "mila"},
     "mlhooks_api:snapshot": {"GET": "mila paul abel"},
@@ -188,7 +258,7 @@ class World:
             platform=platform,
             policies=[make_policy(platform=platform, slug="spam")],
             actions=[
-                make_action(platform=platform, slug="remove"),
+                make_action(platform=platform, slug="take-down"),
                 make_action(platform=platform, slug="suspend", needs_approval=True),
             ],
             members=self.people.values(),
@@ -196,12 +266,14 @@ class World:
         )
         rosa = self.people["rosa"]
         self.decision = self.decide(rosa, action_slugs=["suspend"])
+        self._keep_revisions()
         self.held = self.decision.enforcements.get()
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
         make_job(queue=self.queue, item=self.make_item())
         mila = self.people["mila"]
+        self._set_up()
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
         snapshots.build(self.snapshot.pk)
         first = registry.ensure_zero_shot(platform)
@@ -212,6 +284,36 @@ class World:
         self.candidate = self.register(first)
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
+        )
+
+        self.rule = {"name": "Reported", "queue": self.queue.slug, "condition": "report_count > 1"}
+        make_rules(platform)
+        make_rules(platform, self.rule)
+        self.draft = routing_versions.save_draft(
+            platform, [self.rule | {"condition": {"expression": "true"}}], edition=0, by=None
+        )
+        self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
+    def _keep_revisions(self):
+        remy, remove = self.people["remy"], self.queue.actions.get(slug="take-down")
+        for target, data in (
+            (self.queue, queues.read(self.queue)),
+            (remove, {**actions.read(remove), "name": "Take down"}),
+            (remy, people.read(remy, self.platform)),
+        ):
+            revisions.record(target, data, by=None, platform=self.platform)
+
+    def _set_up(self):
+        """A kind and a policy with a history; a version in force after rosa's decision, and one to
+        come."""
+        self.policy = self.queue.policies.get()
+        kinds.save_kind(self.kind, by=None, name="Mail", fields=self.kind.fields, layout=[])
+        policies.save_policy(self.policy, by=None, name="Spam", key="1", position=1)
+        text = policies.text_of(self.policy.versions.get())._asdict()
+        policies.add_version(self.policy, by=None, text={**text, "summary": "Stricter."})
+        later = timezone.now() + timedelta(days=7)
+        policies.add_version(
+            self.policy, by=None, text={**text, "summary": "Looser."}, effective_at=later
         )
 
     def make_item(self):
@@ -239,6 +341,7 @@ class World:
     def url(self, route):
         job, decision, held = self.job.pk, self.decision.pk, self.held.pk
         promotion, snapshot = self.promotion.pk, self.snapshot
+        platform = self.platform.slug
         arguments = {
             "reviews:review": [self.queue.slug],
             "reviews:job-decide": [job],
@@ -250,7 +353,45 @@ class World:
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
+            "reviews:setup-kind-edit": [self.kind.slug],
+            "reviews:setup-kind-restore": [self.kind.slug, 1],
+            "reviews:setup-kind-archive": [self.kind.slug],
+            "reviews:setup-kind-unarchive": [self.kind.slug],
+            "reviews:setup-policy-edit": ["spam"],
+            "reviews:setup-policy-restore": ["spam", 1],
+            "reviews:setup-policy-archive": ["spam"],
+            "reviews:setup-policy-unarchive": ["spam"],
+            "reviews:setup-policy-version": ["spam"],
+            "reviews:setup-policy-version-edit": ["spam", 3],
+            "reviews:setup-policy-version-withdraw": ["spam", 3],
+            "reviews:setup-policy-version-restore": ["spam", 1],
+            "reviews:setup-policy-relabelling": ["spam"],
             "reviews:policy-detail": ["spam"],
+            "reviews:setup-routing": [platform],
+            "reviews:setup-routing-draft": [platform],
+            "reviews:setup-routing-rule-new": [platform],
+            "reviews:setup-routing-rule-edit": [platform, 1],
+            "reviews:setup-routing-check": [platform],
+            "reviews:setup-routing-dry-run-create": [platform],
+            "reviews:setup-routing-dry-run": [platform, self.dry_run.pk],
+            "reviews:setup-routing-publish": [platform],
+            "reviews:setup-routing-version": [platform, 1],
+            "reviews:setup-routing-put-back": [platform, 1],
+            **{
+                f"reviews:setup-queue-{deed}": [self.queue.slug]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-queue-restore": [self.queue.slug, 1],
+            **{
+                f"reviews:setup-action-{deed}": ["take-down"]
+                for deed in ("edit", "archive", "unarchive")
+            },
+            "reviews:setup-action-restore": ["take-down", 1],
+            **{
+                f"reviews:setup-person-{deed}": ["remy"]
+                for deed in ("edit", "queues", "deactivate", "reactivate", "remove", "add", "link")
+            },
+            "reviews:setup-person-restore": ["remy", 1],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
             "mlhooks:snapshot-detail": [snapshot.pk],
@@ -286,6 +427,16 @@ class World:
             "source": "user",
             "reason": "spam",
         }
+        rule = {
+            "name": "Reported",
+            "queue": self.queue.slug,
+            "edition": 1,
+            "c.sort": "group",
+            "c.type": "all",
+            "c.0.sort": "expression",
+            "c.0.text": "report_count > 2",
+        }
+        action = {"name": "Take down", "target": "item", "strike_days": "90", "position": "0"}
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
             "reviews:job-skip": {"token": self.job.claim_token},
@@ -293,12 +444,51 @@ class World:
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
             "reviews:theme": {"theme": "dark"},
+            "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},
+            "reviews:setup-routing-rule-new": rule | {"name": "Another"},
+            "reviews:setup-routing-rule-edit": rule | {"was": "Reported"},
+            "reviews:setup-routing-check": {"path": "c.0", "c.0.text": "true"},
+            "reviews:setup-routing-dry-run-create": {"days": 7},
+            "reviews:setup-routing-publish": {"edition": 1},
+            "reviews:setup-action-new": {**action, "slug": "hide", "name": "Hide"},
+            "reviews:setup-action-edit": action,
+            "reviews:setup-person-new": {"username": "nora", "roles": "reviewer"},
+            "reviews:setup-person-edit": {"email": "remy@example.org", "roles": "reviewer"},
+            "reviews:setup-person-queues": {"queues": [self.queue.slug]},
+            "reviews:setup-kind-new": {"slug": "post", **_kind_form()},
+            "reviews:setup-kind-edit": _kind_form(self.kind),
+            "reviews:setup-policy-new": {"slug": "hate", "name": "Hate", **_version_form()},
+            "reviews:setup-policy-edit": {"name": "Spam", "key": "2", "position": "2"},
+            "reviews:setup-policy-version": _version_form(),
+            "reviews:setup-policy-version-edit": _version_form(when="later", at="2030-01-01T09:00"),
+            "reviews:setup-policy-relabelling": {"number": "1"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,
             "reviews_api:reports": report,
             "mlhooks_api:training-runs": {"snapshot": self.snapshot.number},
         }.get(route, {})
+
+
+def _kind_form(kind=None):
+    fields = kind.fields if kind else [{"name": "body", "type": "text", "role": "text"}]
+    form = {"name": "Renamed", "is_own": "0"}
+    for n, field in enumerate(fields):
+        form |= {f"f-{n}-{name}": field.get(name, "") for name in ("name", "label", "type", "role")}
+        if field.get("required"):
+            form[f"f-{n}-required"] = "on"
+    return form
+
+
+def _version_form(**more):
+    return {
+        "summary": "In a line.",
+        "definition": "At length.",
+        "severity": "2",
+        "severity_weight": "3",
+        "position": "0",
+        **more,
+    }
 
 
 @pytest.fixture
@@ -436,7 +626,7 @@ def test_nothing_of_another_platform_can_be_reached(world):
     wrong = []
     for route, methods in ROUTES.items():
         names_something = world.url(route) != world.url("reviews:home") and any(
-            part.isdigit() or part in (world.queue.slug, "spam")
+            part.isdigit() or part in (world.queue.slug, "spam", "take-down")
             for part in world.url(route).split("/")
         )
         if not names_something:
@@ -451,7 +641,8 @@ def test_nothing_of_another_platform_can_be_reached(world):
 
 def test_lists_show_nothing_of_another_platform(world):
     elsewhere = make_platform()
-    secrets = [world.queue.name, world.job.item.external_id, "Policy ", "manifest", world.kind.slug]
+    policy = world.queue.policies.get().name
+    secrets = [world.queue.name, world.job.item.external_id, policy, "manifest", world.kind.slug]
     for person in world.people.values():
         person.platforms.set([elsewhere])
         person.queues.clear()
@@ -476,7 +667,9 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("reviews_api:reports", "POST"): "reports:write",
         ("reviews_api:decisions", "GET"): "decisions:read",
         ("reviews_api:queues", "GET"): "queues:read",
+        ("reviews_api:kinds", "GET"): "items:write",
         ("reviews_api:policies", "GET"): "policies:read",
+        ("reviews_api:routing", "GET"): "queues:read",
         ("mlhooks_api:snapshots", "GET"): "snapshots:read",
         ("mlhooks_api:snapshots", "POST"): "snapshots:write",
         ("mlhooks_api:snapshot", "GET"): "snapshots:read",

@@ -384,7 +384,8 @@ def test_an_archived_queue_serves_nothing_though_what_she_holds_is_hers_to_finis
     queue.save()
     assert claims.claim_next(queue, by=rosa) == held
     claims.release(held.pk, held.claim_token, by=rosa)
-    assert claims.claim_next(queue, by=rosa) is None
+    with pytest.raises(NotFound, match="archived"):
+        claims.claim_next(queue, by=rosa)
     # Another process may know the queue as it was a moment ago.
     assert claims.claim_next(Queue(pk=queue.pk, platform=queue.platform), by=rosa) is None
 

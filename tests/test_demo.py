@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mlhooks.models import DueScore, ModelVersion, Snapshot
-from reviews import access, routing
+from reviews import access, routing_versions
 from reviews.demo import PLATFORM_SLUG, corpus, loading, people, platform_life, rules
 from reviews.models import (
     Decision,
@@ -25,7 +25,7 @@ from reviews.models import (
     PolicyVersion,
     Report,
     Review,
-    RoutingRule,
+    RoutingVersion,
 )
 from tests.factories import make_platform
 
@@ -125,9 +125,14 @@ def test_no_two_keys_are_the_same_and_none_is_the_pages_own():
     assert not set(keys) & set("0aenpsu?")
 
 
-def test_the_routing_rules_can_be_run():
-    for rule in rules.ROUTING_RULES:
-        routing.check_condition(rule["condition"])
+@pytest.mark.django_db
+def test_the_routing_rules_can_be_run_and_are_published():
+    platform = loading.set_up_platform()
+    published = routing_versions.find_published(platform)
+    assert routing_versions.check_rules(platform, published.rules) == (published.rules, {})
+    assert [rule["name"] for rule in published.rules] == [
+        rule["name"] for rule in rules.ROUTING_RULES
+    ]
 
 
 # What is made up
@@ -288,4 +293,4 @@ def test_load_demo_scores_and_works_the_earlier_mails_and_leaves_the_rest(
 
 def _counts() -> dict[str, int]:
     models = (Decision, Item, Job, Person, Platform, Policy, PolicyVersion, Report, Review)
-    return {model.__name__: model.objects.count() for model in (*models, RoutingRule, Snapshot)}
+    return {model.__name__: model.objects.count() for model in (*models, RoutingVersion, Snapshot)}

@@ -19,7 +19,7 @@ from reviews.models import (
     Report,
     content_hash,
 )
-from tests.factories import make_kind, make_platform, make_queue
+from tests.factories import make_kind, make_platform, make_queue, make_rules
 from tests.people import make_person
 
 
@@ -430,12 +430,8 @@ def test_a_bad_report_is_told_why(platform, bad, field):
 
 
 def test_reports_can_move_a_job_to_another_queue(platform):
-    from reviews.models import RoutingRule
-
     urgent = make_queue(platform=platform)
-    RoutingRule.objects.create(
-        platform=platform, name="many", condition="report_count > 1", queue=urgent
-    )
+    make_rules(platform, {"condition": "report_count > 1", "queue": urgent.slug})
     submit(platform, row())
     intake.file_reports(platform, [report(reporter=f"u-{n}") for n in range(2)], by=None)
 

@@ -40,11 +40,17 @@ from reviews.models import (
     Item,
     Job,
     Review,
-    RoutingRule,
     Strike,
 )
 
-from .factories import make_action, make_kind, make_platform, make_policy, make_queue
+from .factories import (
+    make_action,
+    make_kind,
+    make_platform,
+    make_policy,
+    make_queue,
+    make_rules,
+)
 from .people import make_person
 
 RUNS, STEPS = (1000, 50) if os.environ.get("HYPOTHESIS_PROFILE") == "full" else (30, 25)
@@ -86,9 +92,7 @@ class Lifecycle(RuleBasedStateMachine):
             for is_default in (True, False)
         ]
         # A new score moves a job that waits from one queue to the other.
-        RoutingRule.objects.create(
-            platform=platform, name="hot", condition="risk.spam > 0.5", queue=self.queues[1]
-        )
+        make_rules(platform, {"condition": "risk.spam > 0.5", "queue": self.queues[1].slug})
         self.claims: dict = {}  # token → (job id, name), every claim there ever was
         self.live: set = set()  # tokens that should still hold
         self.ran_out: set = set()  # tokens that ran out and have not been swept

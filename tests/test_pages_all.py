@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, enforcement
+from reviews import claims, decisions, dry_run, enforcement, policies, routing_versions
 from reviews.models import Decision, Enforcement, Report
 from tests.factories import (
     make_account,
@@ -19,6 +19,7 @@ from tests.factories import (
     make_platform,
     make_policy,
     make_queue,
+    make_rules,
 )
 from tests.people import make_person
 
@@ -45,6 +46,20 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+        rule = {"name": "Likely spam", "queue": self.queue.slug, "condition": "highest_risk > 0.9"}
+        make_rules(self.platform)
+        make_rules(self.platform, rule)
+        flagged = {"fact": "sources", "op": "has", "value": "trusted_flagger"}
+        risky = {"all": [{"fact": "highest_risk", "op": ">=", "value": 0.8}, {"not": flagged}]}
+        self.draft = routing_versions.save_draft(
+            self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
+        )
+        self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
+    def change_the_policy(self):
+        """A new text in force: what was decided before is out of date."""
+        text = policies.text_of(self.policy.versions.get())
+        policies.add_version(self.policy, by=None, text={**text._asdict(), "summary": "Stricter."})
 
     def add_job(self, number=0):
         account = make_account(platform=self.platform, name=f"author {number}")
@@ -94,9 +109,39 @@ class World:
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
+            "kinds": reverse("reviews:setup-kind-list"),
+            "kind": reverse("reviews:setup-kind-edit", args=[self.platform.kinds.first().slug]),
+            "rules": reverse("reviews:setup-policy-list"),
+            "rule": reverse("reviews:setup-policy-edit", args=[self.policy.slug]),
+            "old": reverse("reviews:setup-policy-relabelling", args=[self.policy.slug]),
+            "kind-new": reverse("reviews:setup-kind-new"),
+            "rule-new": reverse("reviews:setup-policy-new"),
+            "version": reverse("reviews:setup-policy-version", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
             "audit": reverse("reviews:audit-list"),
+            "routing": reverse("reviews:setup-routing", args=[self.platform.slug]),
+            "routing-draft": reverse("reviews:setup-routing-draft", args=[self.platform.slug]),
+            "routing-new": reverse("reviews:setup-routing-rule-new", args=[self.platform.slug]),
+            "routing-rule": reverse(
+                "reviews:setup-routing-rule-edit", args=[self.platform.slug, 1]
+            ),
+            "routing-publish": reverse("reviews:setup-routing-publish", args=[self.platform.slug]),
+            "routing-version": reverse(
+                "reviews:setup-routing-version", args=[self.platform.slug, 1]
+            ),
+            "dry-run": reverse(
+                "reviews:setup-routing-dry-run", args=[self.platform.slug, self.dry_run.pk]
+            ),
             "you": reverse("reviews:profile"),
+            "setup-queues": reverse("reviews:setup-queue-list"),
+            "setup-queue": reverse("reviews:setup-queue-edit", args=[self.queue.slug]),
+            "setup-queue-new": reverse("reviews:setup-queue-new"),
+            "setup-actions": reverse("reviews:setup-action-list"),
+            "setup-action": reverse("reviews:setup-action-edit", args=[self.remove.slug]),
+            "setup-action-new": reverse("reviews:setup-action-new"),
+            "people": reverse("reviews:setup-person-list"),
+            "person": reverse("reviews:setup-person-edit", args=["rosa"]),
+            "person-new": reverse("reviews:setup-person-new"),
         }
 
 
@@ -105,13 +150,21 @@ def world():
     return World()
 
 
+_SEEN = (
+    "setup-queues setup-queue setup-actions setup-action people person "
+    "routing routing-draft routing-version dry-run kinds kind rules rule old"
+)
+_SET_UP = (
+    f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish kind-new"
+)
+_READS = "home item text queues queue policies policy you"
 PAGES_OF = {
-    "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
-    "paul": "home item text queues queue policies policy you",
-    "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "rosa": f"{_READS} review decisions",
+    "lena": f"{_READS} review decisions enforcements {_SET_UP}",
+    "paul": f"{_READS} {_SET_UP} rule-new version",
+    "mila": _READS,
+    "abel": f"{_READS} enforcements audit {_SEEN}",
+    "ada": f"{_READS} enforcements audit {_SET_UP} person-new rule-new version",
 }
 
 
@@ -141,6 +194,8 @@ def _queries(world, name, page, rows):
     while Decision.objects.count() < rows:
         world.add_job()
         world.decide("lena")
+    if page == "old" and world.policy.versions.count() == 1:
+        world.change_the_policy()
     client = world.client(name)
     client.get(world.urls()[page])
     with CaptureQueriesContext(

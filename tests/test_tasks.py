@@ -9,14 +9,16 @@ from django.db.models import F
 
 from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
-from reviews import audit, claims, decisions
-from reviews.models import AuditEntry, Claim, Enforcement, Job, Strike
+from reviews import audit, claims, decisions, dry_run, routing_versions
+from reviews.models import AuditEntry, Claim, DryRun, Enforcement, Job, Strike
 from reviews.tasks import (
     expire_claims,
     hand_on_jobs,
     lift_overdue,
     release_enforcements,
+    reroute_jobs,
     seal_audit,
+    sweep_dry_runs,
 )
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
 
@@ -39,8 +41,14 @@ SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
     "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
+    "reviews.tasks.rerank_queues": "test_queues.test_ranking_again_twice_changes_nothing",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
+    "reviews.tasks.reroute_jobs": "test_tasks.test_what_waits_is_routed_anew_once",
+    "reviews.tasks.run_dry_run": (
+        "test_dry_run.test_a_large_run_waits_for_a_worker_and_is_run_once"
+    ),
+    "reviews.tasks.sweep_dry_runs": "test_tasks.test_sweeping_changes_no_dry_run_that_waits",
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
@@ -125,6 +133,33 @@ def test_an_audit_entry_is_sealed_once():
     audit.record("item.submit", platform, by=None, platform=platform)
     assert twice(seal_audit, lambda: AuditEntry.objects.get().hash)
     assert audit.verify() == (1, 0, None)
+
+
+def make_draft():
+    """A draft whose one rule takes everything away from the default queue."""
+    platform = make_platform()
+    policies = [make_policy(platform=platform)]
+    make_queue(platform=platform, slug="general", is_default=True, policies=policies)
+    make_queue(platform=platform, slug="urgent", policies=policies)
+    rule = {"name": "All", "queue": "urgent", "condition": {"expression": "true"}}
+    return routing_versions.save_draft(platform, [rule], edition=0, by=None)
+
+
+def test_what_waits_is_routed_anew_once():
+    draft = make_draft()
+    make_job(queue=draft.platform.queues.get(slug="general"))
+    routing_versions.publish(draft, edition=1, by=None)
+    assert twice(reroute_jobs, lambda: Job.objects.get().queue.slug) == "urgent"
+
+
+def test_sweeping_changes_no_dry_run_that_waits(monkeypatch):
+    monkeypatch.setattr(dry_run, "AT_ONCE", -1)
+    run = dry_run.start_dry_run(make_draft(), days=7, by=None)
+    DryRun.objects.update(created_at=claims.clock() - timedelta(minutes=1))
+    rows = [sweep_dry_runs.apply(throw=True).get() for _ in range(2)]
+    run.refresh_from_db()
+    assert rows == [1, 1]
+    assert (run.state, run.attempts) == ("waiting", 0)
 
 
 def test_an_item_is_scored_once(settings, tmp_path):

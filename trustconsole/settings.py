@@ -214,7 +214,7 @@ DATABASES = {
 # Signing in
 
 AUTH_USER_MODEL = "reviews.Person"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["trustconsole.accounts.PersonBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -244,8 +244,9 @@ MFA_TOTP_ISSUER = "Trust Console"
 # Half a minute of clock drift either way.
 MFA_TOTP_TOLERANCE = 1
 
-# In the database, and written only when something in them changes.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# In the database (a cache that is away signs nobody out), and written only when something in them
+# changes.
+SESSION_ENGINE = "trustconsole.sessions"
 SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_AGE = _number("SESSION_HOURS", 12, least=1, most=24 * 14) * 3600
 SESSION_COOKIE_HTTPONLY = True
@@ -351,6 +352,7 @@ CELERY_TASK_ROUTES = {
     "mlhooks.tasks.score_*": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
+    "reviews.tasks.run_dry_run": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
     "reviews.tasks.*enforcement*": {"queue": "enforce"},
     "reviews.tasks.deliver*": {"queue": "enforce"},
@@ -364,7 +366,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = TASK_SECONDS
 CELERY_TASK_TIME_LIMIT = TASK_SECONDS + 30
 CELERY_TASK_ANNOTATIONS = {
     name: {"soft_time_limit": TRAIN_SECONDS, "time_limit": TRAIN_SECONDS + 60}
-    for name in ("mlhooks.tasks.build_snapshot", "mlhooks.tasks.run_training")
+    for name in (
+        "mlhooks.tasks.build_snapshot",
+        "mlhooks.tasks.run_training",
+        "reviews.tasks.run_dry_run",
+    )
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -383,9 +389,12 @@ def _every(seconds: int, task: str) -> dict:
 
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
+    "rerank-queues": _every(2, "reviews.tasks.rerank_queues"),
     "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
+    "reroute-jobs": _every(5, "reviews.tasks.reroute_jobs"),
+    "sweep-dry-runs": _every(15, "reviews.tasks.sweep_dry_runs"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),

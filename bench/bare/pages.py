@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import path
 
-from bench import claims
+from bench.reviewing import cycles
 
 _PAGE = engines["django"].from_string(
     """<form method="post">{% csrf_token %}
@@ -36,7 +36,7 @@ def page(request: HttpRequest) -> HttpResponse:
                 _finish(cursor, request, platform, policies)
         with transaction.atomic():
             cursor.execute("SET LOCAL synchronous_commit = off")
-            cursor.execute(claims.RAW_CLAIM, [queue, request.user.pk])
+            cursor.execute(cycles.RAW_CLAIM, [queue, request.user.pk])
             job, item, token, _ = cursor.fetchone()
         cursor.execute(_READ, [item])
         context = {
@@ -52,14 +52,14 @@ def _finish(cursor, request: HttpRequest, platform: int, policies: list[int]) ->
     person, job, token = request.user.pk, request.POST["job"], request.POST["token"]
     cursor.execute(_HELD, [job])
     item, queue, claimed_at = cursor.fetchone()
-    cursor.execute(claims.RAW_FINISH, [job, token])
-    cursor.execute(claims.RAW_END, [job, person, token, claimed_at])
+    cursor.execute(cycles.RAW_FINISH, [job, token])
+    cursor.execute(cycles.RAW_END, [job, person, token, claimed_at])
     claim = cursor.fetchone()[0]
-    cursor.execute(claims.RAW_REVIEW, [job, claim, item, item, person])
+    cursor.execute(cycles.RAW_REVIEW, [job, claim, item, item, person])
     review, version = cursor.fetchone()
-    cursor.execute(claims.RAW_FINDINGS, [review, policies])
-    cursor.execute(claims.RAW_DECISION, [item, version, queue, job, review, person])
-    cursor.execute(claims.RAW_AUDIT, [person, platform, str(review)])
+    cursor.execute(cycles.RAW_FINDINGS, [review, policies])
+    cursor.execute(cycles.RAW_DECISION, [item, version, queue, job, review, person])
+    cursor.execute(cycles.RAW_AUDIT, [person, platform, str(review)])
 
 
 urlpatterns = [path("", page)]

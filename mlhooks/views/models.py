@@ -31,6 +31,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
         "mlhooks/model_list.html",
         {
             "groups": _groups(list(rows[:200])),
+            "outdated": _outdated(platforms_of(request.user)),
             "runs": runs.select_related("snapshot", "model_version", "created_by").order_by("-id")[
                 :10
             ],
@@ -53,9 +54,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "model": model_version,
             "platform": platform,
-            "versions": model_version.policy_versions.select_related("policy").order_by(
-                "policy__position", "policy_id"
-            ),
+            "built_on": registry.built_on(model_version),
             "run": TrainingRun.objects.filter(model_version=model_version).first(),
             "card": registry.model_card(model_version),
             "promotion": promotion,
@@ -138,6 +137,17 @@ def rescoring_context(platform: Platform) -> dict:
 def _rescorings(platforms: list[Platform]) -> list[dict]:
     found = [rescoring_context(platform) for platform in platforms]
     return [one for one in found if one["due_scores"] or one["parked_scores"]]
+
+
+def _outdated(platforms: list[Platform]) -> list[tuple[ModelVersion, list]]:
+    """Champions with the policies whose text has changed since they were built."""
+    found = []
+    for platform in platforms:
+        champion = registry.champion(platform)
+        if champion is not None:
+            pairs = [(own, newer) for own, newer in registry.built_on(champion) if newer]
+            found += [(champion, pairs)] if pairs else []
+    return found
 
 
 def _groups(models: list[ModelVersion]) -> list[tuple[str, list[ModelVersion]]]:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from reviews import access, intake
+from reviews import access, blind, intake
 from reviews.errors import Invalid
 from reviews.models import Decision, Item, ItemVersion, Job
 
@@ -128,24 +128,31 @@ def _items(request: Request) -> QuerySet[Item]:
 
 
 def _as_json(item: Item, request: Request) -> dict:
+    hidden = blind.NOTHING
+    if request.auth is None:
+        hidden = blind.of_item(request.user, item.all_jobs)
     body = {
         "id": item.pk,
         "kind": item.kind.slug,
         "external_id": item.external_id,
         "version": item.version_number,
-        "content": item.newest_first[0].content,
+        "content": blind.content_of(item.kind, item.newest_first[0].content, hidden),
         "language": item.language,
         "posted_at": item.posted_at,
         "submitted_at": item.submitted_at,
         "views_per_hour": item.views_per_hour,
-        "report_count": item.report_count,
     }
+    if blind.REPORTS not in hidden:
+        body["report_count"] = item.report_count
     # Whoever reviews is not told what the model or an earlier reviewer thought of it.
     if request.auth is None and not access.may(request.user, "job.view"):
         return body
-    body["risks"] = item.risks
-    body["risk_source"] = item.risk_source
-    body["scored_at"] = item.scored_at
+    if blind.SCORE not in hidden:
+        body["risks"] = item.risks
+        body["risk_source"] = item.risk_source
+        body["scored_at"] = item.scored_at
+    if blind.HISTORY in hidden:
+        return body
     body["jobs"] = [
         {
             "id": job.pk,

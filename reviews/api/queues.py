@@ -1,12 +1,13 @@
 """Queues and policies, to be read."""
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reviews import access, metrics
-from reviews.models import PolicyVersion, Queue
+from reviews.models import PolicyVersion, Queue, QueueAction
 
 from . import schemas
 
@@ -22,15 +23,24 @@ class QueuesView(APIView):
         responses={200: schemas.QueueList, **_REFUSALS},
     )
     def get(self, request: Request) -> Response:
-        queues = access.visible(request.user, "queue.view", Queue.objects.all(), "platform")
-        figures = metrics.queue_figures(queues.prefetch_related("policies"))
+        live = Queue.objects.filter(is_archived=False)
+        queues = access.visible(request.user, "queue.view", live, "platform")
+        offers = QueueAction.objects.filter(action__is_archived=False).select_related("action")
+        in_order = offers.order_by("position", "action__position", "action_id")
+        figures = metrics.queue_figures(
+            queues.prefetch_related("policies", Prefetch("offers", in_order))
+        )
         return Response(
             {
                 "results": [
                     {
                         "slug": figure.queue.slug,
                         "name": figure.queue.name,
+                        "is_default": figure.queue.is_default,
                         "policies": [policy.slug for policy in figure.queue.policies.all()],
+                        "actions": [offer.action.slug for offer in figure.queue.offers.all()],
+                        "sla_minutes": figure.queue.sla_minutes,
+                        "reviews_wanted": figure.queue.reviews_wanted,
                         "ready": figure.ready,
                         "claimed": figure.claimed,
                         "overdue": figure.overdue,
@@ -51,10 +61,14 @@ class PoliciesView(APIView):
         responses={200: schemas.PolicyList, **_REFUSALS},
     )
     def get(self, request: Request) -> Response:
-        versions = access.visible(
-            request.user, "policy.view", PolicyVersion.objects.in_force(), "policy__platform"
-        ).select_related("policy")
-        ordered = sorted(versions, key=lambda version: (version.policy.position, version.policy_id))
+        rows = access.visible(
+            request.user, "policy.view", PolicyVersion.objects.all(), "policy__platform"
+        )
+        of_policy: dict[int, list[PolicyVersion]] = {}
+        for version in rows.with_state().select_related("policy").order_by("-number"):
+            of_policy.setdefault(version.policy_id, []).append(version)
+        in_force = [one for all_ in of_policy.values() for one in all_ if one.state == "in_force"]
+        ordered = sorted(in_force, key=lambda version: (version.policy.position, version.policy_id))
         return Response(
             {
                 "results": [
@@ -69,6 +83,15 @@ class PoliciesView(APIView):
                         "severity": version.severity,
                         "severity_weight": version.severity_weight,
                         "effective_at": version.effective_at,
+                        "versions": [
+                            {
+                                "version": one.number,
+                                "summary": one.summary,
+                                "effective_at": one.effective_at,
+                                "state": one.state,
+                            }
+                            for one in of_policy[version.policy_id]
+                        ],
                     }
                     for version in ordered
                 ]

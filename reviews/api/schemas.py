@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from reviews import layouts
 from reviews.models import Decision, Enforcement, Job, Lane, Report, Severity, Verdict
 
 
@@ -119,7 +120,9 @@ class ItemOut(serializers.Serializer):
     posted_at = serializers.DateTimeField(allow_null=True)
     submitted_at = serializers.DateTimeField()
     views_per_hour = serializers.FloatField()
-    report_count = serializers.IntegerField()
+    report_count = serializers.IntegerField(
+        required=False, help_text="Left out for people who judge it without."
+    )
     risks = serializers.DictField(
         child=serializers.FloatField(),
         required=False,
@@ -138,7 +141,13 @@ class ItemList(serializers.Serializer):
 class QueueOut(serializers.Serializer):
     slug = serializers.CharField()
     name = serializers.CharField()
+    is_default = serializers.BooleanField(help_text="Takes what no routing rule sends elsewhere.")
     policies = serializers.ListField(child=serializers.CharField())
+    actions = serializers.ListField(
+        child=serializers.CharField(), help_text="In the desk's order, those kept off it too."
+    )
+    sla_minutes = serializers.IntegerField(help_text="From the item's arrival.")
+    reviews_wanted = serializers.IntegerField(help_text="Independent, for one decision.")
     ready = serializers.IntegerField(help_text="Counted up to 100,000.")
     claimed = serializers.IntegerField()
     overdue = serializers.IntegerField()
@@ -147,6 +156,42 @@ class QueueOut(serializers.Serializer):
 
 class QueueList(serializers.Serializer):
     results = QueueOut(many=True)
+
+
+class KindField(serializers.Serializer):
+    name = serializers.CharField(help_text="The key in an item's content.")
+    label = serializers.CharField()
+    type = serializers.ChoiceField(choices=list(layouts.TYPES.items()))
+    role = serializers.ChoiceField(
+        choices=[(name, role.label) for name, role in layouts.ROLES.items()],
+        allow_blank=True,
+        help_text="What the field is to us; empty: nothing in particular.",
+    )
+    required = serializers.BooleanField()
+
+
+class KindOut(serializers.Serializer):
+    slug = serializers.CharField(help_text="`kind` of an item.")
+    name = serializers.CharField()
+    fields = KindField(many=True)
+    is_archived = serializers.BooleanField(help_text="It takes no items any more.")
+
+
+class KindList(serializers.Serializer):
+    results = KindOut(many=True)
+
+
+class PolicyVersionOut(serializers.Serializer):
+    version = serializers.IntegerField()
+    summary = serializers.CharField()
+    effective_at = serializers.DateTimeField()
+    state = serializers.ChoiceField(
+        choices=[
+            ("past", "Was in force"),
+            ("in_force", "In force"),
+            ("scheduled", "Takes effect later"),
+        ]
+    )
 
 
 class PolicyOut(serializers.Serializer):
@@ -160,7 +205,34 @@ class PolicyOut(serializers.Serializer):
     severity = serializers.ChoiceField(choices=Severity.choices)
     severity_weight = serializers.FloatField()
     effective_at = serializers.DateTimeField()
+    versions = PolicyVersionOut(many=True, help_text="All of them, newest first.")
 
 
 class PolicyList(serializers.Serializer):
     results = PolicyOut(many=True)
+
+
+class RoutingRuleOut(serializers.Serializer):
+    name = serializers.CharField()
+    queue = serializers.CharField(help_text="Slug of the queue it sends items to.")
+    is_active = serializers.BooleanField()
+    condition = serializers.DictField(
+        help_text="A tree of `all`, `any`, `not`, `fact` and `expression`: see docs/routing.md."
+    )
+    expression = serializers.CharField(
+        allow_null=True, help_text="The same as text. Null: it cannot run, and is skipped."
+    )
+    words = serializers.CharField(help_text="The same for people.")
+
+
+class RoutingOut(serializers.Serializer):
+    platform = serializers.CharField()
+    version = serializers.IntegerField()
+    published_at = serializers.DateTimeField()
+    note = serializers.CharField(allow_blank=True)
+    default_queue = serializers.CharField(allow_null=True)
+    rules = RoutingRuleOut(many=True)
+
+
+class RoutingList(serializers.Serializer):
+    results = RoutingOut(many=True)

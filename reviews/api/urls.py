@@ -6,7 +6,9 @@ from rest_framework.permissions import IsAuthenticated
 
 from .decisions import DecisionsView
 from .items import ItemsView, ItemView, ReportsView
+from .kinds import KindsView
 from .queues import PoliciesView, QueuesView
+from .routing import RoutingView
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
 
@@ -16,6 +18,8 @@ urlpatterns = [
     path("reports", ReportsView.as_view(), name="reports"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("queues", QueuesView.as_view(), name="queues"),
+    path("kinds", KindsView.as_view(), name="kinds"),
     path("policies", PoliciesView.as_view(), name="policies"),
+    path("routing", RoutingView.as_view(), name="routing"),
     path("schema", schema, name="schema"),
 ]

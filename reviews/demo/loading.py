@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Subquery
 from django.utils import timezone
 
-from reviews import claims, decisions, intake, simulation
+from reviews import claims, decisions, intake, routing_versions, simulation
 from reviews.models import (
     Action,
     Decision,
@@ -27,7 +27,6 @@ from reviews.models import (
     Report,
     Review,
     Role,
-    RoutingRule,
     Verdict,
 )
 from reviews.placement import rerank_jobs
@@ -84,16 +83,9 @@ def set_up_platform() -> Platform:
         for member in people.MEMBERS:
             for slug in member.queues:
                 queues[slug].members.add(members[member.username])
-        for position, rule in enumerate(rules.ROUTING_RULES):
-            RoutingRule.objects.get_or_create(
-                platform=platform,
-                name=rule["name"],
-                defaults={
-                    "condition": rule["condition"],
-                    "queue": queues[rule["queue"]],
-                    "position": position,
-                },
-            )
+        if not platform.routing_versions.exists():
+            draft = routing_versions.save_draft(platform, rules.ROUTING_RULES, edition=0, by=None)
+            routing_versions.publish(draft, edition=draft.edition, by=None, note="To begin with.")
     return platform
 
 

@@ -278,7 +278,15 @@ QUEUES: list[dict[str, Any]] = [
 
 # First that holds wins. Low thresholds: these breaches are rare, and a missed one costs more than a
 # needless look.
-ROUTING_RULES: list[dict[str, str]] = [
-    {"name": "Likely phishing", "condition": "risk.phishing >= 0.2", "queue": "phishing"},
-    {"name": "Likely adult services", "condition": "risk.adult >= 0.25", "queue": "adult"},
+ROUTING_RULES: list[dict[str, Any]] = [
+    {
+        "name": "Likely phishing",
+        "queue": "phishing",
+        "condition": {"all": [{"fact": "risk.phishing", "op": ">=", "value": 0.2}]},
+    },
+    {
+        "name": "Likely adult services",
+        "queue": "adult",
+        "condition": {"all": [{"fact": "risk.adult", "op": ">=", "value": 0.25}]},
+    },
 ]

@@ -114,8 +114,13 @@ def _typed(text: str, kind: str) -> Any:
     if kind == "boolean":
         word = text.strip().lower()
         return True if word in _TRUE else False if word in _FALSE else text or None
-    if kind in ("datetime", "url") and not text:
+    if kind in ("datetime", "url", "image", "video", "key-value") and not text:
         return None
+    if kind == "key-value":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
     return text
 
 

@@ -2,21 +2,12 @@
 
 from .audit import AuditEntry
 from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
-from .outcome import Decision, Enforcement, Finding, Review, Strike, Verdict
+from .outcome import Decision, Enforcement, Finding, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
-from .work import (
-    Claim,
-    Draw,
-    Job,
-    Lane,
-    LaneArrival,
-    LaneStart,
-    Queue,
-    QueueAction,
-    RoutingRule,
-)
+from .routing import DryRun, RoutingVersion
+from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction
 
 __all__ = [
     "Account",
@@ -26,6 +17,7 @@ __all__ = [
     "Claim",
     "Decision",
     "Draw",
+    "DryRun",
     "Enforcement",
     "Finding",
     "Item",
@@ -42,11 +34,12 @@ __all__ = [
     "PolicyVersion",
     "Queue",
     "QueueAction",
+    "Relabelling",
     "Report",
     "Review",
     "Revision",
     "Role",
-    "RoutingRule",
+    "RoutingVersion",
     "Severity",
     "Strike",
     "Verdict",

@@ -16,7 +16,9 @@ class AuditEntry(models.Model):
     """
 
     at = models.DateTimeField(db_default=Now(), editable=False)
-    actor = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="deeds")
+    actor = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, related_name="deeds", db_index=False
+    )
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, null=True, related_name="+")
     verb = models.CharField(max_length=40)  # "decision.undo": the word access.py knows
     target_type = models.CharField(max_length=40)

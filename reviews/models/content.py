@@ -24,13 +24,10 @@ class Platform(models.Model):
 class ItemKind(models.Model):
     """The shape of one sort of content.
 
-    `fields` is a list of `{"name", "label", "type", "role", "required"}`; `type` is one of
-    FIELD_TYPES, `role` one of FIELD_ROLES (empty for a plain key-value). `layout` is the ordered
-    list of blocks it is shown in; empty for the usual one.
+    `fields` is a list of `{"name", "label", "type", "role", "required"}`; types and roles are
+    those of layouts.py. `layout` is the ordered list of blocks it is shown in, each
+    `{"block", "fields", "label", "is_collapsed"}`; empty for the usual one.
     """
-
-    FIELD_TYPES = ("string", "text", "number", "datetime", "url", "boolean")
-    FIELD_ROLES = ("", "title", "text", "author", "url", "parent", "thread", "date", "number")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="kinds")
     slug = models.SlugField(max_length=40)
@@ -49,7 +46,11 @@ class ItemKind(models.Model):
 
     def names_with_role(self, *roles: str) -> list[str]:
         """Field names that play one of `roles`, in the kind's own order."""
-        return [field["name"] for field in self.fields if field.get("role") in roles]
+        return [
+            field["name"]
+            for field in self.fields
+            if isinstance(field, dict) and field.get("name") and field.get("role") in roles
+        ]
 
 
 class Account(models.Model):

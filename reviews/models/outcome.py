@@ -23,11 +23,14 @@ class Verdict(models.TextChoices):
 class Review(models.Model):
     """One reviewer's answer on one claim."""
 
+    # No index of its own where one of those below begins with it: each answer pays for every one.
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="reviews")
     claim = models.OneToOneField(Claim, on_delete=models.PROTECT, related_name="review")
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reviews")
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reviews", db_index=False)
     item_version = models.ForeignKey(ItemVersion, on_delete=models.PROTECT, related_name="reviews")
-    reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(
+        Person, on_delete=models.PROTECT, related_name="reviews", db_index=False
+    )
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
     note = models.TextField(blank=True)
     active_seconds = models.FloatField(default=0)
@@ -47,9 +50,12 @@ class Review(models.Model):
 class Finding(models.Model):
     """A review's yes or no for one policy version. No row: not judged."""
 
-    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="findings")
+    # Neither has an index of its own: those below begin with them.
+    review = models.ForeignKey(
+        Review, on_delete=models.PROTECT, related_name="findings", db_index=False
+    )
     policy_version = models.ForeignKey(
-        PolicyVersion, on_delete=models.PROTECT, related_name="findings"
+        PolicyVersion, on_delete=models.PROTECT, related_name="findings", db_index=False
     )
     violates = models.BooleanField()
 
@@ -58,6 +64,10 @@ class Finding(models.Model):
             models.UniqueConstraint(
                 fields=["review", "policy_version"], name="one_finding_per_policy_version"
             ),
+        ]
+        # A policy's answers from the newest on: what was judged by an old text (relabelling.py).
+        indexes = [
+            models.Index(fields=["policy_version", "-review"], name="finding_by_version"),
         ]
 
     def __str__(self) -> str:
@@ -83,7 +93,9 @@ class Decision(models.Model):
         OVERRIDE = "override", "Override"
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SETTLED)
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="decisions")
+    item = models.ForeignKey(
+        Item, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     item_version = models.ForeignKey(
         ItemVersion, on_delete=models.PROTECT, related_name="decisions"
     )
@@ -98,7 +110,9 @@ class Decision(models.Model):
     supersedes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, related_name="superseded_by"
     )
-    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="decisions")
+    decided_by = models.ForeignKey(
+        Person, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     decided_at = models.DateTimeField(db_default=Now())
     undo_until = models.DateTimeField(null=True)
     note = models.TextField(blank=True)
@@ -138,6 +152,43 @@ class Decision(models.Model):
         return self.kind != self.Kind.UNDO and self.undo_until is not None and now < self.undo_until
 
 
+class Relabelling(models.Model):
+    """One asking-again about items that were decided under an older version of a policy.
+
+    The jobs keep how their items were first drawn; which of the old decisions were asked about
+    again, and with what chance, is said here.
+    """
+
+    policy_version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, related_name="relabellings"
+    )  # in force: what they are judged by now
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, null=True, related_name="+")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices, blank=True)
+    pool = models.PositiveIntegerField()  # old decisions that could have been asked about
+    asked = models.PositiveIntegerField()
+    # pool → asked: the same chance for each, by the order of SHA-256("seed:item id").
+    probability = models.FloatField()
+    seed = models.BigIntegerField()
+    jobs = models.ManyToManyField(Job, related_name="relabellings")
+    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(probability__gt=0, probability__lte=1),
+                name="relabelling_probability_is_positive",
+            ),
+            # A form carries its seed: sent twice, it asks once.
+            models.UniqueConstraint(
+                fields=["policy_version", "seed"], name="one_relabelling_per_seed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asked} of {self.pool} asked again under {self.policy_version_id}"
+
+
 class EnforcementQuerySet(models.QuerySet):
     def held(self) -> "EnforcementQuerySet":
         return self.filter(state=Enforcement.State.HELD)
@@ -169,7 +220,9 @@ class Enforcement(models.Model):
         State.REVERSED: set(),
     }
 
-    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="enforcements")
+    decision = models.ForeignKey(
+        Decision, on_delete=models.PROTECT, related_name="enforcements", db_index=False
+    )
     action = models.ForeignKey(Action, on_delete=models.PROTECT, related_name="enforcements")
     parameters = models.JSONField(default=dict)
     state = models.CharField(max_length=12, choices=State.choices, default=State.PLANNED)

@@ -1,6 +1,7 @@
 """The rules and what can be done about a breach: policies, their dated versions, actions."""
 
 from django.db import models
+from django.db.models import Case, OuterRef, Subquery, Value, When
 from django.db.models.functions import Now
 
 from .content import Platform
@@ -42,6 +43,21 @@ class PolicyVersionQuerySet(models.QuerySet):
             self.filter(effective_at__lte=Now())
             .order_by("policy_id", "-effective_at", "-number")
             .distinct("policy_id")
+        )
+
+    def with_state(self) -> "PolicyVersionQuerySet":
+        """Each with `.state`: "in_force", "scheduled" (its date is to come) or "past"."""
+        newest = (
+            PolicyVersion.objects.filter(policy=OuterRef("policy"), effective_at__lte=Now())
+            .order_by("-effective_at", "-number")
+            .values("pk")[:1]
+        )
+        return self.annotate(
+            state=Case(
+                When(effective_at__gt=Now(), then=Value("scheduled")),
+                When(pk=Subquery(newest), then=Value("in_force")),
+                default=Value("past"),
+            )
         )
 
 

@@ -1,4 +1,4 @@
-"""The work itself: queues, routing, draws, jobs, and the history of claims.
+"""The work itself: queues, draws, jobs, and the history of claims.
 
 A live claim is the job row (token, holder, expiry); a Claim row is written when it ends.
 """
@@ -81,6 +81,8 @@ class Queue(models.Model):
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
     qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
+    # Something that ranks its jobs was changed then; the sweep ranks those that wait again.
+    rerank_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "id"]
@@ -130,26 +132,6 @@ class QueueAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action_id} in {self.queue_id}"
-
-
-class RoutingRule(models.Model):
-    """Ordered condition → queue; the first that holds wins. The default queue takes the rest.
-
-    `condition` is a rule-engine expression over the names that routing.facts() gives.
-    """
-
-    platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="routing_rules")
-    name = models.CharField(max_length=80)
-    position = models.PositiveSmallIntegerField(default=0)
-    condition = models.TextField()
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="routing_rules")
-    is_active = models.BooleanField(default=True)
-
-    class Meta:
-        ordering = ["position", "id"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Draw(models.Model):

@@ -1,5 +1,6 @@
 """Numbers and times as people say them."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django import template
@@ -82,6 +83,12 @@ def risk_word(probability: float | None) -> str:
 def risk_step(probability: float | None) -> int:
     """1 to 4: the severity class of a risk."""
     return _LEVELS[risk_level(probability)] if probability is not None else 1
+
+
+@register.filter
+def label_in(name: str, labels: Mapping[str, str] | None) -> str:
+    """The label of a configured field; without one, its name in plain words."""
+    return (labels or {}).get(name) or name.replace("_", " ").capitalize()
 
 
 def _time(moment: datetime, past: str, future: str) -> SafeString:

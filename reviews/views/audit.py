@@ -68,6 +68,7 @@ _OTHER_VERBS = (
     "job.hand_on",
     "job.release",
     "job.skip",
+    "job.take_back",
     "job.unassign",
 )
 

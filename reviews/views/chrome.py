@@ -36,7 +36,29 @@ PAGES = (
 
 
 # The parts of the set-up, as tabs; the same columns.
-SETUP: tuple[tuple[str, str, str, str], ...] = ()
+SETUP: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "Queues",
+        "Who works on what, in which order, how fast",
+        "reviews:setup-queue-list",
+        "setup.view",
+    ),
+    ("Routing", "Which queue an item goes to, and why", "reviews:setup-routing-list", "setup.view"),
+    (
+        "Policies",
+        "The rules, their versions, what they make old",
+        "reviews:setup-policy-list",
+        "setup.view",
+    ),
+    ("Actions", "What a decision can ask for", "reviews:setup-action-list", "setup.view"),
+    (
+        "Item kinds",
+        "What is sent, and how the desk shows it",
+        "reviews:setup-kind-list",
+        "setup.view",
+    ),
+    ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
+)
 
 
 def chrome(request: HttpRequest) -> dict[str, Callable]:

@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from reviews import access, desk
+from reviews import access, blind, desk, layouts
+from reviews.errors import NotFound
+from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
     AuditEntry,
     Claim,
@@ -24,7 +26,7 @@ from reviews.models import (
     Review,
 )
 
-from .review import BLIND_LANES, TEXT_SHOWN, language_name, other_fields
+from .review import language_name
 
 TEXT_STEP = 50_000
 # A comparison by words costs their square: longer texts are shown whole instead.
@@ -54,41 +56,53 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         .order_by("id")
     )
     may_see_work = access.may(request.user, "job.view")
-    is_open = any(job.state in (Job.State.READY, Job.State.CLAIMED) for job in jobs)
-    # What a second reviewer or a blind lane must not be told while the question is open.
-    is_blind = not may_see_work and any(
-        job.lane in BLIND_LANES and job.state in (Job.State.READY, Job.State.CLAIMED)
-        for job in jobs
-    )
+    open_jobs = [job for job in jobs if job.state in (Job.State.READY, Job.State.CLAIMED)]
+    # What a second reviewer or a blind queue must not be told while the question is open.
+    hidden = blind.of_item(request.user, open_jobs)
     reviews = item.reviews.select_related("reviewer", "item_version").order_by("id")
-    if is_open and not may_see_work:
+    if open_jobs and (blind.HISTORY in hidden or not may_see_work):
         reviews = reviews.filter(reviewer=request.user)
+    if blind.HISTORY in hidden:
+        decisions = [one for one in decisions if one.decided_by_id == request.user.pk]
     newest = versions[-1]
-    body = newest.body()
+    author = None if blind.AUTHOR in hidden else desk.sight(item.pk).author
+    blind.hide(item, hidden)
+    title = newest.title()
+    blocks = Layout(item.kind.fields, item.kind.layout).show(
+        newest.content, without=blind.hidden_roles(hidden)
+    )
     return render(
         request,
         "reviews/item_detail.html",
         {
             "item": item,
             "version": newest,
-            "title": newest.title(),
-            "body": body[:TEXT_SHOWN],
-            "body_left": max(len(body) - TEXT_SHOWN, 0),
+            "title": title,
+            # The title is the head of the page already.
+            "blocks": [one for one in blocks if not (title and one.block == "title")],
             "language": language_name(item.language),
-            "details": other_fields(newest),
-            "author": desk.sight(item.pk).author,
-            "risks": [] if is_blind else _risks(item),
-            "is_blind": is_blind,
+            "author": author,
+            "risks": _risks(item),
+            "hidden": hidden,
+            "blind_words": blind.words(hidden),
             "may_see_numbers": may_see_work,
             "standing": _standing(decisions),
             "may_override": access.may(request.user, "decision.override"),
-            "open_jobs": [job for job in jobs if job.state in ("ready", "claimed")],
+            "open_jobs": [] if blind.HISTORY in hidden else open_jobs,
+            "is_open": bool(open_jobs),
             "changes": [
                 (later, changes(before, later))
                 for before, later in zip(versions, versions[1:], strict=False)
             ],
             "events": _events(
-                item, versions, jobs, decisions, reviews, request, may_see_work=may_see_work
+                item,
+                versions,
+                jobs,
+                decisions,
+                reviews,
+                request,
+                may_see_work=may_see_work and blind.HISTORY not in hidden,
+                hidden=hidden,
             ),
         },
     )
@@ -99,16 +113,26 @@ def item_text(request: HttpRequest, pk: int) -> HttpResponse:
     """The rest of a long text, in steps: a fragment for htmx, else a page of its own."""
     item = access.get_item(request.user, pk)
     start = request.GET.get("from", "0")
-    start = int(start) if start.isdigit() else 0
-    body = item.current_version.body()
+    start = int(start) if start.isdecimal() and len(start) < 10 else 0
+    name = request.GET.get("field", "")
+    text = _text_of_field(request, item, name) if name else item.current_version.body()
     context = {
         "item": item,
-        "text": body[start : start + TEXT_STEP],
+        "field": name,
+        "text": text[start : start + TEXT_STEP],
         "next": start + TEXT_STEP,
-        "body_left": max(len(body) - start - TEXT_STEP, 0),
+        "body_left": max(len(text) - start - TEXT_STEP, 0),
     }
     template = "reviews/_text_rest.html" if request.htmx else "reviews/item_text.html"
     return render(request, template, context)
+
+
+def _text_of_field(request: HttpRequest, item: Item, name: str) -> str:
+    hidden = blind.of_item(request.user, item.jobs.open().select_related("queue"))
+    content = blind.content_of(item.kind, item.current_version.content, hidden)
+    if name not in content:
+        raise NotFound("This item has no such field.")
+    return layouts.text_of(content[name])
 
 
 def put_lines(items: Iterable[Item]) -> None:
@@ -177,10 +201,13 @@ def _events(
     request: HttpRequest,
     *,
     may_see_work: bool,
+    hidden: frozenset[str],
 ) -> list[Event]:
     events = [Event(item.submitted_at, "submitted", item)]
     events += [Event(one.created_at, "version", one) for one in versions[1:]]
-    events += [Event(one.created_at, "report", one) for one in item.reports.order_by("-id")[:100]]
+    if blind.REPORTS not in hidden:
+        reports = item.reports.order_by("-id")[:100]
+        events += [Event(one.created_at, "report", one) for one in reports]
     events += [Event(one.created_at, "decided", one) for one in reviews]
     events += [Event(one.decided_at, "decision", one) for one in decisions]
     if may_see_work:
@@ -188,7 +215,7 @@ def _events(
         claims = Claim.objects.filter(job__in=jobs).exclude(end=Claim.End.FINISHED)
         events += [Event(one.ended_at, "claim", one) for one in claims.select_related("reviewer")]
     enforcements = list(
-        Enforcement.objects.filter(decision__item=item).select_related(
+        Enforcement.objects.filter(decision__in=decisions).select_related(
             "action", "requested_by", "approved_by"
         )
     )

@@ -42,5 +42,6 @@ def policy_detail(request: HttpRequest, slug: str) -> HttpResponse:
             "versions": versions,
             "in_force": in_force,
             "queues": policy.queues.all(),
+            "may_set_up": access.may(request.user, "setup.view"),
         },
     )

@@ -16,7 +16,8 @@ PAGE = 50
 
 @require_GET
 def queue_list(request: HttpRequest) -> HttpResponse:
-    queues = access.visible(request.user, "queue.view", Queue.objects.all(), "platform")
+    live = Queue.objects.filter(is_archived=False)
+    queues = access.visible(request.user, "queue.view", live, "platform")
     figures = metrics.queue_figures(queues.select_related("platform"))
     mine = set(access.queues_to_work(request.user).values_list("pk", flat=True))
     return render(request, "reviews/queue_list.html", {"figures": figures, "mine": mine})
@@ -32,6 +33,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "figures": metrics.queue_figures([queue])[0],
         "policies": rules.versions,
         "actions": [option.action for option in rules.actions],
+        "may_edit": access.may(request.user, "queue.edit"),
         "is_mine": access.queues_to_work(request.user).filter(pk=queue.pk).exists(),
     }
     if access.may(request.user, "job.view"):

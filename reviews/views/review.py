@@ -2,6 +2,7 @@
 by redirect for everybody else."""
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, claims, decisions, desk, metrics, ranking, shortages
+from reviews import access, blind, claims, decisions, desk, metrics, ranking, shortages
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
     Claim,
@@ -30,11 +31,6 @@ from reviews.models import (
     Queue,
     Verdict,
 )
-
-# Longer text is cut on the desk, with a way to the rest.
-TEXT_SHOWN = 10_000
-# Judged without the model's view: what they measure would be bent by it.
-BLIND_LANES = frozenset({Lane.RANDOM, Lane.GOLD, Lane.QA})
 
 
 class Sitting(NamedTuple):
@@ -147,44 +143,62 @@ def _desk(
         "queue": queue,
         "job": job,
         "sitting": sitting,
-        "last": desk.last_undoable(request.user),
         "lane": lane,
         "note": note,
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
         context["lane_label"] = Lane(lane).label if lane else ""
+        context["last"] = desk.last_undoable(request.user)
         context["others"] = _other_queues(request.user, queue)
     else:
         context |= _item_context(request.user, job)
+        if blind.AUTHOR in context["hidden"] and context["last"] is not None:
+            context["last"] = context["last"]._replace(author=None)
     template = "reviews/_job.html" if request.htmx else "reviews/review.html"
     return render(request, template, context)
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, author, reports = desk.sight(job.item_id)
+    item, version, layout, author, reports, last = desk.sight(job.item_id, by=person)
     rules = desk.rules(job.queue_id)
-    is_blind = job.lane in BLIND_LANES
-    level, reason = why_now(item, job, rules.versions, numbers=access.may(person, "job.view"))
-    body = version.body()
+    hidden = blind.of_job(job.lane, rules.queue)
+    has_author = item.account_id is not None
+    score_shown = blind.SCORE not in hidden and item.risk is not None
+    blind.hide(item, hidden)
+    numbers = access.may(person, "job.view")
+    level, reason = why_now(item, job, rules.versions, numbers=numbers, hidden=hidden)
     return {
+        "last": last,
         "item": item,
         "version": version,
-        "title": version.title(),
-        "body": body[:TEXT_SHOWN],
-        "body_left": max(len(body) - TEXT_SHOWN, 0),
+        "blocks": layout.show(version.content, without=blind.hidden_roles(hidden)),
         "language": language_name(item.language),
-        "details": other_fields(version),
         "level": level,
         "severity": SEVERITY_OF_LEVEL.get(level, 1),
         "reason": reason,
-        "score_shown": not is_blind and item.risk is not None,
+        "score_shown": score_shown,
         **_clock(job.expires_at),
-        "reports": reports,
-        "author": author,
-        "so_far": _so_far(job, item, version, is_blind=is_blind),
-        "options": _options(rules, has_author=item.account_id is not None),
+        "hidden": hidden,
+        **_told(rules, job, hidden),
+        "reports": [] if blind.REPORTS in hidden else reports,
+        "author": None if blind.AUTHOR in hidden else author,
+        "so_far": _so_far(job, item, version, hidden=hidden),
+        "options": _options(rules, has_author=has_author),
     }
+
+
+def _told(rules: desk.Rules, job: Job, hidden: frozenset[str]) -> dict[str, str]:
+    """What is said of the queue's ways: the same for every job of it, so worked out once."""
+    if "told" not in rules.kept:
+        rules.kept["told"] = {
+            "blind_words": blind.words(rules.queue.blind),
+            "filters": " ".join(rules.queue.filters),
+            "filter_words": filter_words(rules.queue.filters),
+        }
+    # A lane can tell that somebody answered before.
+    lane = "" if blind.HISTORY in hidden else job.get_lane_display()
+    return {**rules.kept["told"], "lane_shown": lane}
 
 
 def _options(rules: desk.Rules, *, has_author: bool) -> str:
@@ -211,25 +225,41 @@ SEVERITY_OF_LEVEL = {"Low": 1, "Medium": 2, "High": 3, "Critical": 4}
 
 
 def why_now(
-    item: Item, job: Job, versions: list[PolicyVersion], *, numbers: bool
+    item: Item,
+    job: Job,
+    versions: list[PolicyVersion],
+    *,
+    numbers: bool,
+    hidden: frozenset[str] = blind.NOTHING,
 ) -> tuple[str, str]:
     """The risk in one word ("" where it is not told) and the reasons as a sentence."""
     names = {version.policy.slug: version.policy.name for version in versions}
     known = {slug: risk for slug, risk in item.risks.items() if slug in names}
     slug = max(known, key=known.get, default=None)
+    tells_risk = blind.SCORE not in hidden and job.lane not in blind.SCORELESS_LANES
     text = ranking.reasons(
         risk=known.get(slug),
         policy=names.get(slug, ""),
         report_count=item.report_count,
         views_per_hour=item.views_per_hour,
         minutes_left=(job.due_at - timezone.now()).total_seconds() / 60,
-        lane=job.lane,
+        lane=Lane.RISK if blind.HISTORY in hidden else job.lane,
         numbers=numbers,
+        tells_risk=tells_risk,
     )
-    if job.lane in BLIND_LANES or slug is None:
-        return "", f"{text}."
+    if not tells_risk or slug is None:
+        return "", capfirst(f"{text}.")
     level = ranking.risk_level(known[slug])
     return level, capfirst(f"{text.removeprefix(f'{level}: ')}.")
+
+
+_FILTER_WORDS = {"blur": "blurred", "greyscale": "in grey", "mute": "muted"}
+
+
+def filter_words(filters: Iterable[str]) -> str:
+    """["blur", "mute"] → "blurred and muted"."""
+    words = [text for name, text in _FILTER_WORDS.items() if name in filters]
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def language_name(code: str) -> str:
@@ -243,24 +273,16 @@ def language_name(code: str) -> str:
     return f"{info['name']} ({code})" if info and "name" in info else code
 
 
-def other_fields(version: ItemVersion) -> list[tuple[str, str]]:
-    """What the item carries beside title and text, as label and value."""
-    return [
-        (field.get("label") or field["name"], str(version.content[field["name"]]))
-        for field in version.item.kind.fields
-        if field.get("role") not in ("title", "text")
-        and version.content.get(field["name"]) not in (None, "")
-    ]
-
-
-def _so_far(job: Job, item: Item, version: ItemVersion, *, is_blind: bool) -> list[Moment]:
+def _so_far(job: Job, item: Item, version: ItemVersion, *, hidden: frozenset[str]) -> list[Moment]:
     moments = [Moment(item.submitted_at, "Submitted")]
     if version.number > 1:
         moments.append(Moment(version.created_at, f"Edited: version {version.number}"))
-    if item.scored_at and not is_blind:
+    if item.scored_at:
         moments.append(Moment(item.scored_at, f"Scored by {item.risk_source}"))
+    if blind.HISTORY in hidden:
+        return sorted(moments)
     if job.lane == Lane.SECOND:
-        moments.append(Moment(job.created_at, "Somebody was unsure and asks for your opinion"))
+        moments.append(Moment(job.created_at, "A second opinion is asked for: yours"))
     if job.lane == Lane.ADJUDICATION:
         moments.append(Moment(job.created_at, "Escalated to you"))
     return sorted(moments)

@@ -1,0 +1,1 @@
+"""What the benches of claiming and deciding share: world, crowd, browsers, control."""

@@ -1,0 +1,242 @@
+"""What a decision can ask for, set up by leads and policy owners: saved as revisions, like queues.
+
+What happens when one is asked for is enforcement.py's; where it is offered is queues.py's.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from . import access, desk, revisions
+from .errors import Conflict, Invalid
+from .models import Action, Person, Platform, Revision
+
+Data = Mapping[str, Any]
+
+LABELS = {
+    "name": "Name",
+    "description": "What it does",
+    "key": "Key",
+    "target": "Acts on",
+    "parameters": "Parameters",
+    "needs_approval": "Held for a second person",
+    "is_strike": "Counts as a strike",
+    "strike_days": "A strike stands",
+    "position": "Place in lists",
+    "is_archived": "Archived",
+}
+NEW: Data = {
+    "name": "",
+    "description": "",
+    "key": "",
+    "target": "item",
+    "parameters": {},
+    "needs_approval": False,
+    "is_strike": False,
+    "strike_days": 90,
+    "position": 0,
+    "is_archived": False,
+}
+MOST_PARAMETERS = 30
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+_KEY = re.compile(r"[a-z0-9]")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
+
+
+def read(action: Action) -> dict[str, Any]:
+    """The action as it stands, as data."""
+    return {name: getattr(action, name) for name in NEW}
+
+
+def create_action(
+    platform: Platform, slug: str, data: Data, *, by: Person | None, note: str = ""
+) -> Action:
+    """`slug` is what the platform's software knows it by, and stays."""
+    access.check(by, "action.edit", platform)
+    data = {**NEW, **data, "is_archived": False}
+    details = {}
+    if not _SLUG.fullmatch(slug):
+        text = "Use 2 to 40 small letters, digits and hyphens, a letter or digit first."
+        details["slug"] = [text]
+    elif slug == "new":
+        details["slug"] = ["“new” is the address of the page for new actions. Choose another."]
+    elif Action.objects.filter(platform__in=_platforms(platform, by), slug=slug).exists():
+        details["slug"] = ["Another action has this name for programs. It may be an archived one."]
+    with transaction.atomic():
+        action = Action(platform=platform, slug=slug)
+        check(action, data, more=details)
+        try:
+            with transaction.atomic():
+                _apply(action, data)
+        except IntegrityError:
+            raise Conflict(f"There is an action {slug} already.") from None
+        revisions.record(action, read(action), by=by, platform=platform, note=note)
+    return action
+
+
+def save_action(
+    action: Action,
+    data: Data,
+    *,
+    by: Person | None,
+    seen: int | None = None,
+    note: str = "",
+    restores: Revision | None = None,
+) -> Action:
+    """The action as `data` says. Decisions made before keep what they asked for."""
+    access.check(by, "action.edit", action.platform_id)
+    with transaction.atomic():
+        action = _locked(action)
+        if action.is_archived:
+            raise Conflict(f"{action.name} is archived. Bring it back first.")
+        revisions.check_seen(action, seen)
+        data = {**read(action), **data, "is_archived": False}
+        check(action, data)
+        revisions.keep_first(action, read(action), platform=action.platform_id)
+        _apply(action, data)
+        revisions.record(
+            action, read(action), by=by, platform=action.platform_id, note=note, restores=restores
+        )
+    return action
+
+
+def put_back(action: Action, number: int, *, by: Person | None, seen: int | None = None) -> Action:
+    """The state that revision `number` kept, through the same checks as any other save."""
+    access.check(by, "action.edit", action.platform_id)
+    revision = revisions.get(action, number)
+    try:
+        return save_action(action, revision.data, by=by, seen=seen, restores=revision)
+    except Invalid as error:
+        reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
+        raise Invalid(
+            f"Revision {number} cannot be put back as it is: {reasons}", details=error.details
+        ) from None
+
+
+def archive_action(action: Action, *, by: Person | None, seen: int | None = None) -> Action:
+    """No queue may offer it from now on. Refused while one does: a desk must not lose a button
+    that nobody there knows to be gone."""
+    access.check(by, "action.edit", action.platform_id)
+    with transaction.atomic():
+        action = _locked(action)
+        if action.is_archived:
+            return action
+        revisions.check_seen(action, seen)
+        queues = action.offers.filter(queue__is_archived=False).order_by("queue__position")
+        names = list(queues.values_list("queue__name", flat=True))
+        if names:
+            raise Conflict(
+                f"{', '.join(names)} {'offers' if len(names) == 1 else 'offer'} it. Take it out "
+                "there first."
+            )
+        return _set_archived(action, True, by=by)
+
+
+def unarchive_action(action: Action, *, by: Person | None, seen: int | None = None) -> Action:
+    access.check(by, "action.edit", action.platform_id)
+    with transaction.atomic():
+        action = _locked(action)
+        if not action.is_archived:
+            return action
+        revisions.check_seen(action, seen)
+        return _set_archived(action, False, by=by)
+
+
+def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = None) -> None:
+    """Is the whole right? Raises Invalid: {field: [what is wrong]}."""
+    wrong: dict[str, list[str]] = {name: list(texts) for name, texts in (more or {}).items()}
+
+    def refuse(name: str, text: str) -> None:
+        wrong.setdefault(name, []).append(text)
+
+    name = data["name"].strip()
+    if not name or len(name) > 80:
+        refuse("name", "Give a name of 1 to 80 characters.")
+    others = action.platform.actions.exclude(pk=action.pk).filter(is_archived=False)
+    if name and others.filter(name__iexact=name).exists():
+        refuse("name", "Another action has this name.")
+    if len(data["description"]) > 200:
+        refuse("description", "At most 200 characters.")
+    for field in ("name", "description"):
+        if "\x00" in data[field]:
+            refuse(field, "There is a character in it that cannot be stored.")
+    key = data["key"].lower()
+    if key and not _KEY.fullmatch(key):
+        refuse("key", "A key is one letter from a to z or one digit.")
+    elif key in desk.RESERVED_KEYS:
+        refuse("key", f"{key.upper()} is a key of the desk itself. Choose another.")
+    elif key and (queue := _queue_where_it_clashes(action, key)):
+        refuse("key", f"In {queue}, {key.upper()} means something else. Give it another there.")
+    if data["target"] not in Action.Target.values:
+        refuse("target", "Choose what it acts on.")
+    if not 1 <= data["strike_days"] <= 3650:
+        refuse("strike_days", "Give a number of days from 1 to 3,650.")
+    if not 0 <= data["position"] <= 999:
+        refuse("position", "Give a number from 0 to 999.")
+    for text in _parameter_refusals(data["parameters"]):
+        refuse("parameters", text)
+    if wrong:
+        raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
+
+
+def _parameter_refusals(parameters: object) -> list[str]:
+    if not isinstance(parameters, Mapping):
+        return ["Parameters are names with values."]
+    if len(parameters) > MOST_PARAMETERS:
+        return [f"At most {MOST_PARAMETERS} parameters."]
+    texts = []
+    for name, value in parameters.items():
+        if not _PARAMETER.fullmatch(name):
+            texts.append(
+                f"{name}: a name has letters, digits and _ . - only, and starts with a letter."
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            texts.append(f"{name}: not a number that can be sent.")
+    if len(json.dumps(parameters)) > 10_000:
+        texts.append("All parameters together have at most 10,000 characters.")
+    return texts
+
+
+def _queue_where_it_clashes(action: Action, key: str) -> str | None:
+    """A queue in which the action goes by its own key, and `key` is taken there."""
+    if action.pk is None:
+        return None
+    offers = action.offers.filter(key="", is_hidden=False, queue__is_archived=False)
+    for offer in offers.select_related("queue"):
+        policies = offer.queue.policies.order_by("position", "pk")
+        taken = set(desk.policy_keys(policy.key for policy in policies))
+        others = offer.queue.offers.filter(is_hidden=False).exclude(action=action)
+        taken |= {(one.key or one.action.key).lower() for one in others.select_related("action")}
+        if key in taken:
+            return offer.queue.name
+    return None
+
+
+def _platforms(platform: Platform, by: Person | None) -> set[int]:
+    """Where a new slug must be free: on all her platforms, as a page's address names none."""
+    return {platform.pk} | (set(access.platform_ids(by)) if by is not None else set())
+
+
+def _locked(action: Action) -> Action:
+    rows = Action.objects.select_related("platform").filter(pk=action.pk)
+    return rows.select_for_update(of=("self",), no_key=True).get()
+
+
+def _apply(action: Action, data: Data) -> None:
+    for name in NEW:
+        setattr(action, name, data[name])
+    action.name, action.description = data["name"].strip(), data["description"].strip()
+    action.key = data["key"].lower()
+    action.save()
+
+
+def _set_archived(action: Action, is_archived: bool, *, by: Person | None) -> Action:
+    revisions.keep_first(action, read(action), platform=action.platform_id)
+    action.is_archived = is_archived
+    action.save(update_fields=["is_archived"])
+    revisions.record(action, read(action), by=by, platform=action.platform_id)
+    return action

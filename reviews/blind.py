@@ -1,0 +1,81 @@
+"""What somebody is not told while she judges: left out by the views, in page and API alike.
+
+A queue says it (Queue.blind), and so does a lane whose answers measure something. It binds whoever
+may get the job, and a lead too while she holds it. Who only looks on sees everything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import access
+from .models import Item, ItemKind, Job, Lane, Person, Queue
+
+SCORE, REPORTS, AUTHOR, HISTORY = (
+    Queue.Blind.SCORE,
+    Queue.Blind.REPORTS,
+    Queue.Blind.AUTHOR,
+    Queue.Blind.HISTORY,
+)
+NOTHING: frozenset[str] = frozenset()
+# Judged without the model's view: what they measure would be bent by it.
+SCORELESS_LANES = frozenset({Lane.RANDOM, Lane.GOLD, Lane.QA})
+# Somebody else answered before; whoever answers now is not to be led by it.
+FRESH_LANES = frozenset({Lane.SECOND, Lane.QA})
+
+_WORDS = {
+    SCORE: "risk and reasons",
+    REPORTS: "reports",
+    AUTHOR: "the author",
+    HISTORY: "earlier decisions and answers",
+}
+
+
+def of_job(lane: str, queue: Queue) -> frozenset[str]:
+    """What the desk keeps from whoever holds this job."""
+    hidden = frozenset(queue.blind) if queue.blind else NOTHING
+    return hidden | {SCORE} if lane in SCORELESS_LANES else hidden
+
+
+def of_item(person: Person, jobs: Iterable[Job]) -> frozenset[str]:
+    """What the item's page and the API keep from this person while `jobs` (with their queues) are
+    open: a reviewer may get each of them, a lead may hold one."""
+    looks_on = access.may(person, "job.view")
+    hidden = NOTHING
+    for job in jobs:
+        if job.state not in (Job.State.READY, Job.State.CLAIMED):
+            continue
+        if looks_on and job.claimed_by_id != person.pk:
+            continue
+        hidden |= of_job(job.lane, job.queue)
+        if job.lane in FRESH_LANES:
+            hidden |= {HISTORY}
+    return hidden
+
+
+def hide(item: Item, hidden: frozenset[str]) -> None:
+    """Empty what is hidden on this instance, so that no template can show it. Never save it."""
+    if SCORE in hidden:
+        item.risks, item.risk, item.risk_source, item.scored_at = {}, None, "", None
+    if REPORTS in hidden:
+        item.report_count = 0
+    if AUTHOR in hidden:
+        item.account = None
+
+
+def hidden_roles(hidden: frozenset[str]) -> tuple[str, ...]:
+    """Roles of fields that are hidden with it."""
+    return ("author",) if AUTHOR in hidden else ()
+
+
+def content_of(kind: ItemKind, content: Mapping[str, Any], hidden: frozenset[str]) -> dict:
+    """The content without hidden fields, nor those the kind does not know (any more): they may
+    have named the author."""
+    if AUTHOR not in hidden:
+        return dict(content)
+    known = {field["name"] for field in kind.fields if field.get("role") != "author"}
+    return {name: value for name, value in content.items() if name in known}
+
+
+def words(hidden: Sequence[str]) -> str:
+    """ "risk and reasons, the author": what a queue's `blind` hides, as people say it."""
+    return ", ".join(text for key, text in _WORDS.items() if key in hidden)

@@ -1,0 +1,526 @@
+"""Policies, as policy owners set them up: the rule, its versions, and what a new one makes old."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from reviews import access, policies, relabelling, revisions
+from reviews.errors import Conflict, Invalid, NotFound
+from reviews.models import Platform, Policy, PolicyVersion, Queue, Severity, Verdict
+
+from .items import put_lines
+from .tables import csv_response
+
+PAGE = 50
+_LABELS = {
+    "name": "Name",
+    "key": "Key",
+    "position": "Place",
+    "is_archived": "Archived",
+    "summary": "In one line",
+    "definition": "Definition",
+    "examples": "Breaks the rule",
+    "counter_examples": "Does not",
+    "severity": "Severity",
+    "severity_weight": "Weight in harm",
+    "legal_category": "Legal category",
+}
+_LISTS = ("examples", "counter_examples")
+_FIRST = {
+    "summary": "",
+    "definition": "",
+    "examples": [],
+    "counter_examples": [],
+    "severity": Severity.MEDIUM,
+    "severity_weight": 4.0,
+    "legal_category": "",
+}
+
+
+@require_GET
+def policy_list(request: HttpRequest) -> HttpResponse:
+    rows = access.visible(request.user, "setup.view", Policy.objects.all(), "platform")
+    rows = list(rows.select_related("platform").prefetch_related("queues"))
+    states: dict[int, dict[str, list[PolicyVersion]]] = {}
+    for version in PolicyVersion.objects.with_state().filter(policy__in=rows).order_by("number"):
+        states.setdefault(version.policy_id, {}).setdefault(version.state, []).append(version)
+    table = [
+        {
+            "policy": policy,
+            "in_force": next(iter(states.get(policy.pk, {}).get("in_force", [])), None),
+            "scheduled": states.get(policy.pk, {}).get("scheduled", []),
+        }
+        for policy in rows
+    ]
+    return render(
+        request,
+        "reviews/setup_policy_list.html",
+        {
+            "live": [row for row in table if not row["policy"].is_archived],
+            "archived": [row for row in table if row["policy"].is_archived],
+            "may_edit": access.may(request.user, "policy.edit"),
+            "has_platforms": len(access.platform_ids(request.user)) > 1,
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    access.check(request.user, "policy.edit")
+    platform = _platform(request)
+    policy = Policy(platform=platform)
+    if request.method == "GET":
+        return _new_page(request, policy, own={"position": 0}, text=_FIRST)
+    post = request.POST
+    own = {name: post.get(name, "") for name in ("slug", "name", "key", "position")}
+    text = _text_sent(post)
+    try:
+        policy = policies.create_policy(
+            platform, by=request.user, **own, text=text, effective_at=_when_sent(post)
+        )
+    except Invalid as error:
+        return _new_page(request, policy, own=own, text=text, error=error, status=422)
+    messages.success(request, f"{policy.name} is there. Queues judge it once it is chosen in them.")
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    policy = access.get_policy_to_set_up(request.user, slug)
+    if request.method == "GET":
+        return _page(request, policy, own=policies.as_data(policy))
+    access.check(request.user, "policy.edit", policy.platform_id)
+    own = {name: request.POST.get(name, "") for name in ("name", "key", "position")}
+    note = request.POST.get("note", "")
+    try:
+        saved = policies.save_policy(policy, by=request.user, **own, note=note, seen=_seen(request))
+    except Invalid as error:
+        return _page(request, policy, own=own, error=error, note=note, status=422)
+    except Conflict as error:
+        return _page(request, policy, own=own, error=error, note=note, status=409)
+    messages.success(request, f"{saved.name} is saved. Desks show it within seconds.")
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+@require_POST
+def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    policies.put_back(policy, number, by=request.user, seen=_seen(request))
+    messages.success(request, f"Revision {number} is put back.")
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+@require_POST
+def archive(request: HttpRequest, slug: str) -> HttpResponse:
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    policies.archive_policy(policy, by=request.user)
+    messages.success(request, f"{policy.name} is archived. Past decisions keep it.")
+    return redirect("reviews:setup-policy-list")
+
+
+@require_POST
+def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    policies.archive_policy(policy, by=request.user, is_archived=False)
+    messages.success(request, f"{policy.name} is back. Queues can judge it again.")
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+@require_http_methods(["GET", "POST"])
+def write_version(request: HttpRequest, slug: str) -> HttpResponse:
+    """A new version, from the one in force or from another (?of=2)."""
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    if request.method == "GET":
+        of = request.GET.get("of", "")
+        start = _version(policy, int(of)) if of.isdecimal() and len(of) < 6 else _in_force(policy)
+        text = policies.text_of(start)._asdict() if start else _FIRST
+        return _version_page(request, policy, None, text=text, start=start)
+    text = _text_sent(request.POST)
+    if request.POST.get("do") == "preview":
+        return _changes(request, policy, text)
+    try:
+        version = policies.add_version(
+            policy, by=request.user, text=text, effective_at=_when_sent(request.POST)
+        )
+    except Invalid as error:
+        return _version_page(request, policy, None, text=text, error=error, status=422)
+    return _said(request, policy, version)
+
+
+@require_http_methods(["GET", "POST"])
+def edit_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """A version whose date is still to come."""
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    version = _version(policy, number)
+    if request.method == "GET":
+        text = policies.text_of(version)._asdict()
+        return _version_page(request, policy, version, text=text)
+    text = _text_sent(request.POST)
+    if request.POST.get("do") == "preview":
+        return _changes(request, policy, text, version)
+    try:
+        version = policies.save_version(
+            version, by=request.user, text=text, effective_at=_when_sent(request.POST)
+        )
+    except Invalid as error:
+        return _version_page(request, policy, version, text=text, error=error, status=422)
+    except Conflict as error:
+        return _version_page(request, policy, version, text=text, error=error, status=409)
+    return _said(request, policy, version)
+
+
+@require_POST
+def withdraw_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    policies.withdraw_version(_version(policy, number), by=request.user)
+    messages.success(request, f"Version {number} is withdrawn. The audit trail keeps what it said.")
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+@require_POST
+def restore_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """What an old version said, in force again at once, as a new version."""
+    policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
+    version = policies.put_back_version(_version(policy, number), by=request.user)
+    return _said(request, policy, version)
+
+
+@require_http_methods(["GET", "POST"])
+def relabelling_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """Standing decisions that an older text was judged by, and asking about them again."""
+    policy = access.get_policy_to_set_up(request.user, slug)
+    asked = request.POST if request.method == "POST" else request.GET
+    queue, verdict = _queue(policy, asked.get("queue", "")), asked.get("verdict", "")
+    if verdict not in (Verdict.VIOLATING, Verdict.CLEAN):
+        verdict = ""
+    if request.method == "POST":
+        return _ask(request, policy, queue, verdict)
+    return _relabelling(request, policy, queue, verdict)
+
+
+def _ask(request: HttpRequest, policy: Policy, queue: Queue | None, verdict: str) -> HttpResponse:
+    access.check_ask_again(request.user, policy)
+    text, seed = request.POST.get("number", "").strip(), request.POST.get("seed", "")
+    wants_all = request.POST.get("how") == "all"
+    try:
+        if not wants_all and not (text.isdecimal() and len(text) < 10):
+            words = "Give how many, as a whole number."
+            raise Invalid(words, details={"number": [words]})
+        made = relabelling.ask_again(
+            policy,
+            by=request.user,
+            number=None if wants_all else int(text),
+            queue=queue,
+            verdict=verdict,
+            seed=int(seed) if seed.isdecimal() and len(seed) < 19 else None,
+        )
+    except Invalid as error:
+        return _relabelling(request, policy, queue, verdict, error=error, status=422)
+    messages.success(
+        request,
+        f"{made.asked:,} of {made.pool:,} are asked about again: each waits in its queue for "
+        "somebody who has not judged it.",
+    )
+    return redirect("reviews:setup-policy-relabelling", slug=policy.slug)
+
+
+def _relabelling(
+    request: HttpRequest,
+    policy: Policy,
+    queue: Queue | None,
+    verdict: str,
+    *,
+    error: Invalid | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    before = request.GET.get("before", "")
+    key = int(before) if before.isdecimal() and len(before) < 19 else None
+    rows, last = relabelling.page(policy, queue=queue, verdict=verdict, before=key, size=PAGE)
+    put_lines([row.decision.item for row in rows])
+    if request.GET.get("format") == "csv":
+        return _relabelling_csv(policy, rows)
+    counts = relabelling.counts(policy)
+    askable = sum(one.askable for one in counts.queues if queue is None or one.queue.pk == queue.pk)
+    query = request.GET.copy()
+    query.pop("format", None)
+    older = query.copy()
+    if last is not None:
+        older["before"] = str(last)
+    return render(
+        request,
+        "reviews/setup_policy_relabelling.html",
+        {
+            "policy": policy,
+            "in_force": _in_force(policy),
+            "counts": counts,
+            "rows": rows,
+            "older_url": f"?{older.urlencode()}" if last is not None else "",
+            "csv_url": f"?{query.urlencode()}{'&' if query else ''}format=csv",
+            "queue": queue,
+            "verdict": verdict,
+            "askable": askable,
+            "results": relabelling.results(policy),
+            "may_ask": access.may_ask_again(request.user),
+            "most": relabelling.MOST_ASKED,
+            "most_walked": relabelling.MOST_WALKED,
+            "number": request.POST.get("number", ""),
+            "how": request.POST.get("how", "some"),
+            # The form's own: sent twice, it asks once.
+            "seed": request.POST.get("seed") or secrets.randbits(62),
+            "errors": error.details if error else {},
+        },
+        status=status,
+    )
+
+
+def _relabelling_csv(policy: Policy, rows: list[relabelling.Row]) -> HttpResponse:
+    head = ["decision", "item", "external_id", "queue", "verdict", "version", "decided_at", "open"]
+    return csv_response(
+        f"{policy.slug}-earlier-version.csv",
+        head,
+        (
+            (
+                row.decision.pk,
+                row.decision.item_id,
+                row.decision.item.external_id,
+                row.decision.queue.slug,
+                "violating" if row.violates else "clean",
+                row.version_number,
+                row.decision.decided_at,
+                row.is_open,
+            )
+            for row in rows
+        ),
+    )
+
+
+def _page(
+    request: HttpRequest,
+    policy: Policy,
+    *,
+    own: Mapping[str, Any],
+    error: Invalid | Conflict | None = None,
+    note: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    may = access.may(request.user, "policy.edit")
+    versions = list(policies.versions_of(policy))
+    by_number = {version.number: version for version in versions}
+    told = []
+    for version in versions:
+        before = by_number.get(version.number - 1)
+        earlier = [one for one in versions if one.number < version.number]
+        before = before or (earlier[0] if earlier else None)
+        text = policies.text_of(version)
+        words = policies.in_words(policies.text_of(before), text) if before else ""
+        changes = policies.compare(policies.text_of(before), text) if before else []
+        told.append({"version": version, "before": before, "words": words, "changes": changes})
+    steps = revisions.steps(policy)
+    return render(
+        request,
+        "reviews/setup_policy_edit.html",
+        {
+            "policy": policy,
+            "own": own,
+            "note": note,
+            "told": told,
+            "in_force": next((one for one in versions if one.state == "in_force"), None),
+            "queues": policy.queues.filter(is_archived=False),
+            "may_edit": may and not policy.is_archived,
+            "may_archive": may,
+            "may_see_models": access.may(request.user, "model.view"),
+            "steps": steps,
+            "newest": steps[0].revision.number if steps else 0,
+            "labels": _LABELS,
+            "restore_name": "reviews:setup-policy-restore",
+            "restore_key": policy.slug,
+            "may_restore": may and not policy.is_archived,
+            **_errors(error),
+        },
+        status=status,
+    )
+
+
+def _new_page(
+    request: HttpRequest,
+    policy: Policy,
+    *,
+    own: Mapping[str, Any],
+    text: Mapping[str, Any],
+    error: Invalid | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "policy": policy,
+        "own": own,
+        "platforms": _platforms(request),
+        **_text_context(request, text),
+        **_errors(error),
+    }
+    return render(request, "reviews/setup_policy_new.html", context, status=status)
+
+
+def _version_page(
+    request: HttpRequest,
+    policy: Policy,
+    version: PolicyVersion | None,
+    *,
+    text: Mapping[str, Any],
+    start: PolicyVersion | None = None,
+    error: Invalid | Conflict | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "policy": policy,
+        "version": version,
+        "start": start,
+        **_text_context(request, text, version),
+        **_changes_context(policy, text, version),
+        **_errors(error),
+    }
+    return render(request, "reviews/setup_policy_version.html", context, status=status)
+
+
+def _text_context(
+    request: HttpRequest, text: Mapping[str, Any], version: PolicyVersion | None = None
+) -> dict[str, Any]:
+    post = request.POST
+    at = timezone.localtime(version.effective_at).strftime("%Y-%m-%dT%H:%M") if version else ""
+    severity, weight = text["severity"], text["severity_weight"]
+    return {
+        "text": {
+            **text,
+            **{name: "\n".join(text[name]) for name in _LISTS},
+            "severity": str(int(severity)) if isinstance(severity, int) else severity,
+            "severity_weight": f"{weight:g}" if isinstance(weight, float) else weight,
+        },
+        "severities": [(str(value), label) for value, label in Severity.choices],
+        "when": post.get("when", "later" if version else "now"),
+        "at": post.get("at", at),
+        "zone": timezone.get_current_timezone_name(),
+    }
+
+
+def _changes(
+    request: HttpRequest,
+    policy: Policy,
+    text: Mapping[str, Any],
+    version: PolicyVersion | None = None,
+) -> HttpResponse:
+    """Fragment: what the typed text would change."""
+    context = _changes_context(policy, text, version)
+    return render(request, "reviews/_version_changes.html", context)
+
+
+def _changes_context(
+    policy: Policy, text: Mapping[str, Any], version: PolicyVersion | None
+) -> dict[str, Any]:
+    in_force = _in_force(policy)
+    if in_force is None:
+        return {"in_force": None}
+    after, _ = policies.check_text(text)
+    before = policies.text_of(in_force)
+    return {
+        "in_force": in_force,
+        "words": policies.in_words(before, after),
+        "changes": policies.compare(before, after),
+        "labels": _LABELS,
+        # Another one that is to come: it was written without knowing this.
+        "scheduled": policies.versions_of(policy)
+        .filter(state="scheduled")
+        .exclude(pk=version.pk if version else None)
+        .last(),
+    }
+
+
+def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpResponse:
+    now = _in_force(policy)
+    if now is not None and now.pk == version.pk:
+        words = f"Version {version.number} is in force. Desks show it within seconds."
+        counts = relabelling.counts(policy)
+        if counts.total == 1:
+            words += " One standing decision was made under an earlier version."
+        elif counts.total:
+            words += f" {counts.total:,} standing decisions were made under an earlier version."
+    else:
+        at = timezone.localtime(version.effective_at)
+        words = f"Version {version.number} takes effect on {at:%-d %B %Y at %H:%M}."
+    messages.success(request, words)
+    return redirect("reviews:setup-policy-edit", slug=policy.slug)
+
+
+def _errors(error: Invalid | Conflict | None) -> dict[str, Any]:
+    if error is None:
+        return {"errors": {}}
+    return {"errors": error.details, "refusal_words": str(error)}
+
+
+def _text_sent(post: QueryDict) -> dict[str, Any]:
+    text: dict[str, Any] = {name: post.get(name, "") for name in _FIRST}
+    for name in _LISTS:
+        text[name] = post.get(name, "").splitlines()
+    return text
+
+
+def _when_sent(post: QueryDict) -> datetime | None:
+    """None: at once. In the zone of the pages."""
+    if post.get("when") != "later":
+        return None
+    words = "Give a day and a time, as in 2026-12-01T09:00."
+    try:
+        at = parse_datetime(post.get("at", "").replace("\x00", ""))
+    except ValueError:
+        at = None
+    if at is None:
+        raise Invalid(words, details={"effective_at": [words]})
+    try:
+        return at if timezone.is_aware(at) else timezone.make_aware(at)
+    except (OverflowError, ValueError):
+        raise Invalid(words, details={"effective_at": [words]}) from None
+
+
+def _in_force(policy: Policy) -> PolicyVersion | None:
+    return policy.versions.in_force().first()
+
+
+def _version(policy: Policy, number: int) -> PolicyVersion:
+    version = policy.versions.select_related("policy").filter(number=number).first()
+    if version is None:
+        raise NotFound(f"There is no version {number} of {policy.name}.")
+    return version
+
+
+def _queue(policy: Policy, slug: str) -> Queue | None:
+    if not slug:
+        return None
+    queue = Queue.objects.filter(platform=policy.platform_id, slug=slug.replace("\x00", "")).first()
+    if queue is None:
+        raise NotFound("There is no such queue here.")
+    return queue
+
+
+def _seen(request: HttpRequest) -> int | None:
+    text = request.POST.get("seen", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _platforms(request: HttpRequest) -> list[Platform]:
+    rows = Platform.objects.filter(pk__in=access.platform_ids(request.user))
+    return list(rows.order_by("name"))
+
+
+def _platform(request: HttpRequest) -> Platform:
+    slug = request.POST.get("platform") or request.GET.get("platform")
+    rows = access.visible(request.user, "policy.edit", Platform.objects.order_by("name"), "pk")
+    found = rows.filter(slug=slug).first() if slug else rows.first()
+    if found is None:
+        raise Invalid("Choose one of your platforms.", details={"platform": ["Choose one."]})
+    return found

@@ -1,0 +1,310 @@
+"""Queues, as those who answer for them set them up."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from reviews import access, lanes, metrics, queues, revisions, tasks
+from reviews.errors import Conflict, Invalid
+from reviews.forms.queues import QueueForm
+from reviews.models import Lane, Queue, Report, Revision
+
+from . import configuring
+
+
+@require_GET
+def queue_list(request: HttpRequest) -> HttpResponse:
+    """What runs, in its order, and what is archived below."""
+    rows = access.visible(request.user, "setup.view", Queue.objects.all(), "platform")
+    rows = rows.select_related("platform").prefetch_related("policies", "members")
+    figures = metrics.queue_figures(rows)
+    saved = {
+        row.target_id: row
+        for row in Revision.objects.filter(
+            target_type="queue", target_id__in=[row.queue.pk for row in figures]
+        )
+        .order_by("target_id", "-number")
+        .distinct("target_id")
+        .select_related("by")
+    }
+    table = [(row, saved.get(row.queue.pk)) for row in figures]
+    return render(
+        request,
+        "reviews/setup_queue_list.html",
+        {
+            "live": [row for row in table if not row[0].queue.is_archived],
+            "archived": [row for row in table if row[0].queue.is_archived],
+            "may_edit": access.may(request.user, "queue.edit"),
+            "has_platforms": len(configuring.platforms_of(request.user)) > 1,
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    access.check(request.user, "queue.edit")
+    asked = request.POST.get("platform", "") or request.GET.get("platform", "")
+    platform = configuring.platform_of(request.user, asked)
+    queue = Queue(platform=platform)
+    if request.method == "GET":
+        return _page(request, queue, _form(request, queue, queues.NEW))
+    form = _form(request, queue, queues.NEW, data=request.POST)
+    if "preview" in request.POST:
+        return _draft(request, queue, form)
+    if form.is_valid():
+        try:
+            queue = queues.create_queue(
+                platform,
+                form.cleaned_data["slug"],
+                form.typed(),
+                by=request.user,
+                note=form.cleaned_data["note"],
+            )
+        except Invalid as error:
+            form.put_errors(error.details)
+        else:
+            messages.success(request, f"{queue.name} is open. Routing decides what comes into it.")
+            return redirect("reviews:setup-queue-edit", slug=queue.slug)
+    return _page(request, Queue(platform=platform), form, status=422)
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    queue = access.get_queue_to_set_up(request.user, slug)
+    state = queues.read(queue)
+    if request.method == "GET":
+        return _page(request, queue, _form(request, queue, state))
+    access.check(request.user, "queue.edit", queue.platform_id)
+    form = _form(request, queue, state, data=request.POST)
+    if "preview" in request.POST:
+        return _draft(request, queue, form)
+    if form.is_valid():
+        typed = form.typed()
+        seen, note = form.cleaned_data["seen"], form.cleaned_data["note"]
+        try:
+            queues.save_queue(queue, typed, by=request.user, seen=seen, note=note)
+        except Invalid as error:
+            form.put_errors(error.details)
+        except Conflict as conflict:
+            if not configuring.is_stale(conflict):
+                raise
+            return _stale(request, queue, typed, seen or 0, note)
+        else:
+            _say_saved(request, queue, state)
+            return redirect("reviews:setup-queue-edit", slug=queue.slug)
+    return _page(request, queue, form, status=422)
+
+
+@require_POST
+def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    queue = access.get_queue_to_set_up(request.user, slug)
+    state = queues.read(queue)
+    queues.put_back(queue, number, by=request.user, seen=configuring.seen(request))
+    _say_saved(request, queue, state, f"Revision {number} is put back.")
+    return redirect("reviews:setup-queue-edit", slug=queue.slug)
+
+
+@require_POST
+def archive(request: HttpRequest, slug: str) -> HttpResponse:
+    queue = access.get_queue_to_set_up(request.user, slug)
+    queues.archive_queue(queue, by=request.user, seen=configuring.seen(request))
+    tasks.rerank_queues.delay()
+    messages.success(request, f"{queue.name} is archived. What waited there moves on by the rules.")
+    return redirect("reviews:setup-queue-list")
+
+
+@require_POST
+def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
+    queue = access.get_queue_to_set_up(request.user, slug)
+    queues.unarchive_queue(queue, by=request.user, seen=configuring.seen(request))
+    messages.success(request, f"{queue.name} is back. Routing decides what comes into it.")
+    return redirect("reviews:setup-queue-edit", slug=queue.slug)
+
+
+def _form(request: HttpRequest, queue: Queue, state: queues.Data, **kw) -> QueueForm:
+    kw.setdefault("seen", configuring.newest(queue) if queue.pk else 0)
+    return QueueForm(
+        kw.pop("data", None),
+        queue=queue,
+        state=state,
+        may_staff=access.may(request.user, "queue.staff"),
+        **kw,
+    )
+
+
+def _page(
+    request: HttpRequest, queue: Queue, form: QueueForm, *, status: int = 200, **more
+) -> HttpResponse:
+    may_edit = access.may(request.user, "queue.edit") and not queue.is_archived
+    if not may_edit:
+        form.make_read_only()
+    is_new = queue.pk is None
+    steps = [] if is_new else revisions.steps(queue)
+    context = {
+        "queue": queue,
+        "form": form,
+        "may_edit": may_edit,
+        "may_archive": access.may(request.user, "queue.edit") and not is_new,
+        "platforms": configuring.platforms_of(request.user) if is_new else [],
+        "figures": None if is_new else metrics.queue_figures([queue])[0],
+        "steps": steps,
+        "newest": steps[0].revision.number if steps else 0,
+        "labels": queues.LABELS_WITH_UNITS,
+        "restore_name": "reviews:setup-queue-restore",
+        "restore_key": queue.slug,
+        "may_restore": may_edit,
+        **_draft_context(queue, form),
+        **more,
+    }
+    return render(request, "reviews/setup_queue_edit.html", context, status=status)
+
+
+def _draft(request: HttpRequest, queue: Queue, form: QueueForm) -> HttpResponse:
+    """What would change, and what would follow, before it is saved."""
+    if not request.htmx:
+        form.is_valid()
+        return _page(request, queue, form)
+    context = {"labels": queues.LABELS_WITH_UNITS, **_draft_context(queue, form)}
+    return render(request, "reviews/_queue_draft.html", context)
+
+
+def _draft_context(queue: Queue, form: QueueForm) -> dict:
+    before = form.state
+    if not form.is_bound:
+        return {"follows": _what_follows(queue, before, before)}
+    if not form.is_valid():
+        return {"is_wrong": True, "follows": _what_follows(queue, before, before)}
+    after = {**before, **form.typed()}
+    is_wrong = False
+    try:
+        queues.check(queue, after)
+    except Invalid as error:
+        is_wrong = True
+        form.put_errors(error.details)
+    return {
+        "is_wrong": is_wrong,
+        "changes": [] if queue.pk is None else revisions.compare(before, after),
+        "follows": _what_follows(queue, before, after),
+    }
+
+
+def _stale(
+    request: HttpRequest, queue: Queue, typed: queues.Data, seen: int, note: str
+) -> HttpResponse:
+    """Somebody saved while she typed: her changes on top of theirs, to be saved knowingly."""
+    queue = access.get_queue_to_set_up(request.user, queue.slug)
+    newest = queues.read(queue)
+    found = configuring.meanwhile(queue, seen, typed, newest)
+    form = _form(request, queue, {**newest, **found.data}, note=note)
+    return _page(request, queue, form, status=409, meanwhile=found)
+
+
+def _say_saved(
+    request: HttpRequest, queue: Queue, before: queues.Data, first: str = "Saved."
+) -> None:
+    changed = {change.name for change in revisions.compare(before, queues.read(_fresh(queue)))}
+    if not changed:
+        messages.info(request, "Nothing was different, so nothing was saved.")
+        return
+    words = first
+    if changed & queues.RANKING:
+        tasks.rerank_queues.delay()
+        words += " Waiting jobs are ranked again within seconds."
+    messages.success(request, words)
+
+
+def _fresh(queue: Queue) -> Queue:
+    return Queue.objects.get(pk=queue.pk)
+
+
+def _what_follows(queue: Queue, before: queues.Data, after: queues.Data) -> list[str]:
+    """The consequences of the settings, in sentences. Counts are of now."""
+    lines = []
+    waiting = metrics.waiting(queue, most=metrics.MOST_COUNTED) if queue.pk else 0
+    changed = {change.name for change in revisions.compare(before, after)}
+    if changed & queues.RANKING and waiting:
+        lines.append(f"{_jobs(waiting)} will be ranked again, within seconds of saving.")
+    if after["is_default"] and not before["is_default"]:
+        lines.append("Items that no rule routes come here, those that wait elsewhere too.")
+    leaving = sorted(set(before["members"]) - set(after["members"]))
+    if leaving:
+        lines.append(f"{' and '.join(leaving)} will give back what they hold here, at once.")
+    people = len(after["members"])
+    if not people:
+        lines.append("Nobody works it: what comes in waits until you choose somebody.")
+    wanted = after["reviews_wanted"]
+    if wanted > 1 and people:
+        lines.append(
+            f"Each item takes {wanted} people's time: {people} people do the work of "
+            f"{people / wanted:.1f}."
+        )
+    lines.append(_rank_words(after))
+    lines += _share_words(after)
+    lines.append(_due_words(after))
+    if after["undo_seconds"]:
+        lines.append(f"Actions are carried out {after['undo_seconds']} s after a decision.")
+    else:
+        lines.append("Actions are carried out at once: no decision can be taken back.")
+    return lines
+
+
+def _jobs(count: int) -> str:
+    if count >= metrics.MOST_COUNTED:
+        return f"{count:,}+ waiting jobs"
+    return f"{count:,} waiting job{'' if count == 1 else 's'}"
+
+
+def _rank_words(data: queues.Data) -> str:
+    return (
+        f"An item that waits {data['doubling_hours']:g} h longer stands level with one of twice "
+        "its harm."
+    )
+
+
+def _share_words(data: queues.Data) -> list[str]:
+    lines = []
+    if data["random_percent"]:
+        lines.append(
+            f"With a random draw of {data['random_percent']:g} %, "
+            f"{_one_in(data['random_percent'], 'new items is', 'new items are')} drawn by lot."
+        )
+    if data["qa_percent"]:
+        words = _one_in(data["qa_percent"], "decisions is", "decisions are")
+        lines.append(f"{words[0].upper()}{words[1:]} looked at again by somebody else.")
+    for lane, share in data["lane_shares"].items():
+        if share:
+            label = Lane(lane).label.lower()
+            lines.append(
+                f"With a share of {share:g} %, {_one_in(share, 'claims looks', 'claims look')} for "
+                f"{label} first."
+            )
+    stored = {lane: share / 100 for lane, share in data["lane_shares"].items()}
+    risk = 100 * lanes.effective_shares(stored)["risk"]
+    lines.append(
+        f"While all lanes have work, {risk:.0f} % of the claims look for risk first; what an empty "
+        "lane leaves goes to the others."
+    )
+    return lines
+
+
+def _one_in(percent: float, one: str, many: str) -> str:
+    """20 % → "about 1 in 5 claims looks"; beyond two thirds the share itself is plainer."""
+    if percent < 67:
+        return f"about 1 in {100 / percent:,.0f} {one}"
+    return f"{percent:g} % of the {many}"
+
+
+def _due_words(data: queues.Data) -> str:
+    words = f"A job is overdue {_span(data['sla_minutes'])} after its item came"
+    for source, count in data["sla_by_source"].items():
+        words += f"; {_span(count)} after a report by {Report.Source(source).label.lower()}"
+    return f"{words}."
+
+
+def _span(minutes: float) -> str:
+    """90 → "90 min", 240 → "4 h": exact, in the largest unit that is whole."""
+    for size, unit in ((1440, "days"), (60, "h")):
+        if minutes >= 2 * size and minutes % size == 0:
+            return f"{minutes / size:g} {unit}"
+    return f"{minutes:g} min"

@@ -1,0 +1,71 @@
+"""Fields by their types: what is read, what is refused and why. Pure."""
+
+import math
+
+import pytest
+
+from reviews.submission import MAX_NUMBER, Shape, read_item
+
+
+def shape(type_, **more):
+    field = {"name": "x", "label": "X", "type": type_, "role": "", **more}
+    return Shape(1, "post", [field])
+
+
+def read(type_, value, **more):
+    """The value as stored, or what is wrong with it."""
+    row = {"kind": "post", "external_id": "1", "content": {"x": value}}
+    found = read_item(row, index=0, shapes={"post": shape(type_, **more)})
+    return found["content.x"][0] if isinstance(found, dict) else found.content.get("x")
+
+
+@pytest.mark.parametrize("type_", ["url", "image", "video"])
+def test_an_address_is_kept_as_text_and_has_to_be_one_of_the_web(type_):
+    assert read(type_, "https://media.example/a.jpg") == "https://media.example/a.jpg"
+    assert "http://" in read(type_, "javascript:alert(1)")
+    assert "http://" in read(type_, "data:image/png;base64,AAAA")
+    assert "4,000" in read(type_, "https://x.example/" + "a" * 4_000)
+    assert read(type_, 7).startswith("Give a URL")
+
+
+def test_a_key_value_is_a_flat_object_of_scalars():
+    value = {"colour": "blue", "count": 3, "ratio": 0.5, "is_new": True, "size": None}
+    assert read("key-value", value) == value
+    assert read("key-value", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("text", "Give an object"),
+        ([["a", 1]], "Give an object"),
+        ({"a": {"b": 1}}, "a: give text, a number"),
+        ({"a": [1]}, "a: give text, a number"),
+        ({"": 1}, "A name has 1 to 200"),
+        ({"n" * 201: 1}, "A name has 1 to 200"),
+        ({"a": "x" * 1_001}, "a: at most 1,000"),
+        ({f"n{n}": n for n in range(101)}, "At most 100 names; this has 101"),
+        ({"a": math.inf}, "a: give text, a number"),
+        ({"a": math.nan}, "a: give text, a number"),
+        ({"a": MAX_NUMBER + 1}, "a: give text, a number"),
+        ({"a": 10**400}, "a: give text, a number"),
+    ],
+)
+def test_what_is_wrong_with_a_key_value_is_named(value, why):
+    assert read("key-value", value).startswith(why)
+
+
+def test_text_that_cannot_be_stored_is_mended_in_names_and_values():
+    assert read("key-value", {"a\x00": "b\x00\ud800"}) == {"a\ufffd": "b\ufffd\ufffd"}
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), math.nan, math.inf, MAX_NUMBER + 1])
+def test_a_number_no_reader_agrees_on_is_refused(value):
+    assert read("number", value) == "Give a finite number of at most 2^53."
+
+
+def test_an_archived_kind_says_so():
+    archived = Shape(1, "post", [], is_archived=True)
+    row = {"kind": "post", "external_id": "1", "content": {}}
+    found = read_item(row, index=0, shapes={"post": archived})
+    assert found == {"kind": ["post is archived: it takes no items any more."]}
