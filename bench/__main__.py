@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 NOT_BENCHES = {"__init__", "__main__", "report"}
 # What a bench leaves out unless it is asked for.
 PARTS = {"claims": ["services", "http"]}
+# Run with --full, or by name.
+LONG = {"crash", "endurance"}
 
 
 def main() -> int:
@@ -31,7 +33,8 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there is: {', '.join(names)}")
     failed = []
-    for name in [] if arguments.table else arguments.names or names:
+    usual = [name for name in names if arguments.full or name not in LONG]
+    for name in [] if arguments.table else arguments.names or usual:
         say(f"\n{name}")
         program = HERE / f"{name}.py"
         command = [sys.executable, str(program), *PARTS.get(name, [])]

@@ -121,10 +121,13 @@ _FILL = [
        SELECT i, 1, jsonb_build_object('subject', 'Message ' || i, 'body',
                 (SELECT string_agg(md5((i * 16 + k)::text), ' ') FROM generate_series(1, 15) k)),
               md5(i::text) || md5((-i)::text) FROM generate_series(1, %(n)s) i""",
+    """INSERT INTO reviews_draw (id, queue_id, lane, strategy, probability, seed, parameters,
+         model_version) VALUES (1, %(queue)s, 'random', 'poisson', 0.1, 1, '{}', '')""",
     """INSERT INTO reviews_job (item_id, queue_id, lane, state, rank, harm, due_at, is_overdue,
-         attempts, inclusion_probability)
+         attempts, draw_id, inclusion_probability)
        SELECT i, %(queue)s, CASE WHEN i %% 10 = 0 THEN 'random' ELSE 'risk' END, 'done', 0, 0,
-              now(), false, 1, CASE WHEN i %% 10 = 0 THEN 0.1 END
+              now(), false, 1, CASE WHEN i %% 10 = 0 THEN 1 END,
+              CASE WHEN i %% 10 = 0 THEN 0.1 END
        FROM generate_series(1, %(n)s) i""",
     """INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, "end", reason)
        SELECT i, (%(people)s)[1 + i %% 4], gen_random_uuid(), now(), 'finished', ''

@@ -5,7 +5,8 @@
 Items of 500 bytes with authors, languages and views, 1,000 a call through the intake service, each
 with its version, job and due score. None of the rules holds, so each is asked for every item.
 Then every item is scored (risks come in, its waiting job is routed anew), all are sent through a
-dry run, and at last a new version is published and all that waits is re-routed. CPU is this process and PostgreSQL.
+dry run, and at last a new version is published and all that waits is re-routed. CPU is this process
+and PostgreSQL.
 """
 
 import argparse

@@ -79,7 +79,10 @@ def _sampling(manifest: dict) -> list[str]:
         "independently with the probability in `inclusion_probability`. `weight` is its inverse. "
         "For prevalence, precision, recall or calibration on the natural stream use these rows "
         "only, weighted: prevalence ≈ Σ weight·label / Σ weight.",
-        "- Other lanes have no known probability, so `weight` is null there. Do not fill it with "
+        "- `lane = learning` was drawn with a known probability too, but from the jobs that still "
+        "waited when a model scored them: `inclusion_probability` weights those back, not the "
+        "platform, so `weight` is null there.",
+        "- The risk lane has no known probability, so `weight` is null there. Do not fill it with "
         "1 and call the result an estimate.",
         "- Only items that were submitted for review can be drawn at all. What nobody sent is not "
         "represented.",
@@ -228,7 +231,8 @@ def croissant(manifest: dict, *, files: list[dict]) -> str:
         "citeAs": f"{manifest['platform']['name']}, label snapshot {manifest['number']}.",
         "isLiveDataset": False,
         "rai:dataBiases": (
-            "Most rows were selected by risk. Only lane = random has known inclusion probabilities."
+            "Most rows were selected by risk. Only lane = random has inclusion probabilities that "
+            "weight rows back to all that was submitted."
         ),
         "distribution": [
             {

@@ -26,13 +26,14 @@ Ints = NDArray[np.int64]
 _DECISIONS = """
 SELECT d.id AS decision_id, d.item_id, i.external_id, d.item_version_id, v.content_hash,
        i.kind_id, i.language, {text} AS text, i.split_group, d.verdict, {scores}d.risk_source,
-       {lane} AS lane, j.lane AS decided_lane, j.inclusion_probability, d.queue_id, d.decided_at,
+       {lane} AS lane, j.lane AS decided_lane, {probability} AS inclusion_probability, d.queue_id,
+       d.decided_at,
        {judged_by} AS review_id
 FROM reviews_decision d
 JOIN reviews_item i ON i.id = d.item_id
 JOIN reviews_itemversion v ON v.id = d.item_version_id
 JOIN reviews_job j ON j.id = d.job_id
-LEFT JOIN reviews_draw draw ON draw.id = j.draw_id
+{draws}
 WHERE d.id > %(after)s AND d.id <= %(upto)s AND i.platform_id = %(platform)s AND {standing}
 ORDER BY d.id
 """
@@ -202,6 +203,8 @@ class Pages:
             text=f"CASE i.kind_id {' '.join(texts)} END" if texts else "''",
             scores="".join(scores),
             lane=labels.LANE,
+            draws=labels.DRAWS,
+            probability=labels.PROBABILITY,
             judged_by=_JUDGED_BY,
             standing=labels.STANDING,
         )

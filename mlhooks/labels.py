@@ -99,7 +99,8 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
         (
             "inclusion_probability",
             pa.float64(),
-            "Known chance of having been drawn; null where none is known (risk lane).",
+            "Known chance of having been drawn; null where none is known (risk lane). In the "
+            "learning lane: among the jobs that waited when a model scored them.",
         ),
         ("weight", pa.float64(), "1 / inclusion_probability in the random lane, else null."),
         ("queue", pa.string(), "Queue the decision was made in."),
@@ -133,9 +134,16 @@ STANDING = """
 """
 
 
-# A job that follows from another keeps the draw of the first, and so the lane.
+# A job that follows from another has the lane of the first draw: the one its own draw follows, or
+# (before draws followed each other) its own. Asked for after a job of the risk lane, it follows
+# none: then it was certain to come, yet how likely the item was to be looked at is not known.
+DRAWS = """LEFT JOIN reviews_draw own ON own.id = j.draw_id
+LEFT JOIN reviews_draw draw ON draw.id = CASE
+    WHEN own.lane IN ('second', 'adjudication') THEN own.follows_id ELSE own.id END"""
 LANE = """CASE WHEN j.lane IN ('second', 'adjudication') THEN COALESCE(draw.lane, 'risk')
     ELSE j.lane END"""
+PROBABILITY = """CASE WHEN j.lane IN ('second', 'adjudication') AND draw.id IS NULL THEN NULL
+    ELSE j.inclusion_probability END"""
 
 
 class Tally(NamedTuple):
@@ -160,6 +168,7 @@ def tally(platform_id: int, cutoff_id: int, frozen: Frozen) -> Tally:
     statement = _TALLY.format(
         standing=STANDING,
         lane=LANE,
+        draws=DRAWS,
         split=_SPLIT_SQL.format(group="page.split_group"),
         judged=", ".join(judged) or "0 AS nothing",
         violated=", ".join(violated) or "0 AS nothing",
@@ -189,7 +198,7 @@ WITH page AS (
     FROM reviews_decision d
     JOIN reviews_item i ON i.id = d.item_id
     JOIN reviews_job j ON j.id = d.job_id
-    LEFT JOIN reviews_draw draw ON draw.id = j.draw_id
+    {draws}
     WHERE i.platform_id = %(platform)s AND {standing}
 ), judged AS (
     SELECT page.id, {judged}

@@ -14,6 +14,7 @@ from .models import (
     Action,
     AuditEntry,
     Decision,
+    Draw,
     Enforcement,
     Item,
     ItemKind,
@@ -256,12 +257,27 @@ def get_enforcement(person: Person, pk: int) -> Enforcement:
     return get(person, "enforcement.view", rows, "action__platform", pk=pk)
 
 
+def get_draw(person: Person, pk: int) -> Draw:
+    rows = Draw.objects.select_related("queue", "created_by", "follows")
+    return get(person, "job.view", rows, "queue__platform", pk=pk)
+
+
+def get_queue_to_draw_from(person: Person, slug: str) -> Queue:
+    rows = Queue.objects.select_related("platform")
+    return get(person, "draw.create", rows, "platform", slug=slug)
+
+
+def get_item_to_vouch_for(person: Person, pk: int) -> Item:
+    return get(person, "draw.create", Item.objects.all(), "platform", pk=pk)
+
+
 def get_queue_to_work(person: Person, slug: str) -> Queue:
-    """A queue this person may claim from: she has the role and is a member."""
+    """A queue this person works: she has the role and is a member. Whether there is more for her
+    in it, claims.py asks."""
     queue = get(
         person, "job.claim", Queue.objects.select_related("platform"), "platform", slug=slug
     )
-    check_works(person, queue)
+    check_belongs(person, queue)
     return queue
 
 

@@ -14,6 +14,7 @@ from .models import AuditEntry, Person, Platform
 from .statements import Statement
 
 GENESIS = "0" * 64
+BATCH = 5000  # entries sealed in one transaction
 _SEAL_LOCK = 7_305_110  # advisory lock: one sealer at a time
 
 # Written with every deed: as a queryset it cost more than the decision it speaks of.
@@ -67,7 +68,7 @@ def _columns(verb, target, *, by, platform, data) -> dict:
     }
 
 
-def seal(*, limit: int = 5000) -> int:
+def seal(*, limit: int = BATCH) -> int:
     """Chain up to `limit` committed entries. Returns how many; 0 also when another is at it."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SEAL_LOCK])

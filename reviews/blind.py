@@ -17,10 +17,9 @@ SCORE, REPORTS, AUTHOR, HISTORY = (
     Queue.Blind.HISTORY,
 )
 NOTHING: frozenset[str] = frozenset()
-# Judged without the model's view: what they measure would be bent by it.
-SCORELESS_LANES = frozenset({Lane.RANDOM, Lane.GOLD, Lane.QA})
+SCORELESS_LANES = frozenset(Lane.blind())
 # Somebody else answered before; whoever answers now is not to be led by it.
-FRESH_LANES = frozenset({Lane.SECOND, Lane.QA})
+FRESH_LANES = frozenset({Lane.SECOND, *Lane.checking()})
 
 _WORDS = {
     SCORE: "risk and reasons",
@@ -58,6 +57,7 @@ def hide(item: Item, hidden: frozenset[str]) -> None:
         item.risks, item.risk, item.risk_source, item.scored_at = {}, None, "", None
     if REPORTS in hidden:
         item.report_count = 0
+        item.reporter_trust = 0.0
     if AUTHOR in hidden:
         item.account = None
 

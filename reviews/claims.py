@@ -18,7 +18,7 @@ from django.utils import timezone
 from . import access, audit, handovers, lanes, starts, wellness
 from .errors import ClaimLost, Conflict, Invalid
 from .models import Claim, Job, Lane, Person, Queue
-from .ranking import OVERDUE_LIFT, UNDONE_LIFT
+from .ranking import OVERDUE_LIFT, SOON_LIFT, UNDONE_LIFT
 from .statements import Statement
 
 # How long a job that she has not looked at yet is kept for her.
@@ -242,14 +242,20 @@ INSERT INTO reviews_claim (job_id, reviewer_id, token, claimed_at, ended_at, "en
 SELECT id, %(person)s, claim_token, claimed_at, clock_timestamp(), 'released', %(reason)s FROM held
 """
 
+# ranking.lift() in SQL: overdue above soon, each once; lift_at says when there is more to add.
 _LIFT = """
-WITH late AS MATERIALIZED (
-  SELECT id FROM reviews_job
-  WHERE state = 'ready' AND NOT is_overdue AND due_at <= clock_timestamp()
-  ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+WITH risen AS MATERIALIZED (
+  SELECT id, due_at <= clock_timestamp() AS is_late FROM reviews_job
+  WHERE state = 'ready' AND lift_at <= clock_timestamp()
+  ORDER BY lift_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE reviews_job SET is_overdue = true, rank = rank + %(lift)s
-FROM late WHERE reviews_job.id = late.id
+UPDATE reviews_job SET
+  rank = rank
+    - CASE WHEN is_overdue THEN %(overdue)s::float8 WHEN is_soon THEN %(soon)s::float8 ELSE 0 END
+    + CASE WHEN risen.is_late THEN %(overdue)s::float8 ELSE %(soon)s::float8 END,
+  is_overdue = risen.is_late, is_soon = NOT risen.is_late,
+  lift_at = CASE WHEN risen.is_late THEN NULL ELSE due_at END
+FROM risen WHERE reviews_job.id = risen.id
 """
 
 
@@ -385,8 +391,11 @@ def expire_claims() -> int:
 
 
 def lift_overdue() -> int:
-    """Sweep: ready jobs past their due time go before all others. Returns how many."""
-    return _in_batches(_LIFT, lift=OVERDUE_LIFT)
+    """Sweep: ready jobs that are due soon go before others, those past it before these too.
+
+    Returns how many it lifted.
+    """
+    return _in_batches(_LIFT, overdue=OVERDUE_LIFT, soon=SOON_LIFT)
 
 
 def take_back(

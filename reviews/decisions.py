@@ -12,16 +12,18 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from . import access, audit, claims, enforcement, handovers
+from . import access, audit, claims, draw_rows, enforcement, handovers
 from .agreement import Answer, consensus
 from .errors import Conflict, Invalid, NotFound
 from .models import (
     Action,
     Decision,
+    Draw,
     Item,
     Job,
     Lane,
     Person,
+    PolicyVersion,
     QueueAction,
     Review,
     Verdict,
@@ -73,7 +75,8 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
   ) AS policies,
   EXISTS (
     SELECT FROM reviews_queue_members WHERE queue_id = job.queue_id AND person_id = %(by)s
-  ) AS is_member
+  ) AS is_member,
+  item.report_count > 0 AS is_reported
 FROM reviews_job AS job
 JOIN reviews_queue AS queue ON queue.id = job.queue_id
 JOIN reviews_item AS item ON item.id = job.item_id
@@ -102,6 +105,8 @@ SELECT id FROM review
 """,
 )
 
+# Whoever reported the item has her record counted anew (reporters.py): one row each, nobody's to
+# wait for. Where nobody did, the plan stops at %(is_reported)s and reads nothing.
 _DECIDE = Statement(
     "decision_record",
     """
@@ -114,6 +119,15 @@ WITH decision AS (
 ), violated AS (
   INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
   SELECT decision.id, violated FROM decision, unnest(%(violated)s::bigint[]) AS violated
+), due AS (
+  INSERT INTO reviews_duereporter (reporter_id, due_at)
+  SELECT reporter.id, clock_timestamp() FROM (
+    SELECT DISTINCT source, reporter FROM reviews_report
+    WHERE %(is_reported)s::boolean AND item_id = %(item)s AND reporter <> ''
+  ) AS report
+  JOIN reviews_reporter AS reporter
+    ON reporter.platform_id = %(platform)s AND reporter.source = report.source
+    AND reporter.external_id = report.reporter
 )
 SELECT id FROM decision
 """,
@@ -182,6 +196,7 @@ class _Situation(NamedTuple):
     standing_id: int | None
     policies: dict[str, int]  # slug → id of the policy version in force
     is_member: bool  # of the queue: the person who acts
+    is_reported: bool
 
 
 def record_review(
@@ -202,7 +217,8 @@ def record_review(
     Violating and clean settle the item and return the decision; where the queue wants several
     independent answers they do so with the last of these, if more than half say the same, and a
     lead is asked if not. Unsure asks somebody else for a second opinion, escalate (and a second
-    unsure) asks a lead. What settles nothing returns None.
+    unsure) asks a lead. What settles nothing returns None. So do the lanes that check (gold, qa):
+    what stands is not touched; a quality check that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
     she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
     """
@@ -214,7 +230,8 @@ def record_review(
         _check_seen(now, item_version_id, claimed_at=claim.claimed_at)
         note = _clean_note(note, required=now.note_required)
         violated = _violated(now, verdict, policy_slugs)
-        actions = _actions(now, verdict, action_slugs)
+        checks = now.lane in Lane.checking()
+        actions = [] if checks else _actions(now, verdict, action_slugs)
         settles = verdict in _SETTLING
         # A violation whose policy she need not name judges none of them.
         is_unnamed = verdict == Verdict.VIOLATING and not violated
@@ -233,7 +250,10 @@ def record_review(
             violated=list(violated.values()),
         )
         decision = None
-        if not settles:
+        found: dict[str, object] = {}
+        if checks:
+            found = _hold_against_what_stands(now, verdict, violated)
+        elif not settles:
             _ask_somebody_else(now, verdict)
         elif now.reviews_wanted > 1 and now.lane in _INDEPENDENT:
             decision = _settle_together(now, actions, by=by, at=claim.at)
@@ -261,6 +281,7 @@ def record_review(
             policies=list(violated),
             actions=[action.slug for action in actions],
             **({"decision": decision.pk} if decision else {}),
+            **found,
         )
         if decision:
             decision_recorded.send(sender=Decision, decision=decision)
@@ -405,6 +426,8 @@ def _decide(
         risks=json.dumps(now.risks),
         risk_source=now.risk_source,
         violated=list(violated.values()),
+        is_reported=now.is_reported,
+        platform=now.platform_id,
     )
     decision._state.adding, decision._state.db = False, connection.alias
     if actions or supersedes_id is not None:
@@ -420,13 +443,13 @@ def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
             details={"verdict": "violating or clean"},
         )
     to_lead = verdict == Verdict.ESCALATE or _is_second_doubt(now)
-    job = Job.objects.get(pk=now.job_id)
-    return _copy(job, lane=Lane.ADJUDICATION) if to_lead else _ask_second(job)
+    job = Job.objects.select_related("draw").get(pk=now.job_id)
+    return _ask(job, Lane.ADJUDICATION, after=job) if to_lead else _ask_second(job)
 
 
 def _ask_second(job: Job) -> Job:
     """A job for another person, or for a lead where there is no other to ask."""
-    second = _copy(job, lane=Lane.SECOND)
+    second = _ask(job, Lane.SECOND, after=job)
     handovers.hand_on([second.pk])
     return second
 
@@ -442,7 +465,7 @@ def _settle_together(
 ) -> Decision | None:
     """After one of several independent answers: ask for the next, or settle what they come to."""
     given = [one for one in _round(now) if one.verdict in _SETTLING]
-    job = Job.objects.get(pk=now.job_id)
+    job = Job.objects.select_related("draw").get(pk=now.job_id)
     if not given or _was_settled_since(now, job):
         return None  # it came late: kept as an answer, and nobody else is bothered
     waiting = Job.objects.open().filter(item=now.item_id, lane=Lane.SECOND).count()
@@ -453,7 +476,7 @@ def _settle_together(
         return None
     settled = consensus([one.answer for one in given])
     if settled is None:
-        _copy(job, lane=Lane.ADJUDICATION)
+        _ask(job, Lane.ADJUDICATION, after=job)
         return None
     # It stands in the name of somebody who said so: the one who has just answered, if she did.
     with_it = [one for one in given if one.answer.verdict == settled.verdict]
@@ -494,9 +517,65 @@ def _cancel_waiting(now: _Situation, *, lanes: Collection[str]) -> int:
     return waiting.update(state=Job.State.CANCELLED)
 
 
+def _hold_against_what_stands(
+    now: _Situation, verdict: str, violated: dict[str, int]
+) -> dict[str, object]:
+    """An answer that checks changes nothing by itself; a lead is asked where it disagrees with the
+    decision on the text it was about. What it says of the two, for the audit."""
+    if now.lane != Lane.QA or now.standing_id is None:
+        return {}
+    standing = (
+        Decision.objects.select_related("job__draw")
+        .filter(pk=now.standing_id, item_version=now.version_id, verdict__in=_SETTLING)
+        .first()
+    )
+    if standing is None:
+        return {}  # taken back or edited meanwhile: it will be decided anew in any case
+    judged = PolicyVersion.objects.filter(pk__in=violated.values())
+    agrees = verdict == standing.verdict and set(judged.values_list("policy", flat=True)) == set(
+        standing.policy_versions.values_list("policy", flat=True)
+    )
+    if not agrees and not _is_asked(now.item_id):
+        # What a lead settles is about the item, so it counts by how the item was drawn.
+        _ask(Job.objects.get(pk=now.job_id), Lane.ADJUDICATION, after=standing.job)
+    return {"checks": standing.pk, "agrees": agrees}
+
+
+def _is_asked(item_id: int) -> bool:
+    return Job.objects.open().filter(item=item_id, lane=Lane.ADJUDICATION).exists()
+
+
+def _ask(job: Job, lane: Lane, *, after: Job) -> Job:
+    """A job in the place of `job`, which is certain to be there once `after` has been drawn.
+
+    So it has the inclusion probability of `after`; where that came by rank, there is none to speak
+    of, and 1 says that asking left nothing to chance.
+    """
+    origin_id = draw_rows.origin_of(after.draw)
+    probability = after.inclusion_probability if origin_id else 1.0
+    draw = draw_rows.Pending(
+        job.queue_id,
+        lane,
+        Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
+        0,
+        probability=probability,
+        pool_size=1,
+        follows_id=origin_id,
+    )
+    asked = _copy(job, lane=lane, draw_id=draw.set_aside(), inclusion_probability=probability)
+    draw_rows.write([draw])
+    return asked
+
+
 def _open_again(job: Job, *, by: Person) -> Job:
     """A job for the item of `job` whose answer was taken back: hers if she has a place for it."""
-    waiting = Job.objects.open().filter(item=job.item_id).select_related("queue").first()
+    waiting = (
+        Job.objects.open()
+        .filter(item=job.item_id)
+        .exclude(lane__in=Lane.checking())
+        .select_related("queue")
+        .first()
+    )
     if waiting is None:
         rank = job.rank if job.rank > UNDONE_LIFT / 2 else job.rank + UNDONE_LIFT
         waiting = _copy(job, rank=rank)
@@ -515,6 +594,8 @@ def _copy(job: Job, **values: object) -> Job:
             "harm": job.harm,
             "due_at": job.due_at,
             "is_overdue": job.is_overdue,
+            "is_soon": job.is_soon,
+            "lift_at": job.lift_at,
             "draw_id": job.draw_id,
             "inclusion_probability": job.inclusion_probability,
             **values,

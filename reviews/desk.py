@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import layouts
+from . import layouts, ranking
 from .errors import NotFound
 from .layouts import Layout
 from .metrics import AuthorRecord, ReportGroup
@@ -57,6 +57,7 @@ SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
   item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
+  item.reporter_trust,
   kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
@@ -90,14 +91,20 @@ LEFT JOIN LATERAL (
   WHERE standing.verdict IN ('violating', 'clean')
 ) AS author ON account.id IS NOT NULL
 LEFT JOIN LATERAL (
-  SELECT json_agg(json_build_array(source, reason, n, texts) ORDER BY n DESC) AS groups
+  SELECT json_agg(json_build_array(source, reason, n, texts, record) ORDER BY n DESC) AS groups
   FROM (
-    SELECT source, reason, count(*) AS n,
-      (array_agg(text ORDER BY id DESC) FILTER (WHERE text <> ''))[1:3] AS texts
+    SELECT newest.source, reason, count(*) AS n,
+      (array_agg(text ORDER BY newest.id DESC) FILTER (WHERE text <> ''))[1:3] AS texts,
+      (array_agg(json_build_array(upheld, settled) ORDER BY trust DESC)
+        FILTER (WHERE settled > 0))[1] AS record
     FROM (
-      SELECT id, source, reason, left(text, 400) AS text FROM reviews_report
+      SELECT id, source, reporter, reason, left(text, 400) AS text FROM reviews_report
       WHERE item_id = item.id ORDER BY id DESC LIMIT 500
-    ) AS newest GROUP BY source, reason
+    ) AS newest
+    LEFT JOIN reviews_reporter AS reporter
+      ON reporter.platform_id = item.platform_id AND reporter.source = newest.source
+      AND reporter.external_id = newest.reporter
+    GROUP BY newest.source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
 LEFT JOIN ({last}) AS last ON true
@@ -215,6 +222,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
+    (reporter_trust, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
     (*author, groups), last = rest[:-5], rest[-5:]
@@ -234,6 +242,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         risk=risk,
         risk_source=risk_source,
         scored_at=scored_at,
+        reporter_trust=reporter_trust,
     )
     if account_id is not None:
         item.account = Account(
@@ -255,7 +264,10 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         version,
         layouts.compiled(kind_id, fields, layout),
         AuthorRecord(*author) if account_id is not None else None,
-        [ReportGroup(source, reason, n, texts or []) for source, reason, n, texts in groups or ()],
+        [
+            ReportGroup(source, reason, n, texts or [], ranking.record(*record) if record else "")
+            for source, reason, n, texts, record in groups or ()
+        ],
         LastDecision(*last) if last[0] is not None else None,
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from django.db import connection, transaction
 
-from . import access, audit
-from .models import Job
+from . import access, audit, draw_rows
+from .models import Draw, Job, Lane
 from .statements import Statement
 
 # How far into each lane the sweep looks. What nobody can take stays while others are served, so it
@@ -40,8 +40,12 @@ _HAND_ON = Statement(
     "hand_on",
     f"""
 WITH stranded AS MATERIALIZED (
-  SELECT job.id, job.item_id, queue.platform_id
+  SELECT job.id, job.item_id, queue.platform_id,
+    -- draw_rows.origin_of() in SQL
+    CASE WHEN draw.lane IN ('second', 'adjudication') THEN draw.follows_id ELSE draw.id END
+      AS origin_id
   FROM reviews_job AS job JOIN reviews_queue AS queue ON queue.id = job.queue_id
+  LEFT JOIN reviews_draw AS draw ON draw.id = job.draw_id
   WHERE job.id = ANY(%(jobs)s::bigint[]) AND job.state = 'ready' AND job.assigned_to_id IS NULL
     AND job.lane = ANY(%(lanes)s::text[])
     AND NOT EXISTS ({_SOMEBODY})
@@ -55,7 +59,11 @@ WITH stranded AS MATERIALIZED (
 )
 UPDATE reviews_job AS job SET
   lane = CASE WHEN asked.already THEN job.lane ELSE 'adjudication' END,
-  state = CASE WHEN asked.already THEN 'cancelled' ELSE job.state END
+  state = CASE WHEN asked.already THEN 'cancelled' ELSE job.state END,
+  draw_id = CASE WHEN asked.already THEN job.draw_id
+    ELSE nextval(pg_get_serial_sequence('reviews_draw', 'id')) END,
+  inclusion_probability = CASE WHEN asked.already OR stranded.origin_id IS NOT NULL
+    THEN job.inclusion_probability ELSE 1 END
 FROM stranded CROSS JOIN LATERAL (
   -- One lead is enough for an item: of several jobs the first is handed on.
   SELECT EXISTS (
@@ -68,7 +76,8 @@ FROM stranded CROSS JOIN LATERAL (
   ) AS already
 ) AS asked
 WHERE job.id = stranded.id
-RETURNING job.id, job.state, stranded.platform_id
+RETURNING job.id, job.state, stranded.platform_id, job.queue_id, job.draw_id, stranded.origin_id,
+  job.inclusion_probability
 """,  # noqa: S608
 )
 
@@ -103,8 +112,22 @@ def hand_on(job_ids: Collection[int]) -> int:
     """Those of these ready jobs that no member can take any more go to a lead. Returns how many."""
     with transaction.atomic():
         handed = _HAND_ON.rows(jobs=list(job_ids), lanes=list(_LANES), roles=_roles())
+        draw_rows.write(
+            draw_rows.Pending(
+                queue_id,
+                Lane.ADJUDICATION,
+                Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
+                0,
+                probability=probability,
+                pool_size=1,
+                follows_id=origin_id,
+                id=draw_id,
+            )
+            for _, state, _, queue_id, draw_id, origin_id, probability in handed
+            if state == Job.State.READY
+        )
         for verb, now in (("job.hand_on", Job.State.READY), ("job.cancel", Job.State.CANCELLED)):
-            _record(verb, [(pk, platform) for pk, state, platform in handed if state == now])
+            _record(verb, [(pk, platform) for pk, state, platform, *_ in handed if state == now])
     return len(handed)
 
 

@@ -275,7 +275,9 @@ class _Call:
                 )
             )
         if not stage.write(new, platform_id=self.platform.pk, now=self.now):
+            self.router.forget_draws()
             return rows
+        self.router.write_draws()
         for item in new:
             self.version_ids.append(item.version_id)
             self._settle(item.row, "created", item.item_id, 1)

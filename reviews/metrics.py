@@ -20,8 +20,11 @@ FROM reviews_queue AS queue
 CROSS JOIN LATERAL (
   SELECT
     count(*) AS depth,
-    -- A job for an item that came earlier (another model, a second opinion) is as old as its item.
-    min(least(created_at, due_at - make_interval(mins => queue.sla_minutes))) AS oldest_at
+    -- A job for an item that came earlier (a second opinion) is as old as its item, as far as its
+    -- due time tells: a report of a source with a promise of its own may have moved that.
+    min(CASE WHEN queue.sla_by_source = '{}' THEN
+      least(created_at, due_at - make_interval(mins => queue.sla_minutes)) ELSE created_at
+    END) AS oldest_at
   FROM (
     SELECT created_at, due_at FROM reviews_job
     WHERE queue_id = queue.id AND state = 'ready' LIMIT %(most)s
@@ -62,12 +65,16 @@ class AuthorRecord(NamedTuple):
 
 
 class ReportGroup(NamedTuple):
-    """Reports that say the same: one line, with a count."""
+    """Reports that say the same: one line, with a count.
+
+    `record` is of the most trusted among those who said so: "usually right (18 of 21)".
+    """
 
     source: str
     reason: str
     count: int
     texts: list[str]
+    record: str = ""
 
     @property
     def label(self) -> str:

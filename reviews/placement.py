@@ -6,19 +6,26 @@ What intake.py and reports.py stand on: they call it when content, views, report
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import Max, Min
+from django.db.models.functions import Now
 
-from . import bulk, ranking
+from . import bulk, draws, ranking
+from .errors import Conflict
 from .facts import make_facts, read_background
-from .models import Item, Job, Lane, Platform
+from .models import Item, Job, Lane, Platform, Queue, QueueRanking
 from .routing import Router
 from .submission import Shape
 
 # Lanes whose jobs follow the rules; a second opinion or an escalation stays where it was asked for.
-ROUTED = (Lane.RISK, Lane.RANDOM)
+ROUTED = (Lane.RISK, Lane.RANDOM, Lane.LEARNING)
+# A new ranking walks a queue's jobs by so many ids at a time, for so long a sweep.
+_WINDOW = 10_000
+_WALK_BATCH = 500
+_WALK_SECONDS = 4.0
 
 _SET_RISKS = """
 WITH given AS MATERIALIZED (
@@ -33,25 +40,44 @@ FROM given JOIN locked USING (id) WHERE item.id = given.id
 RETURNING item.id, item.platform_id
 """
 
-# By primary key, locked in its order; the state is looked at after the lock, and not through an
-# index on it (the planner would take a near-empty partial index for a cheap one).
+# By primary key, locked in its order; state, queue and lane are looked at after the lock, and not
+# through an index on them (the planner would take a near-empty partial index for a cheap one).
 _MOVE = """
 WITH given AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS row (
-    id bigint, queue_id bigint, lane text, draw_id bigint, inclusion_probability float8,
-    harm float8, rank float8, due_at timestamptz, is_overdue boolean)
+    id bigint, believed_queue bigint, believed_lane text, queue_id bigint, lane text,
+    draw_id bigint, inclusion_probability float8, harm float8, rank float8,
+    due_at timestamptz, is_overdue boolean, is_soon boolean, lift_at timestamptz)
 ), locked AS MATERIALIZED (
-  SELECT id, state FROM reviews_job WHERE id IN (SELECT id FROM given) ORDER BY id
+  SELECT id, state, queue_id, lane FROM reviews_job WHERE id IN (SELECT id FROM given) ORDER BY id
   FOR NO KEY UPDATE
 )
 UPDATE reviews_job AS job
 SET queue_id = given.queue_id, lane = given.lane, draw_id = given.draw_id,
   inclusion_probability = given.inclusion_probability, harm = given.harm, rank = given.rank,
-  due_at = given.due_at, is_overdue = given.is_overdue
+  due_at = given.due_at, is_overdue = given.is_overdue, is_soon = given.is_soon,
+  lift_at = given.lift_at
 FROM given JOIN locked USING (id)
 WHERE job.id = given.id AND locked.state = 'ready'
+  AND locked.queue_id = given.believed_queue AND locked.lane = given.believed_lane
+RETURNING job.id, job.item_id
 """
 
+_LOCK_ITEMS = """
+SELECT id FROM reviews_item WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+"""
+
+
+# By the index, one probe each, however many reports there are.
+_FIRST_REPORTS = """
+SELECT given.id, wanted.source, report.created_at
+FROM unnest(%(items)s::bigint[]) AS given (id)
+CROSS JOIN unnest(%(sources)s::text[]) AS wanted (source)
+CROSS JOIN LATERAL (
+  SELECT created_at FROM reviews_report
+  WHERE item_id = given.id AND source = wanted.source ORDER BY id LIMIT 1
+) AS report
+"""
 
 _T = TypeVar("_T")
 _ATTEMPTS = 5
@@ -66,6 +92,7 @@ class _Subject(NamedTuple):
     language: str
     views_per_hour: float
     report_count: int
+    report_trust: float
     risks: dict[str, float]
     submitted_at: datetime
     account_id: int | None
@@ -93,8 +120,11 @@ def _set_risks(rows: Sequence[Mapping[str, Any]]) -> int:
     by_platform: dict[int, list[int]] = {}
     for item_id, platform_id in stored:
         by_platform.setdefault(platform_id, []).append(item_id)
+    source = str(rows[0]["source"])
     for platform_id, item_ids in sorted(by_platform.items()):
-        rerank_jobs(item_ids, router=Router(platform_id))
+        router = Router(platform_id)
+        rerank_jobs(item_ids, router=router)
+        draws.draw_for_learning(item_ids, router=router, model_version=source)
     return len(stored)
 
 
@@ -113,7 +143,8 @@ def open_jobs(items: Iterable[Item], *, router: Router | None = None) -> list[Jo
 
 def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     """The same by ids of one platform, inside the caller's transaction."""
-    has_one = set(Job.objects.open().filter(item_id__in=item_ids).values_list("item_id", flat=True))
+    deciding = Job.objects.open().filter(item_id__in=item_ids).exclude(lane__in=Lane.checking())
+    has_one = set(deciding.values_list("item_id", flat=True))
     missing = [pk for pk in item_ids if pk not in has_one]
     erased = Item.objects.filter(pk__in=missing).exclude(erased_at=None)
     nothing_to_read = set(erased.values_list("pk", flat=True))
@@ -121,6 +152,7 @@ def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     if not subjects:
         return
     now = database_now()
+    first_reports = _first_reports(subjects, router)
     jobs = []
     for subject, facts in _with_facts(subjects, router, now):
         place = router.place(
@@ -130,50 +162,75 @@ def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
             views_per_hour=subject.views_per_hour,
             submitted_at=subject.submitted_at,
             opened_at=now,
+            report_trust=subject.report_trust,
+            first_reports=first_reports.get(subject.item_id),
         )
         jobs.append(Job(item_id=subject.item_id, created_at=now, **place._asdict()))
     # Somebody else may open one at the same moment: one_open_job_an_item decides.
     Job.objects.bulk_create(jobs, ignore_conflicts=True, batch_size=1000)
+    router.write_draws()
 
 
-def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
-    """Work out queue, lane and rank again for the waiting jobs of these items."""
+def rerank_jobs(item_ids: Collection[int], *, router: Router, tries: int = 3) -> None:
+    """Work out queue, lane and rank again for the waiting jobs of these items.
+
+    The caller holds the items, so that what is read here is not old by the time it is written.
+    """
     columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability")
     waiting = Job.objects.ready().filter(
         item_id__in=item_ids,
         # A decision taken back waits on top of everything, whatever its rank would be.
         rank__lt=ranking.UNDONE_LIFT / 2,
     )
-    jobs = list(waiting.values_list(*columns, "created_at", "due_at", "is_overdue"))
+    jobs = list(waiting.values_list(*columns, "created_at", "due_at"))
     if not jobs:
         return
     now = database_now()
     subjects = _load_subjects({job[1] for job in jobs})
+    first_reports = _first_reports(subjects, router)
     known = {
         subject.item_id: (subject, facts) for subject, facts in _with_facts(subjects, router, now)
     }
     queues = {queue.pk: queue for queue in router.queues}
     moves = []
-    for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at, is_overdue in jobs:
+    for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at in jobs:
         subject, facts = known[item_id]
+        believed = {"believed_queue": queue_id, "believed_lane": lane}
+        reported = first_reports.get(item_id, {})
         queue = router.queue_for(facts) if lane in ROUTED else queues[queue_id]
         if queue.is_archived:  # a second opinion, say, that was asked for there
             queue = router.default
         if queue.pk != queue_id:
             if lane in ROUTED:
                 lane, draw_id, probability = router.draw(item_id, queue)
-            due_at = created_at + timedelta(minutes=queue.sla_minutes)
-            is_overdue = due_at <= now
-        harm = router.harm(queue, risks=subject.risks, views_per_hour=subject.views_per_hour)
+            due_at = ranking.due_at(
+                created_at,
+                sla_minutes=queue.sla_minutes,
+                first_reports=reported,
+                sla_by_source=queue.sla_by_source,
+            )
+        else:
+            due_at = ranking.pulled_forward(
+                due_at, first_reports=reported, sla_by_source=queue.sla_by_source
+            )
+        lift = ranking.lift(due_at, now=now, soon_minutes=queue.soon_minutes)
+        harm = router.harm(
+            queue,
+            risks=subject.risks,
+            views_per_hour=subject.views_per_hour,
+            report_trust=subject.report_trust,
+        )
         rank = ranking.rank(
             harm,
             submitted_at=subject.submitted_at,
             doubling_hours=queue.doubling_hours,
-            is_overdue=is_overdue,
+            is_overdue=lift.is_overdue,
+            is_soon=lift.is_soon,
         )
         moves.append(
             {
                 "id": pk,
+                **believed,
                 "queue_id": queue.pk,
                 "lane": lane,
                 "draw_id": draw_id,
@@ -181,10 +238,102 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
                 "harm": harm,
                 "rank": rank,
                 "due_at": due_at,
-                "is_overdue": is_overdue,
+                "is_overdue": lift.is_overdue,
+                "is_soon": lift.is_soon,
+                "lift_at": lift.lift_at,
             }
         )
-    bulk.over_rows(_MOVE, moves)
+    moved = {pk for pk, _ in bulk.over_rows(_MOVE, moves)}
+    router.write_draws()
+    missed = {job[1] for job in jobs if job[0] not in moved}
+    if missed and tries > 1:
+        # Claimed, or drawn into another lane, at the same moment: look once more.
+        rerank_jobs(missed, router=router, tries=tries - 1)
+
+
+def rerank_changed() -> int:
+    """Sweep: where a queue is no longer ranked as it says (a lead changed it, a policy version took
+    effect), rank its waiting jobs anew, a few seconds' worth. Returns how many jobs it went over.
+    """
+    until = time.monotonic() + _WALK_SECONDS
+    total = 0
+    for platform_id in Platform.objects.order_by("pk").values_list("pk", flat=True):
+        try:
+            router = Router(platform_id)
+        except Conflict:
+            continue  # no queue yet
+        for queue in router.queues:
+            _notice_change(queue, router.settings(queue))
+    for pk in QueueRanking.objects.exclude(after_id=None).values_list("pk", flat=True):
+        while time.monotonic() < until:
+            count = again_on_deadlock(lambda pk=pk: _walk_on(pk))
+            if count is None:
+                break
+            total += count
+    return total
+
+
+def _notice_change(queue: Queue, settings: dict[str, Any]) -> None:
+    """Begin a walk over the queue's jobs if it is ranked by other settings than these."""
+    known = QueueRanking.objects.filter(queue=queue).first()
+    if known is None:
+        # A new queue: what is in it has just been ranked with what stands.
+        QueueRanking.objects.bulk_create(
+            [QueueRanking(queue=queue, settings=settings)], ignore_conflicts=True
+        )
+    elif known.settings != settings:
+        ids = queue.jobs.ready().aggregate(first=Min("pk"), last=Max("pk"))
+        QueueRanking.objects.filter(pk=known.pk).update(
+            settings=settings,
+            after_id=None if ids["first"] is None else ids["first"] - 1,
+            upto_id=ids["last"],
+            changed_at=Now(),
+        )
+
+
+def _walk_on(pk: int) -> int | None:
+    """Rank the jobs of the next window; None when the walk is over or somebody else's."""
+    row = (
+        QueueRanking.objects.filter(pk=pk)
+        .exclude(after_id=None)
+        .select_related("queue")
+        .select_for_update(of=("self",), skip_locked=True)
+        .first()
+    )
+    if row is None:
+        return None
+    ready = Job.objects.ready().filter(
+        queue=row.queue_id, pk__gt=row.after_id, pk__lte=min(row.after_id + _WINDOW, row.upto_id)
+    )
+    jobs = list(ready.order_by("pk").values_list("pk", "item_id")[:_WALK_BATCH])
+    item_ids = sorted({item_id for _, item_id in jobs})
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_ITEMS, [item_ids])
+    rerank_jobs(item_ids, router=Router(row.queue.platform_id))
+    is_whole = len(jobs) < _WALK_BATCH
+    row.after_id = row.after_id + _WINDOW if is_whole else jobs[-1][0]
+    if row.after_id >= row.upto_id:
+        row.after_id = row.upto_id = None
+    row.save(update_fields=["after_id", "upto_id"])
+    return len(jobs)
+
+
+def explain_rank(job: Job, *, router: Router) -> ranking.Account:
+    """The sum behind the rank of this waiting job, from what stands now. For leads."""
+    item, queue = job.item, next(one for one in router.queues if one.pk == job.queue_id)
+    lift = ranking.Lift(job.is_soon, job.is_overdue, job.lift_at).hours
+    if job.rank > ranking.UNDONE_LIFT / 2:
+        lift += ranking.UNDONE_LIFT
+    return ranking.account(
+        router.policies(queue, item.risks),
+        views_per_hour=item.views_per_hour,
+        handling_minutes=queue.handling_minutes,
+        report_trust=item.report_trust,
+        report_weight=queue.report_weight,
+        submitted_at=item.submitted_at,
+        doubling_hours=queue.doubling_hours,
+        lift=lift,
+    )
 
 
 def database_now() -> datetime:
@@ -225,12 +374,28 @@ def _load_subjects(item_ids: Collection[int]) -> list[_Subject]:
         "language",
         "views_per_hour",
         "report_count",
+        "report_trust",
         "risks",
         "submitted_at",
         "account_id",
         "account__joined_at",
     )
     return [_Subject(*row) for row in rows]
+
+
+def _first_reports(
+    subjects: Collection[_Subject], router: Router
+) -> dict[int, dict[str, datetime]]:
+    """Item → source → when it was first reported by that source, for sources promised a time."""
+    sources = sorted({source for queue in router.queues for source in queue.sla_by_source})
+    reported = [subject.item_id for subject in subjects if subject.report_count]
+    found: dict[int, dict[str, datetime]] = {}
+    if sources and reported:
+        with connection.cursor() as cursor:
+            cursor.execute(_FIRST_REPORTS, {"items": reported, "sources": sources})
+            for item_id, source, at in cursor.fetchall():
+                found.setdefault(item_id, {})[source] = at
+    return found
 
 
 def _with_facts(

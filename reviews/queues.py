@@ -133,20 +133,9 @@ NEW: Data = {
     "learning_percent": 0,
     "qa_percent": 0,
 }
-# A change of these ranks waiting jobs again, or moves them.
-RANKING = frozenset(
-    {
-        "is_default",
-        "policies",
-        "kinds",
-        "sla_minutes",
-        "sla_by_source",
-        "soon_minutes",
-        "handling_minutes",
-        "doubling_hours",
-        "report_percent",
-    }
-)
+# A change of these moves waiting jobs or makes them due at another time; what only ranks them
+# otherwise is noticed by placement.rerank_changed().
+RANKING = frozenset({"is_default", "kinds", "sla_minutes", "sla_by_source"})
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
 _BATCH = 500
@@ -170,7 +159,7 @@ WITH due AS MATERIALIZED (
   WHERE job.queue_id = %(queue)s AND job.item_id = ANY(%(items)s) AND job.state = 'ready'
   ORDER BY job.id
 )
-UPDATE reviews_job AS job SET due_at = due.at, is_overdue = due.at <= clock_timestamp()
+UPDATE reviews_job AS job SET due_at = due.at
 FROM due
 WHERE job.id = due.id AND job.state = 'ready' AND job.due_at IS DISTINCT FROM due.at
 """

@@ -3,15 +3,20 @@
 harm = severity weight × P(violation) × views per hour ÷ handling minutes: what a minute of review
 prevents for each hour it comes earlier. rank trades it against waiting: H hours of waiting weigh as
 much as one doubling of harm. The key never changes while a job waits, so an index can serve it.
+docs/ranking.md has the whole of it with sums.
 """
 
+import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 # What an item nobody has scored yet counts as, for each policy.
 PRIOR = 0.1
-# Added to the rank of a job past its due time; above any difference that harm and age can make.
+# Added to the rank of a job that is due before long; above any difference harm and age can make.
+SOON_LIFT = 5e5
+# The same for a job past its due time; as much above one that is due before long.
 OVERDUE_LIFT = 1e6
 # Added when a decision is taken back: before everything else, overdue or not.
 UNDONE_LIFT = 1e7
@@ -20,7 +25,126 @@ _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _LEAST_VIEWS = 1.0
 _LEAST_PROBABILITY = 0.001
 _HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
+_BELOW_ONE = math.nextafter(1, 0)
 _LEVELS = ((0.95, "Critical"), (0.6, "High"), (0.25, "Medium"))
+
+# How often a report of a source is right before anything is known of its reporter. What users'
+# reports are worth differs from platform to platform: base_rate() works it out.
+SOURCE_TRUST = {
+    "law_enforcement": 0.9,
+    "hash": 0.9,
+    "trusted_flagger": 0.8,
+    "classifier": 0.5,
+    "rule": 0.4,
+}
+# Users' reports on a platform that has decided none yet, and how many items that is worth.
+USER_TRUST = 0.3
+_BASE_STRENGTH = 20.0
+# So many items' worth of prior goes into a reporter's own record.
+RECORD_STRENGTH = 8.0
+# No more voices than these are heard together: with a crowd, the sixth tells nothing new.
+MOST_VOICES = 5
+# Who gives no name may be one person many times: a source's nameless reports count as so many.
+MOST_NAMELESS = 2
+RELIABLE = 0.7
+_FEW_SETTLED = 5  # below it a record says nothing in words
+
+
+class Lift(NamedTuple):
+    """Where a due time stands, and when it has to be looked at again (None: never)."""
+
+    is_soon: bool
+    is_overdue: bool
+    lift_at: datetime | None
+
+    @property
+    def hours(self) -> float:
+        """What it adds to the rank."""
+        if self.is_overdue:
+            return OVERDUE_LIFT
+        return SOON_LIFT if self.is_soon else 0.0
+
+
+class Part(NamedTuple):
+    """One policy's share in a harm."""
+
+    policy: str
+    weight: float
+    probability: float
+    with_reports: float
+
+    @property
+    def product(self) -> float:
+        return self.weight * self.with_reports
+
+
+class Account(NamedTuple):
+    """A rank taken apart, in the order in which it is put together."""
+
+    parts: list[Part]  # the one that counts in front
+    views_per_hour: float
+    handling_minutes: float
+    harm: float
+    doubling_hours: float
+    from_harm: float  # log2(harm) × H
+    waiting: float  # −hours from the epoch to the submission
+    lift: float
+    rank: float
+
+
+def trust(upheld: int, settled: int, *, prior: float, strength: float = RECORD_STRENGTH) -> float:
+    """The chance that a reporter's next report is right: the mean of a Beta posterior.
+
+    Few reports leave it near `prior`, many carry it to her own share (shrinkage: Efron and Morris,
+    "Data analysis using Stein's estimator", JASA 1975). Never 0 or 1 while the prior is neither.
+    """
+    return (upheld + prior * strength) / (settled + strength)
+
+
+def base_rate(upheld: int, settled: int) -> float:
+    """The share of users' reports that a platform upholds: where unknown reporters begin."""
+    return trust(upheld, settled, prior=USER_TRUST, strength=_BASE_STRENGTH)
+
+
+def interval(upheld: int, settled: int, *, z: float = 1.96) -> tuple[float, float]:
+    """95 % for the share behind `upheld` of `settled` (Wilson, JASA 1927)."""
+    if not settled:
+        return 0.0, 1.0
+    share, slack = upheld / settled, z * z / settled
+    middle = (share + slack / 2) / (1 + slack)
+    half = z * math.sqrt((share * (1 - share) + slack / 4) / settled) / (1 + slack)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def report_trust(trusts: Iterable[float]) -> float:
+    """The chance that one at least of the most trusted reporters is right: 1 − Π (1 − t)."""
+    return 1 - math.prod(1 - one for one in heapq.nlargest(MOST_VOICES, trusts))
+
+
+def with_reports(probability: float, report_trust: float, *, weight: float) -> float:
+    """P(violation) once the reports have been heard: 1 − (1 − P)(1 − report trust)^weight.
+
+    A noisy-or (Pearl, Probabilistic Reasoning in Intelligent Systems, 1988): the model and the
+    reporters are ways of finding out that do not know of each other. Never below P, and 1 only if
+    P is; weight 0 leaves P as it is.
+    """
+    raised = 1 - (1 - probability) * math.pow(1 - report_trust, weight)
+    return max(probability, min(raised, _BELOW_ONE))
+
+
+def raised(
+    probabilities: Iterable[float], *, report_trust: float, report_weight: float
+) -> list[float]:
+    """The probabilities of an item's policies with its reports.
+
+    A report tells that something is wrong, not which rule is broken: the likeliest policy is
+    raised, and the others keep their proportion to it.
+    """
+    floored = [max(one, _LEAST_PROBABILITY) for one in probabilities]
+    top = max(floored, default=1.0)
+    factor = with_reports(top, report_trust, weight=report_weight) / top
+    return [one * factor for one in floored]
 
 
 def harm(
@@ -28,24 +152,123 @@ def harm(
     *,
     views_per_hour: float,
     handling_minutes: float,
+    report_trust: float = 0.0,
+    report_weight: float = 0.0,
 ) -> float:
     """The largest over the policies. Never zero: nothing is ranked out of sight."""
+    pairs = list(weights_and_probabilities)
+    if report_trust and report_weight:
+        chances = raised(
+            (probability for _, probability in pairs),
+            report_trust=report_trust,
+            report_weight=report_weight,
+        )
+    else:  # most items are not reported, and items come by the thousand
+        chances = [max(probability, _LEAST_PROBABILITY) for _, probability in pairs]
     worst = max(
-        (
-            weight * max(probability, _LEAST_PROBABILITY)
-            for weight, probability in weights_and_probabilities
-        ),
+        (weight * chance for (weight, _), chance in zip(pairs, chances, strict=True)),
         default=_LEAST_PROBABILITY,
     )
     return worst * max(views_per_hour, _LEAST_VIEWS) / handling_minutes
 
 
 def rank(
-    harm: float, *, submitted_at: datetime, doubling_hours: float, is_overdue: bool = False
+    harm: float,
+    *,
+    submitted_at: datetime,
+    doubling_hours: float,
+    is_overdue: bool = False,
+    is_soon: bool = False,
 ) -> float:
     """The sort key, served highest first, in hours."""
-    lift = OVERDUE_LIFT if is_overdue else 0.0
+    lift = Lift(is_soon, is_overdue, None).hours
     return math.log2(harm) * doubling_hours - (submitted_at - _EPOCH) / _HOUR + lift
+
+
+def account(
+    policies: Iterable[tuple[str, float, float]],
+    *,
+    views_per_hour: float,
+    handling_minutes: float,
+    report_trust: float,
+    report_weight: float,
+    submitted_at: datetime,
+    doubling_hours: float,
+    lift: float,
+) -> Account:
+    """The sum behind a rank, for whoever asks why: (policy, weight, probability) of each policy."""
+    rows = list(policies)
+    chances = raised(
+        (probability for _, _, probability in rows),
+        report_trust=report_trust,
+        report_weight=report_weight,
+    )
+    parts = [
+        Part(name, weight, probability, chance)
+        for (name, weight, probability), chance in zip(rows, chances, strict=True)
+    ]
+    parts.sort(key=lambda part: -part.product)
+    found = harm(
+        [(weight, probability) for _, weight, probability in rows],
+        views_per_hour=views_per_hour,
+        handling_minutes=handling_minutes,
+        report_trust=report_trust,
+        report_weight=report_weight,
+    )
+    return Account(
+        parts,
+        max(views_per_hour, _LEAST_VIEWS),
+        handling_minutes,
+        found,
+        doubling_hours,
+        math.log2(found) * doubling_hours,
+        -((submitted_at - _EPOCH) / _HOUR),
+        lift,
+        rank(found, submitted_at=submitted_at, doubling_hours=doubling_hours) + lift,
+    )
+
+
+def due_at(
+    opened_at: datetime,
+    *,
+    sla_minutes: float,
+    first_reports: Mapping[str, datetime],
+    sla_by_source: Mapping[str, float],
+) -> datetime:
+    """The earliest of what the queue promises for the job and for each source that reported it."""
+    return min(
+        [opened_at + sla_minutes * _MINUTE, *_promises(first_reports, sla_by_source)],
+    )
+
+
+def pulled_forward(
+    due_at: datetime,
+    *,
+    first_reports: Mapping[str, datetime],
+    sla_by_source: Mapping[str, float],
+) -> datetime:
+    """A later report of a source with a promise of its own makes a job due earlier, never later."""
+    return min([due_at, *_promises(first_reports, sla_by_source)])
+
+
+def _promises(
+    first_reports: Mapping[str, datetime], sla_by_source: Mapping[str, float]
+) -> list[datetime]:
+    return [
+        at + sla_by_source[source] * _MINUTE
+        for source, at in first_reports.items()
+        if source in sla_by_source
+    ]
+
+
+def lift(due_at: datetime, *, now: datetime, soon_minutes: float) -> Lift:
+    """Is it overdue, or due within `soon_minutes`? 0: no lift before it is overdue."""
+    if due_at <= now:
+        return Lift(False, True, None)
+    soon_at = due_at - soon_minutes * _MINUTE
+    if soon_minutes and soon_at <= now:
+        return Lift(True, False, due_at)
+    return Lift(False, False, soon_at)
 
 
 def risk_level(probability: float) -> str:
@@ -66,26 +289,62 @@ def reasons(
     lane: str = "risk",
     numbers: bool = False,
     tells_risk: bool = True,
+    reporter_trust: float = 0.0,
 ) -> str:
     """Why this job now, in one line: "High: likely harassment (0.92), 4 reports, due in 20 min".
 
-    `policy` names the policy of the highest risk; the number itself is for leads (`numbers`).
-    A job of the random lane does not tell its risk: it is there to measure, so it is judged blind.
-    With `tells_risk` off, nothing is said that the model thinks, nor that it thinks anything.
+    `policy` names the policy of the highest risk, `reporter_trust` is of its most trusted reporter;
+    the numbers themselves are for leads (`numbers`). A job that was drawn to measure or to learn
+    does not tell its risk: it is judged blind. With `tells_risk` off, nothing is said that the
+    model thinks, nor that it thinks anything.
     """
     opening = _opening(risk, policy, lane, numbers, tells_risk)
     parts = [opening] if opening else []
     if report_count:
-        parts.append(f"{report_count} report{'' if report_count == 1 else 's'}")
+        parts.append(_reports(report_count, reporter_trust, numbers))
     if views_per_hour >= 1:
         parts.append(f"{_short(views_per_hour)} views/h")
     parts.append(_due(minutes_left))
     return ", ".join(parts)
 
 
+def record(upheld: int, settled: int) -> str:
+    """A reporter's record in words: "usually right (18 of 21)"."""
+    if not settled:
+        return "no report settled yet"
+    share = upheld / settled
+    if settled < _FEW_SETTLED:
+        word = "right so far" if upheld == settled else "new"
+    elif share >= RELIABLE:
+        word = "usually right"
+    elif share <= 1 - RELIABLE:
+        word = "seldom right"
+    else:
+        word = "right at times"
+    return f"{word} ({upheld} of {settled})"
+
+
+def _reports(count: int, reporter_trust: float, numbers: bool) -> str:
+    text = f"{count} report{'' if count == 1 else 's'}"
+    if numbers:
+        return f"{text} (trust {reporter_trust:.2f})" if reporter_trust else text
+    if reporter_trust < RELIABLE:
+        return text
+    return f"{text} by a reliable reporter" if count == 1 else f"{text}, one by a reliable reporter"
+
+
+# Drawn: judged without the model's view. Gold looks like any check of quality.
+_DRAWN = {
+    "random": "Drawn at random",
+    "learning": "Drawn to learn from",
+    "gold": "Drawn to check quality",
+    "qa": "Drawn to check quality",
+}
+
+
 def _opening(risk: float | None, policy: str, lane: str, numbers: bool, tells_risk: bool) -> str:
-    if lane == "random":
-        return "Drawn at random"
+    if lane in _DRAWN:
+        return _DRAWN[lane]
     prefix = {
         "second": "Second opinion. ",
         "adjudication": "Escalated. ",

@@ -9,14 +9,15 @@ import math
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from . import access, audit, claims, ranking
+from . import access, audit, claims, draw_rows, ranking
 from .errors import Conflict, Invalid
 from .models import (
     Decision,
+    Draw,
     Job,
     Lane,
     Person,
@@ -301,7 +302,7 @@ def ask_again(
         still = [pk for (pk,) in _fetch(_STILL, [[pool[item_id] for item_id in chosen]])]
         if not still:
             raise Conflict("Somebody has asked about these meanwhile. Look at the page again.")
-        jobs = _open_jobs(still)
+        jobs = _open_jobs(still, pool=len(pool), probability=wanted / len(pool), seed=seed, by=by)
         relabelling = Relabelling.objects.create(
             policy_version=version,
             queue=queue,
@@ -367,12 +368,24 @@ def _values(
     }
 
 
-def _open_jobs(decision_ids: Sequence[int]) -> list[Job]:
-    """They wait from now on, and keep how their items were drawn, as every follow-up does."""
+def _open_jobs(
+    decision_ids: Sequence[int], *, pool: int, probability: float, seed: int, by: Person | None
+) -> list[Job]:
+    """They wait from now on. An item that had been drawn keeps its first chance, as in every
+    follow-up; one that had come by rank has the chance of being asked about."""
     now = claims.clock()
-    decisions = Decision.objects.select_related("job", "queue").filter(pk__in=decision_ids)
-    return Job.objects.bulk_create(
-        [
+    decisions = Decision.objects.select_related("job__draw", "queue").filter(pk__in=decision_ids)
+    draws: dict[tuple[int, int | None], draw_rows.Pending] = {}
+    jobs = []
+    for decision in decisions.order_by("pk"):
+        origin_id = draw_rows.origin_of(decision.job.draw)
+        key = (decision.queue_id, origin_id)
+        if key not in draws:
+            draws[key] = _pending(key, probability=probability, seed=seed, pool=pool, by=by)
+        queue = decision.queue
+        due_at = now + timedelta(minutes=queue.sla_minutes)
+        chance = decision.job.inclusion_probability if origin_id else probability
+        jobs.append(
             Job(
                 item_id=decision.item_id,
                 queue_id=decision.queue_id,
@@ -381,21 +394,40 @@ def _open_jobs(decision_ids: Sequence[int]) -> list[Job]:
                 rank=ranking.rank(
                     max(decision.job.harm, _LEAST_HARM),
                     submitted_at=now,
-                    doubling_hours=decision.queue.doubling_hours,
+                    doubling_hours=queue.doubling_hours,
                 ),
                 created_at=now,
-                due_at=now + timedelta(minutes=decision.queue.sla_minutes),
-                **_drawn_as(decision.job),
+                due_at=due_at,
+                lift_at=ranking.lift(due_at, now=now, soon_minutes=queue.soon_minutes).lift_at,
+                draw_id=draws[key].set_aside(),
+                inclusion_probability=chance,
             )
-            for decision in decisions.order_by("pk")
-        ],
-        batch_size=1000,
+        )
+    made = Job.objects.bulk_create(jobs, batch_size=1000)
+    draw_rows.write(draws.values())
+    return made
+
+
+def _pending(
+    key: tuple[int, int | None], *, probability: float, seed: int, pool: int, by: Person | None
+) -> draw_rows.Pending:
+    queue_id, origin_id = key
+    if origin_id is not None:
+        strategy = Draw.Strategy.FOLLOWS
+    elif probability < 1:
+        strategy = Draw.Strategy.SAMPLE
+    else:
+        strategy = Draw.Strategy.CERTAINTY
+    return draw_rows.Pending(
+        queue_id,
+        Lane.SECOND,
+        strategy,
+        seed,
+        probability=None if origin_id else probability,
+        pool_size=pool,
+        follows_id=origin_id,
+        created_by_id=by.pk if by else None,
     )
-
-
-def _drawn_as(job: Job) -> dict[str, Any]:
-    """How the item came to be looked at at all: as for every job that follows from another."""
-    return {"draw_id": job.draw_id, "inclusion_probability": job.inclusion_probability}
 
 
 def _draw(seed: int, item_id: int) -> bytes:

@@ -1,9 +1,9 @@
 """Reports come in here: complaints and signals about items that are known already."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from . import access, audit, bulk
+from . import access, audit, bulk, reporters
 from .errors import Invalid
 from .models import Decision, Item, Person, Platform, Report
 from .placement import again_on_deadlock, open_missing_jobs, rerank_jobs, shapes_of
@@ -20,11 +20,16 @@ ON CONFLICT (item_id, external_id) DO NOTHING RETURNING item_id, external_id
 
 _COUNT_REPORTS = """
 WITH given AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%s) AS row (id bigint, fresh integer)
+  SELECT * FROM json_to_recordset(%s) AS row (
+    id bigint, fresh integer, together float8, best float8)
 ), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE reviews_item AS item SET report_count = report_count + given.fresh
+UPDATE reviews_item AS item
+SET report_count = report_count + given.fresh,
+  -- More reports can only raise it: a flood of new ones hides no trusted one behind it.
+  report_trust = greatest(item.report_trust, given.together),
+  reporter_trust = greatest(item.reporter_trust, given.best)
 FROM given JOIN locked USING (id) WHERE item.id = given.id
 """
 
@@ -84,6 +89,12 @@ def _file(
     return [outcomes[index] for index in range(len(read))]
 
 
+def trust_of_items(item_ids: Collection[int]) -> dict[int, float]:
+    """Item → the trust of its most trusted reporter, 0 where nobody has reported it."""
+    rows = Item.objects.filter(pk__in=list(item_ids))
+    return dict(rows.values_list("pk", "reporter_trust"))
+
+
 def _reported_items(platform: Platform, rows: Iterable[ReportRow]) -> dict[tuple[int, str], Item]:
     ids_by_kind: dict[int, set[str]] = {}
     for row in rows:
@@ -117,8 +128,15 @@ def _follow_up(
     platform: Platform, rows: Iterable[ReportRow], keys: Sequence[tuple[int, str]]
 ) -> None:
     """Count the new reports, rank the jobs again, open one where it is called for."""
+    rows = list(rows)
     fresh = Counter(item_id for item_id, _ in keys)
-    bulk.over_rows(_COUNT_REPORTS, [{"id": pk, "fresh": n} for pk, n in fresh.items()])
+    reporters.note_filed(platform, rows)
+    voices = reporters.voices_of(fresh.keys(), platform_id=platform.pk)
+    counts = [
+        {"id": pk, "fresh": n, "together": voices[pk].together, "best": voices[pk].best}
+        for pk, n in fresh.items()
+    ]
+    bulk.over_rows(_COUNT_REPORTS, counts)
     router = Router(platform)
     rerank_jobs(fresh.keys(), router=router)
     urgent = {

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from . import conditions, ranking
+from . import conditions, draw_rows, ranking
 from .errors import Conflict, Invalid
 from .expressions import Condition, Facts
 from .facts import make_facts, read_facts
@@ -125,9 +125,13 @@ def hold_publishing(platform_id: int, *, to_publish: bool = False) -> None:
         cursor.execute(f"SELECT {lock}(%s, %s)", [_PUBLISHING, platform_id])  # noqa: S608
 
 
-def draw_value(seed: int, item_id: int) -> float:
-    """The item's place in [0, 1) under `seed`: the same for ever, so a draw can be repeated."""
-    digest = hashlib.sha256(b"%d:%d" % (seed, item_id)).digest()
+def draw_value(seed: int, item_id: int, *, stream: str = "") -> float:
+    """The item's place in [0, 1) under `seed`: the same for ever, so a draw can be repeated.
+
+    Every draw but the random lane's has a stream of its own: one says nothing about another.
+    """
+    text = f"{seed}:{stream}:{item_id}" if stream else f"{seed}:{item_id}"
+    digest = hashlib.sha256(text.encode()).digest()
     # 53 bits, so that the float is exact and stays below 1.
     return (int.from_bytes(digest[:8]) >> 11) * 2.0**-53
 
@@ -142,6 +146,9 @@ class Placement(NamedTuple):
     harm: float
     rank: float
     due_at: datetime
+    is_overdue: bool
+    is_soon: bool
+    lift_at: datetime | None
 
 
 class _Stream(NamedTuple):
@@ -164,7 +171,7 @@ class Router:
             hold_publishing(platform_id)
         self._rules = RuleSet.published(platform_id, queues)
         self.reads = self._rules.reads
-        self._draws: dict[int, int] = {}
+        self._draws: dict[int, draw_rows.Pending] = {}
         self._settled: dict[tuple[str, str, float], Placement] = {}
 
     @property
@@ -224,10 +231,18 @@ class Router:
         views_per_hour: float,
         submitted_at: datetime,
         opened_at: datetime,
+        report_trust: float = 0.0,
+        first_reports: Mapping[str, datetime] | None = None,
     ) -> Placement:
         """Lane, harm, rank and due time of an item's job in `queue`."""
         placement = self._placement(
-            queue, risks, views_per_hour, submitted_at=submitted_at, opened_at=opened_at
+            queue,
+            risks,
+            views_per_hour,
+            submitted_at=submitted_at,
+            opened_at=opened_at,
+            report_trust=report_trust,
+            first_reports=first_reports or {},
         )
         return self._drawn(item_id, placement)
 
@@ -239,12 +254,38 @@ class Router:
         *,
         submitted_at: datetime,
         opened_at: datetime,
+        report_trust: float = 0.0,
+        first_reports: Mapping[str, datetime] | None = None,
     ) -> Placement:
-        harm = self.harm(queue, risks=risks, views_per_hour=views_per_hour)
-        hours = queue.doubling_hours
-        rank = ranking.rank(harm, submitted_at=submitted_at, doubling_hours=hours)
-        due_at = opened_at + timedelta(minutes=queue.sla_minutes)
-        return Placement(queue.pk, Lane.RISK, None, None, harm, rank, due_at)
+        harm = self.harm(
+            queue, risks=risks, views_per_hour=views_per_hour, report_trust=report_trust
+        )
+        due_at = ranking.due_at(
+            opened_at,
+            sla_minutes=queue.sla_minutes,
+            first_reports=first_reports or {},
+            sla_by_source=queue.sla_by_source,
+        )
+        lift = ranking.lift(due_at, now=opened_at, soon_minutes=queue.soon_minutes)
+        rank = ranking.rank(
+            harm,
+            submitted_at=submitted_at,
+            doubling_hours=queue.doubling_hours,
+            is_overdue=lift.is_overdue,
+            is_soon=lift.is_soon,
+        )
+        return Placement(
+            queue.pk,
+            Lane.RISK,
+            None,
+            None,
+            harm,
+            rank,
+            due_at,
+            lift.is_overdue,
+            lift.is_soon,
+            lift.lift_at,
+        )
 
     def _drawn(self, item_id: int, placement: Placement) -> Placement:
         """The placement, in the random lane if the item is drawn for it."""
@@ -257,28 +298,63 @@ class Router:
         return placement._replace(lane=lane, draw_id=draw_id, inclusion_probability=probability)
 
     def draw(self, item_id: int, queue: Queue) -> tuple[str, int | None, float | None]:
-        """Poisson sampling: each item on its own, with the queue's probability."""
-        rate = queue.random_rate
-        if rate <= 0 or draw_value(queue.draw_seed, item_id) >= rate:
-            return Lane.RISK, None, None
-        if queue.pk not in self._draws:
-            draw, _ = Draw.objects.get_or_create(
-                queue=queue,
-                lane=Lane.RANDOM,
-                strategy=Draw.Strategy.POISSON,
-                probability=rate,
-                seed=queue.draw_seed,
-            )
-            self._draws[queue.pk] = draw.pk
-        return Lane.RANDOM, self._draws[queue.pk], rate
+        """Poisson sampling: each item on its own, with the queue's probability.
 
-    def harm(self, queue: Queue, *, risks: Mapping[str, float], views_per_hour: float) -> float:
-        weights = self._streams[queue.pk].weights or [("", 1.0)]
+        One draw a queue and call. Whoever has written the jobs calls write_draws().
+        """
+        rate = queue.random_rate
+        if rate <= 0:
+            return Lane.RISK, None, None
+        pending = self._draws.get(queue.pk)
+        if pending is None:
+            pending = self._draws[queue.pk] = draw_rows.Pending(
+                queue.pk, Lane.RANDOM, Draw.Strategy.POISSON, queue.draw_seed, probability=rate
+            )
+        pending.pool_size += 1
+        if draw_value(queue.draw_seed, item_id) >= rate:
+            return Lane.RISK, None, None
+        return Lane.RANDOM, pending.set_aside(), rate
+
+    def write_draws(self) -> None:
+        """The draws since the last time, their jobs being there; in the caller's transaction."""
+        draw_rows.write(self._draws.values())
+        self.forget_draws()
+
+    def forget_draws(self) -> None:
+        """What was drawn came to nothing: the caller starts over."""
+        self._draws = {}
+
+    def harm(
+        self,
+        queue: Queue,
+        *,
+        risks: Mapping[str, float],
+        views_per_hour: float,
+        report_trust: float = 0.0,
+    ) -> float:
         return ranking.harm(
-            [(weight, risks.get(slug, ranking.PRIOR)) for slug, weight in weights],
+            [(weight, chance) for _, weight, chance in self.policies(queue, risks)],
             views_per_hour=views_per_hour,
             handling_minutes=queue.handling_minutes,
+            report_trust=report_trust,
+            report_weight=queue.report_weight,
         )
+
+    def policies(self, queue: Queue, risks: Mapping[str, float]) -> list[tuple[str, float, float]]:
+        """(slug, severity weight, probability) of each policy that the queue judges."""
+        weights = self._streams[queue.pk].weights or [("", 1.0)]
+        return [(slug, weight, risks.get(slug, ranking.PRIOR)) for slug, weight in weights]
+
+    def settings(self, queue: Queue) -> dict[str, Any]:
+        """All of the queue that its jobs' ranks and due times hang on, as JSON."""
+        return {
+            "weights": dict(sorted(self._streams[queue.pk].weights)),
+            "handling_minutes": queue.handling_minutes,
+            "doubling_hours": queue.doubling_hours,
+            "report_weight": queue.report_weight,
+            "sla_by_source": dict(sorted(queue.sla_by_source.items())),
+            "soon_minutes": queue.soon_minutes,
+        }
 
 
 def route(item: Item) -> Queue:

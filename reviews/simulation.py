@@ -147,7 +147,7 @@ def work_one(
                 action_slugs=answer.action_slugs or None,
                 note=answer.note,
                 active_seconds=answer.active_seconds,
-                score_shown=job.lane != Lane.RANDOM,
+                score_shown=job.lane not in Lane.blind(),
             )
             return Cycle(answer.verdict, decision)
     return None

@@ -26,7 +26,7 @@ _ITEMS = """COPY reviews_item (id, platform_id, kind_id, external_id, account_id
 _VERSIONS = """COPY reviews_itemversion (id, item_id, number, content, content_hash, created_at)
   FROM STDIN"""
 _JOBS = """COPY reviews_job (item_id, queue_id, lane, state, rank, harm, created_at, due_at,
-  is_overdue, attempts, draw_id, inclusion_probability) FROM STDIN"""
+  is_overdue, is_soon, lift_at, attempts, draw_id, inclusion_probability) FROM STDIN"""
 _ONE_ITEM = "one_item_per_external_id"
 
 
@@ -91,13 +91,22 @@ def _job_lines(new: Iterable[NewItem], time: str) -> Iterable[str]:
         place = item.placement
         tail = tails.get(id(place))
         if tail is None:
-            queue_id, lane, draw_id, probability, harm, rank, due_at = place
-            draw = "\\N\t\\N" if draw_id is None else f"{draw_id}\t{probability!r}"
+            draw = (
+                "\\N\t\\N"
+                if place.draw_id is None
+                else f"{place.draw_id}\t{place.inclusion_probability!r}"
+            )
+            lift_at = "\\N" if place.lift_at is None else place.lift_at.isoformat()
             tail = tails[id(place)] = (
-                f"{queue_id}\t{lane}\tready\t{rank!r}\t{harm!r}\t{time}\t{due_at.isoformat()}\t"
-                f"f\t0\t{draw}\n"
+                f"{place.queue_id}\t{place.lane}\tready\t{place.rank!r}\t{place.harm!r}\t{time}\t"
+                f"{place.due_at.isoformat()}\t{_bool(place.is_overdue)}\t{_bool(place.is_soon)}\t"
+                f"{lift_at}\t0\t{draw}\n"
             )
         yield f"{item.item_id}\t{tail}"
+
+
+def _bool(value: bool) -> str:
+    return "t" if value else "f"
 
 
 def _escape(text: str) -> str:

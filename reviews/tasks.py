@@ -2,7 +2,19 @@
 
 from celery import shared_task
 
-from . import audit, claims, dry_run, enforcement, handovers, queues, routing_versions, starts
+from . import (
+    audit,
+    claims,
+    draws,
+    dry_run,
+    enforcement,
+    handovers,
+    placement,
+    queues,
+    reporters,
+    routing_versions,
+    starts,
+)
 
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 
@@ -29,17 +41,36 @@ def rerank_queues() -> int:
 
 
 @shared_task
+def refresh_reporters() -> int:
+    return reporters.refresh_reporters()
+
+
+@shared_task
+def rerank_changed() -> int:
+    return placement.rerank_changed()
+
+
+@shared_task
+def draw_for_quality() -> int:
+    return draws.draw_for_quality()
+
+
+@shared_task
 def release_enforcements() -> int:
     return enforcement.release_planned()
 
 
 @shared_task
 def seal_audit() -> int:
-    """Chain what has committed, a batch at a time, until nothing is left."""
+    """Chain what has committed, until a batch comes back less than full. What comes in meanwhile
+    is the next sweep's: where people never stop deciding, an empty batch never comes, and every
+    other sweep would wait behind this one."""
     total = 0
-    while count := audit.seal():
+    while True:
+        count = audit.seal()
         total += count
-    return total
+        if count < audit.BATCH:
+            return total
 
 
 @shared_task

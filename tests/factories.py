@@ -9,6 +9,7 @@ from django.utils import timezone
 from reviews.models import (
     Account,
     Action,
+    Draw,
     Item,
     ItemKind,
     ItemVersion,
@@ -152,18 +153,39 @@ def make_item(*, text="hello there", title="", platform=None, kind=None, **kw) -
     return item
 
 
-def make_job(*, queue=None, item=None, lane=Lane.RISK, **kw) -> Job:
-    queue = queue or make_queue()
-    item = item or make_item(platform=queue.platform)
-    return Job.objects.create(
+def make_draw(*, queue=None, lane=Lane.RANDOM, **kw) -> Draw:
+    return Draw.objects.create(
         **{
-            "queue": queue,
-            "item": item,
+            "queue": queue or make_queue(),
             "lane": lane,
-            "due_at": timezone.now() + timedelta(hours=4),
+            "strategy": "poisson",
+            "probability": 0.1,
+            "seed": 1,
+            "pool_size": 10,
+            "drawn": 1,
             **kw,
         }
     )
+
+
+def make_job(*, queue=None, item=None, lane=Lane.RISK, **kw) -> Job:
+    """Outside the risk lane, with a draw; due in four hours, where the sweep will look at it."""
+    queue = queue or make_queue()
+    item = item or make_item(platform=queue.platform)
+    due_at = kw.setdefault("due_at", timezone.now() + timedelta(hours=4))
+    if lane != Lane.RISK and "draw" not in kw and "draw_id" not in kw:
+        probability = kw.setdefault("inclusion_probability", 0.1)
+        kw["draw"] = make_draw(queue=queue, lane=lane, probability=probability)
+    return Job.objects.create(
+        **{"queue": queue, "item": item, "lane": lane, "lift_at": due_at, **kw}
+    )
+
+
+def move_to_lane(lane, *, probability=0.1) -> None:
+    """All jobs there are, with a draw."""
+    queue = Job.objects.first().queue
+    draw = make_draw(queue=queue, lane=lane, probability=probability)
+    Job.objects.update(lane=lane, draw=draw, inclusion_probability=probability)
 
 
 def claimed_job(person: Person, **kw) -> Job:

@@ -13,15 +13,26 @@ from reviews import (
     audit,
     claims,
     decisions,
+    draws,
     dry_run,
     enforcement,
     kinds,
     policies,
     queues,
+    ranking,
     relabelling,
     routing_versions,
 )
-from reviews.models import Enforcement, Item, ItemVersion, Job, Queue, Report, content_hash
+from reviews.models import (
+    Enforcement,
+    Item,
+    ItemVersion,
+    Job,
+    Queue,
+    Report,
+    Reporter,
+    content_hash,
+)
 from tests.factories import (
     make_account,
     make_action,
@@ -80,11 +91,27 @@ class Day:
         for number, text in enumerate(TEXTS * 3):
             self._item(number, *text)
         self._decide()
+        self._report_and_draw()
         self._set_up()
         self._route()
         self._posts()
         self._new_versions()
         audit.seal()
+
+    def _report_and_draw(self) -> None:
+        for number, (settled, upheld) in enumerate([(21, 18), (4, 1), (0, 0), (14, 2), (9, 5)]):
+            Reporter.objects.create(
+                platform=self.platform,
+                source="trusted_flagger" if number == 4 else "user",
+                external_id=f"reader-{number}" if number < 4 else "consumer-alliance",
+                filed=settled * 3 + 2,
+                settled=settled,
+                upheld=upheld,
+                trust=ranking.trust(upheld, settled, prior=0.4),
+            )
+        Item.objects.filter(report_count__gt=0).update(report_trust=0.83, reporter_trust=0.74)
+        values = {"strategy": "poisson_band", "expected": 8, "seed": 20261124}
+        self.draw = draws.draw_jobs(self.queue, lane="learning", by=self.people["lena"], **values)
 
     def _rules(self) -> None:
         def policy(position, slug, name, severity, weight, summary, definition):
@@ -244,7 +271,6 @@ class Day:
             queue=self.queue,
             item=item,
             lane="random" if drawn else "risk",
-            inclusion_probability=0.1 if drawn else None,
             rank=60_000 - number if risk is None else 60_000 + 10 * risk - number / 9,
             due_at=now + timedelta(minutes=20 + 15 * number) - timedelta(hours=2 * (number > 20)),
             is_overdue=number > 20,
@@ -435,6 +461,11 @@ SHOTS = {
         "enforcements": "/enforcements/",
         "override": "decision",
         "item-decided": "decided item",
+        "item-why": "open item",
+        "reporters": "/reporters/",
+        "draws": "/draws/?empty=1",
+        "draw": "draw",
+        "sample": "/queues/spam-and-scams/draw/",
         "routing": "/setup/routing/",
         "routing-draft": "/setup/routing/harbour/draft/",
         "routing-rule": "/setup/routing/harbour/draft/1/",
@@ -479,6 +510,8 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
         for shot, where in pages.items():
             url = {
                 "first item": f"/items/{Item.objects.order_by('pk').first().pk}/",
+                "open item": f"/items/{Job.objects.ready().latest('rank').item_id}/",
+                "draw": f"/draws/{day.draw.pk}/",
                 "decided item": f"/items/{decision.item_id}/",
                 "post": f"/items/{Item.objects.order_by('pk').last().pk}/",
                 "decision": f"/decisions/{decision.pk}/override/",

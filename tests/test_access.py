@@ -22,6 +22,7 @@ from reviews import (
     access,
     actions,
     decisions,
+    draws,
     dry_run,
     enforcement,
     kinds,
@@ -135,6 +136,11 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
+    "reviews:item-gold": {"POST": "lena mila"},
+    "reviews:draw-create": {"GET": "lena mila", "POST": "lena mila"},
+    "reviews:draw-list": {"GET": "lena mila abel ada"},
+    "reviews:draw-detail": {"GET": "lena mila abel ada"},
+    "reviews:reporter-list": {"GET": "lena paul abel ada"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:setup-routing-list": {"GET": "lena paul abel ada"},
     "reviews:setup-routing": {"GET": "lena paul abel ada"},
@@ -271,7 +277,8 @@ class World:
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
-        make_job(queue=self.queue, item=self.make_item())
+        self.draw = make_job(queue=self.queue, item=self.make_item(), lane="random").draw
+        draws.mark_gold(self.decision.item, by=self.people["lena"])
         mila = self.people["mila"]
         self._set_up()
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
@@ -366,6 +373,9 @@ class World:
             "reviews:setup-policy-version-withdraw": ["spam", 3],
             "reviews:setup-policy-version-restore": ["spam", 1],
             "reviews:setup-policy-relabelling": ["spam"],
+            "reviews:item-gold": [self.decision.item_id],
+            "reviews:draw-create": [self.queue.slug],
+            "reviews:draw-detail": [self.draw.pk],
             "reviews:policy-detail": ["spam"],
             "reviews:setup-routing": [platform],
             "reviews:setup-routing-draft": [platform],
@@ -462,6 +472,7 @@ class World:
             "reviews:setup-policy-version": _version_form(),
             "reviews:setup-policy-version-edit": _version_form(when="later", at="2030-01-01T09:00"),
             "reviews:setup-policy-relabelling": {"number": "1"},
+            "reviews:draw-create": {"lane": "gold", "strategy": "certainty", "expected": "1"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,

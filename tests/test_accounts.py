@@ -1,13 +1,17 @@
 """Signing in: closed to strangers, with a second factor for who wants one."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
+from .factories import make_platform, make_queue
 from .people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +105,62 @@ def test_the_code_to_scan_is_shown_after_the_password_was_asked_for_again(page, 
     page.keyboard.press("Enter")
     page.wait_for_url("**/totp/activate/")
     assert page.locator(".qr svg").is_visible()
+
+
+def is_signed_in(client: Client) -> bool:
+    return client.get("/").status_code == 200
+
+
+def test_who_is_deactivated_is_out_with_the_next_click(client, rosa):
+    client.force_login(rosa)
+    assert is_signed_in(client)
+    type(rosa).objects.filter(pk=rosa.pk).update(is_active=False)
+    assert not is_signed_in(client)
+
+
+def test_a_changed_password_ends_the_sessions_made_with_the_old_one(client, rosa):
+    client.force_login(rosa)
+    rosa.set_password("another horse battery")
+    rosa.save()
+    assert not is_signed_in(client)
+
+
+def test_a_session_ends_when_its_time_is_over(client, rosa):
+    client.force_login(rosa)
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert not is_signed_in(client)
+
+
+def test_a_session_that_is_not_there_signs_nobody_in(client, rosa):
+    client.force_login(rosa)
+    Session.objects.all().delete()
+    assert not is_signed_in(client)
+
+
+def test_a_role_and_a_platform_taken_away_are_gone_with_the_next_click(client, rosa):
+    platform = make_platform()
+    platform.members.add(rosa)
+    queue = make_queue(platform=platform, members=[rosa])
+    client.force_login(rosa)
+    desk = f"/review/{queue.slug}/"
+    assert client.get(desk).status_code == 200
+    platform.members.remove(rosa)
+    assert client.get(desk).status_code == 404
+    platform.members.add(rosa)
+    assert client.get(desk).status_code == 200
+    rosa.groups.clear()
+    assert client.get(desk).status_code == 403
+
+
+def test_redis_away_signs_nobody_out(client, rosa, settings):
+    client.force_login(rosa)
+    nowhere = {**settings.CACHES["default"], "LOCATION": "unix:///nowhere/redis.sock?db=1"}
+    settings.CACHES = {"default": nowhere}
+    assert is_signed_in(client)
+
+
+def test_who_acts_is_read_in_two_round_trips(client, rosa, django_assert_num_queries):
+    client.force_login(rosa)
+    client.get("/accounts/password/change/")
+    with django_assert_num_queries(2):
+        client.get("/accounts/password/change/")

@@ -19,7 +19,7 @@ from reviews.models import (
     Report,
     content_hash,
 )
-from tests.factories import make_kind, make_platform, make_queue, make_rules
+from tests.factories import make_kind, make_platform, make_queue, make_rules, move_to_lane
 from tests.people import make_person
 
 
@@ -106,7 +106,7 @@ def test_a_changed_item_that_was_decided_is_reviewed_again(platform):
 
 def test_an_open_second_opinion_is_job_enough(platform):
     submit(platform, row())
-    Job.objects.update(lane=Lane.SECOND)
+    move_to_lane(Lane.SECOND)
     submit(platform, row(body="hello again"))
 
     assert Job.objects.count() == 1
@@ -480,7 +480,8 @@ def test_an_overdue_job_stays_lifted(platform):
     from reviews import ranking
 
     [outcome] = submit(platform, row())
-    Job.objects.update(is_overdue=True, rank=ranking.OVERDUE_LIFT)
+    past = Job.objects.get().created_at
+    Job.objects.update(is_overdue=True, rank=ranking.OVERDUE_LIFT, due_at=past, lift_at=None)
     intake.set_risks({outcome.item_id: {"a": 0.9}}, source="v1")
 
     assert Job.objects.get().rank > ranking.OVERDUE_LIFT / 2

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from reviews import claims, decisions, dry_run, enforcement, policies, routing_versions
-from reviews.models import Decision, Enforcement, Report
+from reviews.models import Decision, Enforcement, Report, Reporter
 from tests.factories import (
     make_account,
     make_action,
@@ -55,6 +55,17 @@ class World:
             self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
         )
         self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+        item = make_item(platform=self.platform, title="Drawn to learn from")
+        self.drawn = make_job(queue=self.queue, item=item, lane="learning", rank=-1)
+        Reporter.objects.create(
+            platform=self.platform,
+            source="user",
+            external_id="nora",
+            filed=30,
+            settled=21,
+            upheld=18,
+            trust=0.75,
+        )
 
     def change_the_policy(self):
         """A new text in force: what was decided before is out of date."""
@@ -107,6 +118,10 @@ class World:
             "text": reverse("reviews:item-text", args=[item]),
             "queues": reverse("reviews:queue-list"),
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
+            "draws": reverse("reviews:draw-list"),
+            "draw": reverse("reviews:draw-detail", args=[self.drawn.draw_id]),
+            "sample": reverse("reviews:draw-create", args=[self.queue.slug]),
+            "reporters": reverse("reviews:reporter-list"),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "kinds": reverse("reviews:setup-kind-list"),
@@ -160,11 +175,12 @@ _SET_UP = (
 _READS = "home item text queues queue policies policy you"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
-    "lena": f"{_READS} review decisions enforcements {_SET_UP}",
-    "paul": f"{_READS} {_SET_UP} rule-new version",
-    "mila": _READS,
-    "abel": f"{_READS} enforcements audit {_SEEN}",
-    "ada": f"{_READS} enforcements audit {_SET_UP} person-new rule-new version",
+    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_SET_UP}",
+    "paul": f"{_READS} reporters {_SET_UP} rule-new version",
+    "mila": f"{_READS} draws draw sample",
+    "abel": f"{_READS} enforcements audit draws draw reporters {_SEEN}",
+    "ada": f"{_READS} enforcements audit draws draw reporters {_SET_UP} person-new rule-new "
+    "version",
 }
 
 

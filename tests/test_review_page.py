@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from reviews import claims, desk
 from reviews.models import Decision, Item, ItemVersion, Job, Review, content_hash
+from tests.factories import move_to_lane
 from tests.test_pages_all import World
 
 pytestmark = pytest.mark.django_db
@@ -248,7 +249,7 @@ def test_nonsense_in_the_hidden_fields_harms_nothing(world, rosa, nonsense):
 
 
 def test_the_random_lane_is_judged_without_the_score(world, rosa):
-    Job.objects.update(lane="random", inclusion_probability=0.1)
+    move_to_lane("random")
     page = open_desk(rosa, world)
     text = page.content.decode()
     assert "Drawn at random" in text
@@ -349,3 +350,16 @@ def test_htmx_is_configured_to_run_no_code_from_attributes(world, rosa):
     assert config["allowEval"] is False
     assert config["includeIndicatorStyles"] is False
     assert config["selfRequestsOnly"] is True
+
+
+def test_a_cycle_takes_a_dozen_round_trips(world, rosa):
+    """Each costs both sides a tenth of a millisecond, and this page is answered all day."""
+    page = decide(rosa, open_desk(rosa, world), headers=HTMX, clean="1")
+    # Session and person; BEGIN, situation, end of the claim, review, decision, audit, COMMIT;
+    # held, next job, what the desk shows of it.
+    with CaptureQueriesContext(connection) as queries:
+        decide(rosa, page, headers=HTMX, clean="1")
+    planned_once = ("PREPARE", "SAVEPOINT", "RELEASE SAVEPOINT")
+    sent = [q["sql"] for q in queries if not q["sql"].startswith(planned_once)]
+    # The transaction is the test's own, so BEGIN and COMMIT are missing here.
+    assert len(sent) <= 10, "\n".join(sent)

@@ -84,10 +84,9 @@ def test_what_came_in_since_she_asked_is_said(queue, rosa):
     assert shortages.why_nothing(queue, by=rosa) == Shortage(fresh=1)
 
 
-def test_an_archived_queue_says_so(queue, rosa):
-    make_job(queue=queue)
-    queue.is_archived = True
-    queue.save()
+def test_a_queue_archived_a_moment_ago_says_so(queue, rosa):
+    """As the desk still knows it."""
+    type(queue).objects.filter(pk=queue.pk).update(is_archived=True)
     assert why(queue, rosa) == Shortage(is_archived=True)
 
 
@@ -145,6 +144,15 @@ def test_the_desk_of_an_archived_queue_does_not_ask_her_to_look_again():
     text = desk_text(world, "rosa")
     assert "is archived" in text
     assert "Look again" not in text
+
+
+def test_who_holds_a_job_of_an_archived_queue_finds_it_on_her_desk():
+    world = World(jobs=1)
+    held = claims.claim_next(world.queue, by=world.people["rosa"])
+    world.queue.is_archived = True
+    world.queue.save()
+    url = reverse("reviews:review", args=[world.queue.slug])
+    assert world.client("rosa").get(url).context["job"] == held
 
 
 def test_a_lead_stays_in_the_lane_she_chose_until_it_is_empty():

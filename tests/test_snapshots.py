@@ -18,7 +18,14 @@ from reviews import access, claims, decisions
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Decision, Draw, Item, ItemVersion, Lane, content_hash
 
-from .factories import claimed_job, make_item, make_platform, make_policy, make_queue
+from .factories import (
+    claimed_job,
+    make_draw,
+    make_item,
+    make_platform,
+    make_policy,
+    make_queue,
+)
 from .people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +198,72 @@ def test_a_second_opinion_keeps_the_draw_and_shows_both_answers(platform):
     assert (row["lane"], row["decided_lane"]) == ("random", "second")
     assert (row["inclusion_probability"], row["weight"]) == (0.25, 4.0)
     assert [review["verdict"] for review in row["reviews"]] == ["unsure", "clean"]
+
+
+def test_a_second_opinion_of_the_risk_lane_has_no_known_probability(platform):
+    """Asking for it was certain; how likely its item was to be looked at is not known."""
+    job = claimed_job(platform.rosa, queue=platform.queue, item=make_item(platform=platform))
+    decisions.record_review(job.pk, job.claim_token, by=platform.rosa, verdict="unsure")
+    remy = make_person("remy", platform=platform)
+    platform.queue.members.add(remy)
+    second = claims.claim_next(platform.queue, by=remy)
+    decide(platform, by=remy, job=second)
+
+    snapshot = built(platform)
+    (row,) = rows_of(snapshot)
+
+    assert second.inclusion_probability == 1
+    assert (row["lane"], row["decided_lane"]) == ("risk", "second")
+    assert (row["inclusion_probability"], row["weight"]) == (None, None)
+    assert snapshot.manifest["counts"]["lane"] == {"risk": 1}
+
+
+def test_a_second_opinion_from_before_draws_followed_each_other_keeps_its_lane(platform):
+    draw = make_draw(queue=platform.queue, lane=Lane.RANDOM, probability=0.25)
+    decide(platform, lane=Lane.SECOND, draw=draw, inclusion_probability=0.25)
+
+    (row,) = rows_of(built(platform))
+
+    assert (row["lane"], row["inclusion_probability"], row["weight"]) == ("random", 0.25, 4.0)
+
+
+def test_the_learning_lane_tells_its_probability_and_gives_no_weight(platform):
+    decide(platform, lane=Lane.LEARNING, inclusion_probability=0.3)
+
+    (row,) = rows_of(built(platform))
+
+    assert (row["lane"], row["inclusion_probability"], row["weight"]) == ("learning", 0.3, None)
+
+
+def test_what_a_lead_settles_after_a_check_counts_by_the_first_draw(platform):
+    first = decide(platform, violated=["spam"], lane=Lane.RANDOM, inclusion_probability=0.2)
+    remy, lena = (make_person(name, platform=platform) for name in ("remy", "lena"))
+    platform.queue.members.add(remy, lena)
+    check = claimed_job(remy, queue=platform.queue, item=first.item, lane=Lane.QA)
+    decide(platform, by=remy, job=check)
+    decide(platform, by=lena, job=claims.claim_next(platform.queue, by=lena))
+
+    (row,) = rows_of(built(platform))
+
+    assert (row["verdict"], row["lane"], row["decided_lane"]) == (
+        "clean",
+        "random",
+        "adjudication",
+    )
+    assert row["weight"] == 5.0
+
+
+def test_gold_answers_are_no_ratings_of_the_label(platform):
+    first = decide(platform, violated=["spam"])
+    remy = make_person("remy", platform=platform)
+    platform.queue.members.add(remy)
+    gold = claimed_job(remy, queue=platform.queue, item=first.item, lane=Lane.GOLD)
+    decide(platform, by=remy, job=gold)
+
+    (row,) = rows_of(built(platform))
+
+    assert row["verdict"] == "violating"
+    assert [review["verdict"] for review in row["reviews"]] == ["violating"]
 
 
 def test_a_label_of_an_older_text_outlives_the_edit(platform):

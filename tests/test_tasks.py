@@ -5,17 +5,30 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import F
 
 from mlhooks import due, tasks
 from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
-from reviews import audit, claims, decisions, dry_run, routing_versions
-from reviews.models import AuditEntry, Claim, DryRun, Enforcement, Job, Strike
+from reviews import audit, claims, decisions, dry_run, intake, placement, routing_versions
+from reviews.models import (
+    AuditEntry,
+    Claim,
+    DryRun,
+    Enforcement,
+    Job,
+    Queue,
+    Reporter,
+    Strike,
+)
 from reviews.tasks import (
+    draw_for_quality,
     expire_claims,
     hand_on_jobs,
     lift_overdue,
+    refresh_reporters,
     release_enforcements,
+    rerank_changed,
     reroute_jobs,
     seal_audit,
     sweep_dry_runs,
@@ -42,6 +55,9 @@ SHOWN = {
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
     "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
     "reviews.tasks.rerank_queues": "test_queues.test_ranking_again_twice_changes_nothing",
+    "reviews.tasks.refresh_reporters": "test_tasks.test_a_record_is_counted_once",
+    "reviews.tasks.rerank_changed": "test_tasks.test_a_changed_queue_is_walked_once",
+    "reviews.tasks.draw_for_quality": "test_tasks.test_a_decision_is_drawn_from_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
     "reviews.tasks.reroute_jobs": "test_tasks.test_what_waits_is_routed_anew_once",
@@ -106,6 +122,41 @@ def test_a_job_nobody_can_take_is_handed_on_once():
     assert twice(hand_on_jobs, look) == ("adjudication", 1)
 
 
+def test_a_record_is_counted_once():
+    rosa = make_person("rosa")
+    job = claimed_job(rosa)
+    row = {
+        "kind": job.item.kind.slug,
+        "item": job.item.external_id,
+        "reason": "Spam",
+        "reporter": "n",
+    }
+    intake.file_reports(job.item.platform, [row], by=None)
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="clean")
+    look = Reporter.objects.values_list("settled", "upheld", "trust", "refreshed_at").get
+    assert twice(refresh_reporters, look)[:2] == (1, 0)
+
+
+def test_a_changed_queue_is_walked_once():
+    job = make_job()
+    placement.rerank_changed()
+    Queue.objects.update(handling_minutes=2)
+    assert twice(rerank_changed, lambda: Job.objects.get().harm) == pytest.approx(0.2)
+    assert Job.objects.get() == job
+
+
+def test_a_decision_is_drawn_from_once():
+    rosa = make_person("rosa")
+    job = claimed_job(rosa, queue=make_queue(qa_rate=1, undo_seconds=0))
+    decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="clean")
+    with connection.cursor() as cursor:  # half a minute passes
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE reviews_decision SET undo_until = undo_until - interval '30 s'")
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    lanes = twice(draw_for_quality, lambda: list(Job.objects.values_list("lane", "state")))
+    assert sorted(lanes) == [("qa", "ready"), ("risk", "done")]
+
+
 def test_an_enforcement_is_due_and_strikes_once():
     platform = make_platform()
     rosa = make_person("rosa", platform=platform)
@@ -160,6 +211,20 @@ def test_sweeping_changes_no_dry_run_that_waits(monkeypatch):
     run.refresh_from_db()
     assert rows == [1, 1]
     assert (run.state, run.attempts) == ("waiting", 0)
+
+
+def test_sealing_ends_though_people_go_on_deciding(monkeypatch):
+    platform = make_platform()
+    audit.record("item.submit", platform, by=None, platform=platform)
+    seal = audit.seal
+
+    def seal_while_another_decides():
+        count = seal()
+        audit.record("item.submit", platform, by=None, platform=platform)
+        return count
+
+    monkeypatch.setattr(audit, "seal", seal_while_another_decides)
+    assert seal_audit() == 1
 
 
 def test_an_item_is_scored_once(settings, tmp_path):

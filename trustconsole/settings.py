@@ -383,15 +383,20 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # only short intervals: nothing
 
 
 def _every(seconds: int, task: str) -> dict:
-    """Sent every so often; a message that nobody took before the next one is dropped."""
-    return {"task": task, "schedule": schedule(seconds), "options": {"expires": seconds}}
+    """Sent every so often; a message that nobody took in time is dropped, since another follows.
+    Not at once: on a busy machine, where all wait a second, the one sent each second would never
+    be taken."""
+    return {"task": task, "schedule": schedule(seconds), "options": {"expires": max(seconds, 10)}}
 
 
 CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
     "rerank-queues": _every(2, "reviews.tasks.rerank_queues"),
-    "lift-overdue": _every(30, "reviews.tasks.lift_overdue"),
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
+    "lift-overdue": _every(5, "reviews.tasks.lift_overdue"),
+    "refresh-reporters": _every(3, "reviews.tasks.refresh_reporters"),
+    "rerank-changed": _every(5, "reviews.tasks.rerank_changed"),
+    "draw-for-quality": _every(60, "reviews.tasks.draw_for_quality"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "reroute-jobs": _every(5, "reviews.tasks.reroute_jobs"),
     "sweep-dry-runs": _every(15, "reviews.tasks.sweep_dry_runs"),

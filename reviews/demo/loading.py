@@ -12,7 +12,15 @@ from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Subquery
 from django.utils import timezone
 
-from reviews import claims, decisions, intake, routing_versions, simulation
+from reviews import (
+    claims,
+    decisions,
+    draws,
+    intake,
+    reporters,
+    routing_versions,
+    simulation,
+)
 from reviews.models import (
     Action,
     Decision,
@@ -209,6 +217,8 @@ def work_earlier(platform: Platform, *, count: int, progress: Progress = lambda 
         progress=lambda: progress(1),
     )
     _override_some(platform, by=Person.objects.get(username="lena"))
+    # The sweeps would do it within seconds; the first page shown should have it already.
+    reporters.refresh_reporters()
     return done
 
 
@@ -300,7 +310,7 @@ def _override_some(platform: Platform, *, by: Person) -> None:
         found = {version.policy.slug for version in decision.policy_versions.all()}
         if bool(known) == bool(found):
             continue
-        decisions.override(
+        right = decisions.override(
             decision,
             by=by,
             verdict=Verdict.VIOLATING if known else Verdict.CLEAN,
@@ -308,6 +318,7 @@ def _override_some(platform: Platform, *, by: Person) -> None:
             action_slugs=None if known else (),
             note="Weekly check of a sample: the first answer does not hold.",
         )
+        draws.mark_gold(right.item, by=by)
         wrong += 1
         if wrong == _OVERRIDDEN:
             return

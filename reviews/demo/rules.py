@@ -242,6 +242,14 @@ ACTIONS: list[dict[str, Any]] = [
     },
 ]
 
+# What every queue draws beside its risk lane, and which share of its claims the draws get.
+_LANES: dict[str, Any] = {
+    "random_rate": 0.1,
+    "learning_rate": 0.05,
+    "qa_rate": 0.02,
+    "lane_shares": {"random": 0.1, "learning": 0.05, "qa": 0.02, "gold": 0.02},
+}
+
 QUEUES: list[dict[str, Any]] = [
     {
         "slug": "phishing",
@@ -250,6 +258,9 @@ QUEUES: list[dict[str, Any]] = [
         "policies": ["phishing", "spam"],
         "actions": ["remove", "limit", "strike", "suspend"],
         "sla_minutes": 240,
+        "sla_by_source": {"law_enforcement": 60, "trusted_flagger": 190},
+        "soon_minutes": 15,
+        **_LANES,
         "handling_minutes": 1.5,
         "doubling_hours": 1.0,
     },
@@ -260,6 +271,9 @@ QUEUES: list[dict[str, Any]] = [
         "policies": ["adult", "spam"],
         "actions": ["remove", "limit", "strike", "suspend"],
         "sla_minutes": 720,
+        "sla_by_source": {"law_enforcement": 120, "trusted_flagger": 360},
+        "soon_minutes": 30,
+        **_LANES,
         "handling_minutes": 0.5,
         "doubling_hours": 3.0,
     },
@@ -271,6 +285,9 @@ QUEUES: list[dict[str, Any]] = [
         "policies": ["spam", "phishing", "adult"],
         "actions": ["remove", "limit", "strike", "suspend"],
         "sla_minutes": 480,
+        "sla_by_source": {"law_enforcement": 120, "trusted_flagger": 240},
+        "soon_minutes": 30,
+        **_LANES,
         "handling_minutes": 0.75,
         "doubling_hours": 2.0,
     },

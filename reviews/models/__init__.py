@@ -1,13 +1,23 @@
 """The human side's rows, one file per noun family."""
 
 from .audit import AuditEntry
-from .content import Account, Item, ItemKind, ItemVersion, Platform, Report, content_hash
-from .outcome import Decision, Enforcement, Finding, Relabelling, Review, Strike, Verdict
+from .content import (
+    Account,
+    DueReporter,
+    Item,
+    ItemKind,
+    ItemVersion,
+    Platform,
+    Report,
+    Reporter,
+    content_hash,
+)
+from .outcome import Decision, Enforcement, Finding, Gold, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
-from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction
+from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
 __all__ = [
     "Account",
@@ -18,8 +28,10 @@ __all__ = [
     "Decision",
     "Draw",
     "DryRun",
+    "DueReporter",
     "Enforcement",
     "Finding",
+    "Gold",
     "Item",
     "ItemKind",
     "ItemVersion",
@@ -34,8 +46,10 @@ __all__ = [
     "PolicyVersion",
     "Queue",
     "QueueAction",
+    "QueueRanking",
     "Relabelling",
     "Report",
+    "Reporter",
     "Review",
     "Revision",
     "Role",

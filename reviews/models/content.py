@@ -15,6 +15,9 @@ class Platform(models.Model):
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=80)
     members = models.ManyToManyField(Person, related_name="platforms", blank=True)
+    # Over all records of users who report (reporters.py): the share of their reports upheld.
+    reports_settled = models.IntegerField(default=0, db_default=0)
+    reports_upheld = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     def __str__(self) -> str:
@@ -104,6 +107,9 @@ class Item(models.Model):
     submitted_at = models.DateTimeField(db_default=Now())  # to us, first time
     views_per_hour = models.FloatField(default=0)
     report_count = models.PositiveIntegerField(default=0)
+    # What its reports are worth together, and the most trusted of its reporters alone: ranking.py.
+    report_trust = models.FloatField(default=0, db_default=0)
+    reporter_trust = models.FloatField(default=0, db_default=0)
     # Exact duplicates (after folding case and white space) share a fingerprint.
     fingerprint = models.CharField(max_length=32)
     # Items of one group never stand on both sides of a train/test split. Fixed at first sight.
@@ -131,6 +137,11 @@ class Item(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(views_per_hour__gte=0), name="views_are_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(report_trust__range=(0, 1))
+                & models.Q(reporter_trust__range=(0, 1)),
+                name="report_trust_is_a_probability",
             ),
         ]
         indexes = [
@@ -200,7 +211,8 @@ class Report(models.Model):
         CLASSIFIER = "classifier", "Classifier"
         HASH = "hash", "Hash match"
 
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reports")
+    # An index of its own would double the one below that begins with it.
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reports", db_index=False)
     external_id = models.CharField(max_length=200)  # the sender's, or derived from the body
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.USER)
     reporter = models.CharField(max_length=200, blank=True)  # external id on the platform
@@ -214,7 +226,73 @@ class Report(models.Model):
                 fields=["item", "external_id"], name="one_report_per_external_id"
             ),
         ]
-        indexes = [models.Index(fields=["reporter"], name="report_by_reporter")]
+        indexes = [
+            # The newest of one person; who gave no name is nobody in particular.
+            models.Index(
+                fields=["reporter", "source", "-id"],
+                condition=~models.Q(reporter=""),
+                name="report_by_reporter_newest",
+            ),
+            # The first of each source (when is it due?), the newest of each (who says so?).
+            models.Index(fields=["item", "source", "id"], name="report_by_item_and_source"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_source_display()}: {self.reason}"
+
+
+class Reporter(models.Model):
+    """Who reports, and how often she was right: counted from rows, never typed in.
+
+    One name reporting as two sources has two records. `settled` counts the items among her newest
+    reports whose standing decision says something, `upheld` the violating ones of them.
+    """
+
+    platform = models.ForeignKey(
+        Platform, on_delete=models.PROTECT, related_name="reporters", db_index=False
+    )
+    source = models.CharField(max_length=20, choices=Report.Source.choices)
+    external_id = models.CharField(max_length=200)  # Report.reporter
+    filed = models.PositiveIntegerField(default=0)
+    settled = models.PositiveIntegerField(default=0)
+    upheld = models.PositiveIntegerField(default=0)
+    # The chance that her next report is right (ranking.trust); what waiting jobs are ranked with.
+    trust = models.FloatField()
+    last_filed_at = models.DateTimeField(db_default=Now())
+    refreshed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["platform", "source", "external_id"], name="one_record_per_reporter"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(upheld__lte=models.F("settled")),
+                name="no_more_upheld_than_settled",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(trust__gt=0, trust__lt=1), name="reporter_trust_is_never_certain"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class DueReporter(models.Model):
+    """A decision spoke about an item she reported: her record is to be counted again.
+
+    As many rows as there were decisions: nobody waits for a row of somebody else's. reporters.py
+    works them off.
+    """
+
+    reporter = models.ForeignKey(
+        Reporter, on_delete=models.CASCADE, related_name="due", db_index=False
+    )
+    due_at = models.DateTimeField(db_default=Now())
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    parked_at = models.DateTimeField(null=True)  # after three failures: waits for a person
+    error = models.TextField(blank=True, db_default="")
+
+    def __str__(self) -> str:
+        return f"reporter {self.reporter_id}"

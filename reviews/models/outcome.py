@@ -272,3 +272,15 @@ class Strike(models.Model):
 
     def counts(self, now) -> bool:
         return self.reversed_at is None and self.expires_at > now
+
+
+class Gold(models.Model):
+    """A lead vouches for an item's standing decision: it may be asked of others as a check."""
+
+    item = models.OneToOneField(Item, on_delete=models.PROTECT, related_name="gold")
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="golds")
+    marked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"gold: item {self.item_id}"

@@ -25,6 +25,16 @@ class Lane(models.TextChoices):
     APPEAL = "appeal", "Appeal"
     QA = "qa", "Quality check"
 
+    @classmethod
+    def blind(cls) -> list[str]:
+        """Lanes judged without the model's view: what they measure or teach would be bent by it."""
+        return [cls.RANDOM, cls.LEARNING, cls.GOLD, cls.QA]
+
+    @classmethod
+    def checking(cls) -> list[str]:
+        """Lanes whose answers settle nothing: they are held against a decision that stands."""
+        return [cls.GOLD, cls.QA]
+
 
 class Queue(models.Model):
     """A named stream of jobs: who works it, how it ranks, what may be decided, its SLA."""
@@ -115,6 +125,23 @@ class Queue(models.Model):
         return self.name
 
 
+class QueueRanking(models.Model):
+    """What the waiting jobs of a queue are ranked with, and how far a new ranking has come.
+
+    The sweep compares `settings` with how things stand now; where they differ (a lead changed the
+    queue, a policy version took effect) it walks the waiting jobs: see placement.rerank_changed.
+    """
+
+    queue = models.OneToOneField(Queue, on_delete=models.CASCADE, related_name="ranking")
+    settings = models.JSONField()
+    after_id = models.BigIntegerField(null=True)  # the walk stands behind this job; null: none
+    upto_id = models.BigIntegerField(null=True)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"ranking of {self.queue_id}"
+
+
 class QueueAction(models.Model):
     """An action as one queue offers it: its key there, and whether it is kept out of sight."""
 
@@ -135,32 +162,58 @@ class QueueAction(models.Model):
 
 
 class Draw(models.Model):
-    """How jobs of a sampled lane came to be drawn: enough to draw them again."""
+    """One drawing of jobs into a lane: how each chance came about, enough to draw again.
+
+    A job holds its own chance. Written once, in the transaction of its jobs, and never edited.
+    """
 
     class Strategy(models.TextChoices):
-        POISSON = "poisson", "Poisson, one probability for all"
+        """See sampling.py and docs/ranking.md."""
 
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="draws")
+        POISSON = "poisson", "Poisson, one probability for all"
+        POISSON_SQRT = "poisson_sqrt", "Poisson, by the root of the risk"
+        POISSON_BAND = "poisson_band", "Poisson, mostly near the threshold"
+        SAMPLE = "sample", "So many, each as likely"
+        CERTAINTY = "certainty", "All of them"
+        FOLLOWS = "follows", "Follows an earlier draw"
+
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="draws", db_index=False)
     lane = models.CharField(max_length=16, choices=Lane.choices)
     strategy = models.CharField(max_length=20, choices=Strategy.choices)
-    probability = models.FloatField()
+    probability = models.FloatField(null=True)  # where all of the pool had the same
     seed = models.BigIntegerField()
+    # What else it takes to draw again, such as the constant of the probabilities.
+    parameters = models.JSONField(default=dict)
+    pool_size = models.PositiveIntegerField(null=True)  # null: drawn before pools were counted
+    drawn = models.PositiveIntegerField(null=True)
+    model_version = models.CharField(max_length=80, blank=True)  # whose risks it went by
+    # A second opinion or adjudication comes with certainty once its item has been drawn by this.
+    follows = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="followers", db_index=False
+    )
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["queue", "lane", "strategy", "probability", "seed"],
-                name="one_draw_per_setting",
-            ),
             models.CheckConstraint(
-                condition=Q(probability__gt=0, probability__lte=1),
+                condition=Q(probability=None) | Q(probability__gt=0, probability__lte=1),
                 name="draw_probability_is_positive",
             ),
+            models.CheckConstraint(
+                condition=Q(pool_size=None) | Q(drawn__lte=F("pool_size")),
+                name="no_more_drawn_than_in_the_pool",
+            ),
+            models.CheckConstraint(
+                condition=Q(strategy="follows", follows__isnull=False)
+                | (~Q(strategy="follows") & Q(follows=None)),
+                name="only_followers_follow",
+            ),
         ]
+        indexes = [models.Index(fields=["queue", "-id"], name="draw_by_queue")]
 
     def __str__(self) -> str:
-        return f"{self.strategy} {self.probability} from {self.queue_id}"
+        return f"draw {self.pk}"
 
 
 class JobQuerySet(models.QuerySet):
@@ -198,7 +251,10 @@ class Job(models.Model):
     harm = models.FloatField(default=0)  # per hour of waiting and minute of handling
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField()
-    is_overdue = models.BooleanField(default=False)  # lifted above the rest by the sweep
+    # What the sweep has added to the rank, and when it has to look next; null: never again.
+    is_overdue = models.BooleanField(default=False)
+    is_soon = models.BooleanField(default=False, db_default=False)
+    lift_at = models.DateTimeField(null=True)
     run_after = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     draw = models.ForeignKey(
@@ -240,7 +296,9 @@ class Job(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["item"],
-                condition=Q(state__in=["ready", "claimed"], lane__in=["risk", "random"]),
+                condition=Q(
+                    state__in=["ready", "claimed"], lane__in=["risk", "random", "learning"]
+                ),
                 name="one_open_job_an_item",
             ),
             models.CheckConstraint(
@@ -264,8 +322,14 @@ class Job(models.Model):
                 name="a_claimed_job_has_a_claim",
             ),
             models.CheckConstraint(
-                condition=Q(lane="risk") | Q(inclusion_probability__isnull=False) | Q(draw=None),
-                name="a_drawn_job_knows_its_probability",
+                condition=Q(lane="risk")
+                | Q(draw__isnull=False, inclusion_probability__isnull=False),
+                name="a_drawn_job_knows_its_draw",
+            ),
+            models.CheckConstraint(
+                condition=Q(inclusion_probability=None)
+                | Q(inclusion_probability__gt=0, inclusion_probability__lte=1),
+                name="inclusion_probability_is_positive",
             ),
         ]
         indexes = [
@@ -287,9 +351,9 @@ class Job(models.Model):
                 name="job_assigned",
             ),
             models.Index(
-                fields=["due_at"],
-                condition=Q(state="ready", is_overdue=False),
-                name="job_falling_due",
+                fields=["lift_at"],
+                condition=Q(state="ready", lift_at__isnull=False),
+                name="job_to_lift",
             ),
             models.Index(fields=["expires_at"], condition=Q(state="claimed"), name="job_expiring"),
             models.Index(fields=["draw"], condition=Q(draw__isnull=False), name="job_by_draw"),

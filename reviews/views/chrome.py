@@ -28,6 +28,7 @@ PAGES = (
         "reviews:enforcement-list",
         "enforcement.view",
     ),
+    ("Draws", "Who was drawn to measure, learn and check", "reviews:draw-list", "job.view"),
     ("Setup", "Queues, routing, policies, actions, people", "reviews:setup", "setup.view"),
     ("Snapshots", "Labels, frozen to train on", "mlhooks:snapshot-list", "snapshot.view"),
     ("Models", "What scores the items, and what could", "mlhooks:model-list", "model.view"),
@@ -58,6 +59,12 @@ SETUP: tuple[tuple[str, str, str, str], ...] = (
         "setup.view",
     ),
     ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
+    (
+        "Reporters",
+        "Who reports, and how often she was right",
+        "reviews:reporter-list",
+        "setup.view",
+    ),
 )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from django.contrib import messages
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, desk, layouts
+from reviews import access, blind, desk, draws, layouts, placement
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
@@ -23,14 +24,35 @@ from reviews.models import (
     ItemVersion,
     Job,
     Policy,
+    PolicyVersion,
     Review,
 )
+from reviews.ranking import Account
+from reviews.routing import Router
 
-from .review import language_name
+from .review import language_name, why_now
 
 TEXT_STEP = 50_000
 # A comparison by words costs their square: longer texts are shown whole instead.
 _WORDS_COMPARED = 2_000
+
+
+class Place(NamedTuple):
+    """Why an open job stands where it does; the sum behind it is for leads."""
+
+    job: Job
+    level: str
+    reason: str
+    account: Account | None
+    names: dict[str, str]  # policy slug → name
+
+    @property
+    def parts(self) -> list[tuple[str, float, float, float, float]]:
+        assert self.account is not None  # noqa: S101  (asked where there is one)
+        return [
+            (self.names.get(part.policy, "any policy"), *part[1:], part.product)
+            for part in self.account.parts
+        ]
 
 
 class Event(NamedTuple):
@@ -62,7 +84,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     reviews = item.reviews.select_related("reviewer", "item_version").order_by("id")
     if open_jobs and (blind.HISTORY in hidden or not may_see_work):
         reviews = reviews.filter(reviewer=request.user)
+    may_draw = access.may(request.user, "draw.create")
     if blind.HISTORY in hidden:
+        # Of a check what stands is the answer; her own she knows.
         decisions = [one for one in decisions if one.decided_by_id == request.user.pk]
     newest = versions[-1]
     author = None if blind.AUTHOR in hidden else desk.sight(item.pk).author
@@ -90,6 +114,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "may_override": access.may(request.user, "decision.override"),
             "open_jobs": [] if blind.HISTORY in hidden else open_jobs,
             "is_open": bool(open_jobs),
+            "places": _places(item, open_jobs, numbers=may_see_work, hidden=hidden),
+            "gold": getattr(item, "gold", None) if may_draw else None,
+            "may_mark_gold": may_draw and _standing(decisions) is not None,
             "changes": [
                 (later, changes(before, later))
                 for before, later in zip(versions, versions[1:], strict=False)
@@ -106,6 +133,19 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             ),
         },
     )
+
+
+@require_POST
+def item_gold(request: HttpRequest, pk: int) -> HttpResponse:
+    """Vouch for the decision that stands, or no longer: the form says which."""
+    item = access.get_item_to_vouch_for(request.user, pk)
+    if request.POST.get("gold") == "0":
+        draws.unmark_gold(item, by=request.user)
+        messages.success(request, "No longer gold. Nobody will be asked about it as a check.")
+    else:
+        draws.mark_gold(item, by=request.user)
+        messages.success(request, "Marked as gold. It can be drawn for those who have not seen it.")
+    return redirect("reviews:item-detail", pk=item.pk)
 
 
 @require_GET
@@ -174,6 +214,25 @@ def _versions(item: Item) -> list[ItemVersion]:
     for version in versions:
         version.item = item
     return versions
+
+
+def _places(item: Item, jobs: list[Job], *, numbers: bool, hidden: frozenset[str]) -> list[Place]:
+    if not jobs or blind.HISTORY in hidden:
+        return []
+    numbers = numbers and not hidden
+    router = Router(item.platform_id)
+    places = []
+    for job in jobs:
+        if not numbers and job.lane in blind.SCORELESS_LANES:
+            continue
+        job.item = item
+        in_force = PolicyVersion.objects.in_force().filter(policy__queues=job.queue_id)
+        versions = list(in_force.select_related("policy"))
+        level, reason = why_now(item, job, versions, numbers=numbers, hidden=hidden)
+        account = placement.explain_rank(job, router=router) if numbers else None
+        names = {version.policy.slug: version.policy.name for version in versions}
+        places.append(Place(job, level, reason, account, names))
+    return places
 
 
 def _risks(item: Item) -> list[tuple[str, float]]:

@@ -42,6 +42,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
         rows = _rows(jobs, context["policies"])
         if request.GET.get("format") == "csv":
             return _csv(queue, rows)
+        may_draw = access.may(request.user, "draw.create")
         newest = max((item.scored_at for item in _items(jobs) if item.scored_at), default=None)
         context |= {
             "rows": rows,
@@ -53,6 +54,7 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
             # Work of one lane only: where there is some, and she may.
             "may_focus": context["is_mine"] and rows and access.may(request.user, "job.manage"),
             "lane_label": Lane(lane).label if lane in Lane.values else "",
+            "may_draw": may_draw,
             "scored_at": newest,
             "sources": sorted({item.risk_source for item in _items(jobs) if item.risk_source}),
         }

@@ -246,6 +246,7 @@ def why_now(
         lane=Lane.RISK if blind.HISTORY in hidden else job.lane,
         numbers=numbers,
         tells_risk=tells_risk,
+        reporter_trust=item.reporter_trust,
     )
     if not tells_risk or slug is None:
         return "", capfirst(f"{text}.")

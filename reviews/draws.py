@@ -1,0 +1,469 @@
+"""Draws into the lanes that measure, teach and check: who is drawn, with which chance, from what.
+
+The random lane is drawn where jobs are placed (routing.py), a second opinion where it is asked for
+(decisions.py). Here are the rest: learning, as scores arrive; quality checks of decisions; gold.
+"""
+
+import json
+import secrets
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from . import access, audit, bulk, draw_rows, ranking, sampling
+from .errors import Conflict, Invalid
+from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
+from .routing import Router, draw_value
+
+# As scores arrive, the newest so many jobs say what the usual risks are.
+_REFERENCE = 5_000
+# No pool is larger than its newest so many.
+MOST_IN_POOL = 100_000
+_BATCH = 1_000
+MANUAL_LANES = (Lane.LEARNING, Lane.QA, Lane.GOLD)
+STRATEGIES = (
+    Draw.Strategy.POISSON_BAND,
+    Draw.Strategy.POISSON_SQRT,
+    Draw.Strategy.POISSON,
+    Draw.Strategy.CERTAINTY,
+)
+_MOST_SEED = 2**53
+
+_TO_LEARNING = """
+WITH given AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS row (id bigint, draw_id bigint, probability float8)
+), locked AS MATERIALIZED (
+  SELECT id, state, lane FROM reviews_job WHERE id IN (SELECT id FROM given) ORDER BY id
+  FOR NO KEY UPDATE
+)
+UPDATE reviews_job AS job
+SET lane = 'learning', draw_id = given.draw_id, inclusion_probability = given.probability
+FROM given JOIN locked USING (id)
+WHERE job.id = given.id AND locked.state = 'ready' AND locked.lane = 'risk'
+"""
+
+# Decisions of reviewers that stand. A lead's word on a disagreement is the last one.
+_CHECKED = """
+FROM reviews_decision AS decision
+JOIN reviews_job AS settled_by ON settled_by.id = decision.job_id
+JOIN reviews_item AS item ON item.id = decision.item_id
+WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
+  AND decision.verdict IN ('violating', 'clean') AND settled_by.lane <> 'adjudication'
+  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
+  AND NOT EXISTS (
+    SELECT FROM reviews_job AS open
+    WHERE open.item_id = item.id AND open.state IN ('ready', 'claimed')
+  )
+"""
+
+# In order, up to the first whose undo window has not been closed for a while: an answer that is
+# still being written has a window that closes later. Looking back no further than a day, a rate
+# that is turned on does not bring up last month.
+_NEW_DECISIONS = f"""
+SELECT decision.id, decision.item_id,
+  decision.undo_until < clock_timestamp() - interval '10 seconds' AS is_closed
+{_CHECKED}
+  AND decision.id > %(after)s
+  AND decision.decided_at > clock_timestamp() - interval '1 day'
+ORDER BY decision.id LIMIT %(most)s
+"""  # noqa: S608
+
+_POOLS = {
+    Lane.LEARNING: """
+SELECT job.id, item.id, item.risks
+FROM reviews_job AS job JOIN reviews_item AS item ON item.id = job.item_id
+WHERE job.queue_id = %(queue)s AND job.lane = 'risk' AND job.state = 'ready'
+  AND job.assigned_to_id IS NULL AND item.risk IS NOT NULL
+ORDER BY job.id DESC LIMIT %(most)s
+FOR NO KEY UPDATE OF job SKIP LOCKED
+""",
+    Lane.QA: f"""
+SELECT decision.id, item.id, decision.risks
+{_CHECKED}
+  AND decision.undo_until < clock_timestamp() AND decision.item_version_id = (
+    SELECT id FROM reviews_itemversion
+    WHERE item_id = item.id AND number = item.version_number)
+  AND NOT EXISTS (SELECT FROM reviews_job AS check_ WHERE check_.item_id = item.id
+    AND check_.lane = 'qa' AND check_.created_at > decision.decided_at)
+ORDER BY decision.id DESC LIMIT %(most)s
+""",  # noqa: S608
+    # Known: two people say so and nobody otherwise, or a lead vouches for it; and somebody who
+    # works here has not seen it yet.
+    Lane.GOLD: """
+SELECT decision.id, item.id, decision.risks
+FROM reviews_decision AS decision
+JOIN reviews_item AS item ON item.id = decision.item_id
+JOIN reviews_itemversion AS version
+  ON version.id = decision.item_version_id AND version.number = item.version_number
+WHERE decision.queue_id = %(queue)s AND decision.verdict IN ('violating', 'clean')
+  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
+  AND (
+    EXISTS (SELECT FROM reviews_gold AS gold WHERE gold.decision_id = decision.id)
+    OR (
+      SELECT count(DISTINCT reviewer_id) >= 2 AND bool_and(verdict = decision.verdict)
+      FROM reviews_review WHERE item_version_id = version.id AND item_id = item.id
+        AND verdict IN ('violating', 'clean')
+    )
+  )
+  AND NOT EXISTS (
+    SELECT FROM reviews_job AS open
+    WHERE open.item_id = item.id AND open.state IN ('ready', 'claimed')
+  )
+  AND EXISTS (
+    SELECT FROM reviews_queue_members AS member
+    WHERE member.queue_id = decision.queue_id AND NOT EXISTS (
+      SELECT FROM reviews_review AS own
+      WHERE own.item_id = item.id AND own.reviewer_id = member.person_id
+    )
+  )
+ORDER BY decision.id DESC LIMIT %(most)s
+""",
+}
+
+
+class _Candidate(NamedTuple):
+    """One of a pool: `pk` is of the job (learning) or of the decision (the rest)."""
+
+    pk: int
+    item_id: int
+    risks: dict[str, float]
+
+
+def draw_for_learning(item_ids: Collection[int], *, router: Router, model_version: str) -> None:
+    """Draw among these items, newly scored, those that teach a model most; in the caller's
+    transaction, which has just ranked their jobs and so holds them.
+
+    Each job has the chance that it would have if all that usually waits were drawn from at once:
+    alone in its call or among thousands. Every call is a draw of its own.
+    """
+    queues = {queue.pk: queue for queue in router.queues if queue.learning_rate > 0}
+    if not queues:
+        return
+    rows = (
+        Job.objects.ready()
+        .filter(item_id__in=item_ids, lane=Lane.RISK, queue__in=queues, item__risk__isnull=False)
+        .order_by("pk")
+        .values_list("queue_id", "pk", "item_id", "item__risks")
+    )
+    pools: dict[int, list[_Candidate]] = {}
+    for queue_id, *rest in rows:
+        pools.setdefault(queue_id, []).append(_Candidate(*rest))
+    newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
+    moves, pending = [], []
+    for queue_id, pool in pools.items():
+        queue = queues[queue_id]
+        slugs = _slugs(router, queue)
+        usual = [_risk(risks, slugs) for risks in _usual_risks(queue, newest)]
+        risks = [_risk(one.risks, slugs) for one in pool]
+        everything = usual or risks
+        plan = sampling.plan(
+            Draw.Strategy.POISSON_BAND, everything, expected=queue.learning_rate * len(everything)
+        )
+        draw = draw_rows.Pending(
+            queue.pk,
+            Lane.LEARNING,
+            plan.strategy,
+            queue.draw_seed,
+            pool_size=len(pool),
+            model_version=model_version,
+        )
+        stream = _stream(draw)
+        draw.parameters = {
+            **plan.as_parameters(),
+            "share": queue.learning_rate,
+            "usual": len(usual),
+            "stream": stream,
+        }
+        for one, risk in zip(pool, risks, strict=True):
+            probability = plan.probability(risk)
+            if draw_value(queue.draw_seed, one.item_id, stream=stream) < probability:
+                moves.append({"id": one.pk, "draw_id": draw.id, "probability": probability})
+        pending.append(draw)
+    if moves:
+        bulk.over_rows(_TO_LEARNING, moves)
+    draw_rows.write(pending)
+
+
+def draw_for_quality() -> int:
+    """Sweep: a second person looks at a share of what was decided. Returns how many jobs it made.
+
+    Decisions enter the pool once, when they can no longer be taken back.
+    """
+    made = 0
+    for queue in Queue.objects.filter(qa_rate__gt=0, is_archived=False).order_by("pk"):
+        while True:
+            with transaction.atomic():
+                count, is_whole = _check_some(queue)
+            made += count
+            if not is_whole:
+                break
+    return made
+
+
+def draw_jobs(
+    queue: Queue,
+    *,
+    lane: str,
+    strategy: str,
+    expected: float,
+    seed: int | None = None,
+    by: Person | None,
+) -> Draw:
+    """Draw about `expected` of what is there for a lane into it, now; see docs/ranking.md.
+
+    learning: of the queue's waiting jobs that have a score. qa: of its decisions, for another
+    person to look at. gold: of those whose verdict is known, for who has not seen them. The
+    strategy "certainty" takes the whole pool. Without a seed, one is drawn.
+    """
+    access.check(by, "draw.create", queue.platform_id)
+    _check(queue, lane, strategy, expected, seed)
+    seed = secrets.randbelow(_MOST_SEED) if seed is None else seed
+    with transaction.atomic():
+        # One at a time a queue: two at once would draw from the same pool.
+        Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+        router = Router(queue.platform_id)
+        pool = _pool(queue, lane)
+        if not pool:
+            raise Conflict(_NOTHING[Lane(lane)])
+        slugs = _slugs(router, queue)
+        risks = [_risk(one.risks, slugs) for one in pool]
+        is_all = strategy == Draw.Strategy.CERTAINTY
+        plan = sampling.plan(strategy, risks, expected=len(pool) if is_all else expected)
+        probabilities = [plan.probability(risk) for risk in risks]
+        draw = draw_rows.Pending(
+            queue.pk,
+            lane,
+            plan.strategy,
+            seed,
+            probability=probabilities[0] if len(set(probabilities)) == 1 else None,
+            pool_size=len(pool),
+            model_version=_model_version(pool) if lane == Lane.LEARNING else "",
+            created_by_id=by.pk if by else None,
+        )
+        stream = _stream(draw)
+        draw.parameters = {**plan.as_parameters(), "expected": expected, "stream": stream}
+        drawn = sampling.draw(
+            probabilities, lambda n: draw_value(seed, pool[n].item_id, stream=stream)
+        )
+        chosen = [(pool[n], probabilities[n]) for n in drawn]
+        if lane == Lane.LEARNING:
+            bulk.over_rows(
+                _TO_LEARNING,
+                [{"id": one.pk, "draw_id": draw.id, "probability": p} for one, p in chosen],
+            )
+        else:
+            _open(queue, lane, draw, [(one.item_id, p) for one, p in chosen], router)
+        draw_rows.write([draw])
+        row = Draw.objects.get(pk=draw.id)
+        audit.record(
+            "draw.create",
+            row,
+            by=by,
+            platform=queue.platform_id,
+            queue=queue.slug,
+            lane=lane,
+            strategy=strategy,
+            expected=expected,
+            seed=seed,
+            pool=len(pool),
+            drawn=row.drawn,
+        )
+    return row
+
+
+def pool_sizes(queue: Queue) -> dict[str, int]:
+    """Lane → how many there are to draw from now, up to MOST_IN_POOL."""
+    sizes = {}
+    with connection.cursor() as cursor:
+        for lane, statement in _POOLS.items():
+            counted = statement.replace("FOR NO KEY UPDATE OF job SKIP LOCKED", "")
+            cursor.execute(
+                f"SELECT count(*) FROM ({counted}) AS pool",  # noqa: S608
+                {"queue": queue.pk, "most": MOST_IN_POOL},
+            )
+            sizes[str(lane)] = cursor.fetchone()[0]
+    return sizes
+
+
+def mark_gold(item: Item, *, by: Person) -> Gold:
+    """A lead vouches for the decision that stands: the item may be asked of others as a check."""
+    access.check(by, "draw.create", item.platform_id)
+    with transaction.atomic():
+        Item.objects.select_for_update(no_key=True).get(pk=item.pk)
+        standing = Decision.objects.settled().filter(item=item).first()
+        if standing is None:
+            raise Conflict("Only an item whose decision stands can be gold. Decide it first.")
+        gold, is_new = Gold.objects.update_or_create(
+            item=item, defaults={"decision": standing, "marked_by": by}
+        )
+        audit.record(
+            "gold.mark", item, by=by, platform=item.platform_id, decision=standing.pk, gold=gold.pk
+        )
+    return gold
+
+
+def unmark_gold(item: Item, *, by: Person) -> None:
+    """It is not asked again; jobs that are out stay. Twice is once."""
+    access.check(by, "draw.create", item.platform_id)
+    with transaction.atomic():
+        count, _ = Gold.objects.filter(item=item).delete()
+        if count:
+            audit.record("gold.unmark", item, by=by, platform=item.platform_id)
+
+
+_NOTHING = {
+    Lane.LEARNING: "No job with a score waits in the risk lane, so there is nothing to draw from.",
+    Lane.QA: "No decision of this queue is left to check: each is checked already, open again or "
+    "can still be taken back.",
+    Lane.GOLD: "No verdict is known here that somebody has not seen: two people have to agree on "
+    "an item, or a lead marks it as gold on its page.",
+}
+
+
+def _check(queue: Queue, lane: str, strategy: str, expected: float, seed: int | None) -> None:
+    wrong = {}
+    if lane not in MANUAL_LANES:
+        wrong["lane"] = "Choose learning, quality check or gold."
+    if strategy not in STRATEGIES:
+        wrong["strategy"] = "Choose how to draw."
+    if not 0 < expected <= MOST_IN_POOL:
+        wrong["expected"] = f"Give a number above 0, at most {MOST_IN_POOL:,}."
+    if seed is not None and not 0 <= seed < _MOST_SEED:
+        wrong["seed"] = "Give a whole number from 0 to 2^53 − 1, or leave it empty."
+    if queue.is_archived:
+        wrong["lane"] = "This queue is archived: nobody works in it."
+    if wrong:
+        raise Invalid(next(iter(wrong.values())), details=wrong)
+
+
+def _pool(queue: Queue, lane: str) -> list[_Candidate]:
+    with connection.cursor() as cursor:
+        cursor.execute(_POOLS[Lane(lane)], {"queue": queue.pk, "most": MOST_IN_POOL})
+        rows = cursor.fetchall()
+    return [_Candidate(pk, item_id, _as_dict(risks)) for pk, item_id, risks in rows]
+
+
+def _check_some(queue: Queue) -> tuple[int, bool]:
+    """Jobs made from the next decisions, and whether there may be more of these."""
+    mine = Queue.objects.filter(pk=queue.pk).select_for_update(no_key=True, skip_locked=True)
+    if not mine:
+        return 0, False
+    last = (
+        Draw.objects.filter(queue=queue, lane=Lane.QA, parameters__has_key="upto")
+        .order_by("-pk")
+        .first()
+    )
+    values = {
+        "queue": queue.pk,
+        "after": last.parameters["upto"] if last else 0,
+        "most": _BATCH,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_NEW_DECISIONS, values)
+        rows = cursor.fetchall()
+    pool = []
+    for pk, item_id, is_closed in rows:
+        if not is_closed:
+            break
+        pool.append((pk, item_id))
+    if not pool:
+        return 0, False
+    draw = draw_rows.Pending(
+        queue.pk,
+        Lane.QA,
+        Draw.Strategy.POISSON,
+        queue.draw_seed,
+        probability=queue.qa_rate,
+        pool_size=len(pool),
+    )
+    stream = _stream(draw)
+    draw.parameters = {"after": values["after"], "upto": pool[-1][0], "stream": stream}
+    chosen = [
+        (item_id, queue.qa_rate)
+        for _, item_id in pool
+        if draw_value(queue.draw_seed, item_id, stream=stream) < queue.qa_rate
+    ]
+    _open(queue, Lane.QA, draw, chosen, Router(queue.platform_id))
+    draw_rows.write([draw])
+    return len(chosen), len(pool) == _BATCH
+
+
+def _open(
+    queue: Queue,
+    lane: str,
+    draw: draw_rows.Pending,
+    chosen: Sequence[tuple[int, float]],
+    router: Router,
+) -> None:
+    """New jobs for items that are decided: as urgent among each other as their harm says."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    due_at = ranking.due_at(now, sla_minutes=queue.sla_minutes, first_reports={}, sla_by_source={})
+    lift = ranking.lift(due_at, now=now, soon_minutes=queue.soon_minutes)
+    items = Item.objects.in_bulk([item_id for item_id, _ in chosen])
+    jobs = []
+    for item_id, probability in chosen:
+        item = items[item_id]
+        harm = router.harm(
+            queue,
+            risks=item.risks,
+            views_per_hour=item.views_per_hour,
+            report_trust=item.report_trust,
+        )
+        jobs.append(
+            Job(
+                item_id=item_id,
+                queue=queue,
+                lane=lane,
+                harm=harm,
+                rank=ranking.rank(harm, submitted_at=now, doubling_hours=queue.doubling_hours)
+                + lift.hours,
+                created_at=now,
+                due_at=due_at,
+                is_overdue=lift.is_overdue,
+                is_soon=lift.is_soon,
+                lift_at=lift.lift_at,
+                draw_id=draw.set_aside(),
+                inclusion_probability=probability,
+            )
+        )
+    Job.objects.bulk_create(jobs, batch_size=1000)
+
+
+def _usual_risks(queue: Queue, newest: int) -> list[dict[str, float]]:
+    """Of what came lately and has a score: drawn, decided or waiting, or the rest would look
+    tamer than what comes.
+    """
+    lanes = (Lane.RISK, Lane.RANDOM, Lane.LEARNING)
+    return list(
+        Job.objects.filter(
+            queue=queue, lane__in=lanes, pk__gt=newest - _REFERENCE, item__risk__isnull=False
+        ).values_list("item__risks", flat=True)
+    )
+
+
+def _stream(draw: draw_rows.Pending) -> str:
+    """Each draw has random numbers of its own: what one left is no other's loss."""
+    return f"{draw.lane}:{draw.set_aside()}"
+
+
+def _slugs(router: Router, queue: Queue) -> list[str]:
+    return [slug for slug, _, _ in router.policies(queue, {})]
+
+
+def _risk(risks: dict[str, float], slugs: Sequence[str]) -> float:
+    """The highest of the queue's policies; what nobody has scored counts as usual."""
+    return max((risks[slug] for slug in slugs if slug in risks), default=ranking.PRIOR)
+
+
+def _model_version(pool: Sequence[_Candidate]) -> str:
+    labels = Item.objects.filter(pk__in=[one.item_id for one in pool[:_BATCH]])
+    found = sorted(set(labels.values_list("risk_source", flat=True)))
+    return ", ".join(found)[:80]
+
+
+def _as_dict(risks: object) -> dict[str, float]:
+    return json.loads(risks) if isinstance(risks, str) else dict(risks or {})
