@@ -272,11 +272,12 @@ def get_item_to_vouch_for(person: Person, pk: int) -> Item:
 
 
 def get_queue_to_work(person: Person, slug: str) -> Queue:
-    """A queue this person may claim from: she has the role and is a member."""
+    """A queue this person works: she has the role and is a member. Whether there is more for her
+    in it, claims.py asks."""
     queue = get(
         person, "job.claim", Queue.objects.select_related("platform"), "platform", slug=slug
     )
-    check_works(person, queue)
+    check_belongs(person, queue)
     return queue
 
 

@@ -48,17 +48,17 @@ _FOR_HER = """
 
 # Where to start in a lane: from the top, unless she keeps a start there (starts.py), and then no
 # lower than what has come in since. Two seconds more, for whoever had not committed by then.
+# An aggregate, so that there is a row without a start too.
 _START = """
-    SELECT coalesce((
-      SELECT greatest(start.rank, (
+    SELECT
+      coalesce(min(greatest(start.rank, (
         SELECT max(arrival.rank) FROM reviews_lanearrival AS arrival
         WHERE arrival.queue_id = start.queue_id AND arrival.lane = start.lane
           AND arrival.at > start.at - interval '2 s'
-      ))
-      FROM reviews_lanestart AS start
-      WHERE start.person_id = %(by)s AND start.queue_id = %(queue)s AND start.lane = lanes.lane
-        AND start.until > clock_timestamp()
-    ), 'infinity') AS rank
+      ))) FILTER (WHERE start.until > clock_timestamp()), 'infinity') AS rank,
+      coalesce(min(start.at) < clock_timestamp() - interval '0.25 s', true) AS is_due
+    FROM reviews_lanestart AS start
+    WHERE start.person_id = %(by)s AND start.queue_id = %(queue)s AND start.lane = lanes.lane
 """
 
 # One statement and one round trip. What a lead keeps for her comes first, and takes no turn of the
@@ -94,7 +94,7 @@ WITH works AS MATERIALIZED (
   END] AS lane
   FROM works WHERE NOT EXISTS (SELECT FROM kept)
 ), served AS MATERIALIZED (
-  SELECT job.id, start.rank < 'infinity' AS has_start
+  SELECT job.id, start.rank < 'infinity' AS has_start, start.is_due
   FROM turn
   CROSS JOIN unnest(turn.lane || array_remove(%(fallback)s::text[], turn.lane)) AS lanes(lane)
   CROSS JOIN LATERAL ({_START}) AS start
@@ -108,14 +108,15 @@ WITH works AS MATERIALIZED (
   ) AS job
   LIMIT 1
 ), picked AS (
-  SELECT id, NULL AS has_start FROM kept UNION ALL SELECT id, has_start FROM served
+  SELECT id, false AS has_start, false AS is_due FROM kept
+  UNION ALL SELECT id, has_start, is_due FROM served
 )
 UPDATE reviews_job SET
   state = 'claimed', claim_token = %(token)s, claimed_by_id = %(by)s, claim_slot = %(slot)s,
   claimed_at = clock_timestamp(), expires_at = clock_timestamp() + %(lease)s::interval,
   is_prefetched = %(prefetch)s, attempts = attempts + 1
 FROM picked WHERE reviews_job.id = picked.id
-RETURNING {{columns}}, (SELECT lane FROM turn) AS turn, picked.has_start,
+RETURNING {{columns}}, (SELECT lane FROM turn) AS turn, picked.has_start, picked.is_due,
   extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
 """,  # noqa: S608
     model=Job,

@@ -36,48 +36,25 @@ _SOMEBODY = """
 """
 
 # A queue without people is short of people; its jobs have been seen by nobody, and stay.
-_HAND_ON = Statement(
-    "hand_on",
+_STRANDED = Statement(
+    "stranded",
     f"""
-WITH stranded AS MATERIALIZED (
-  SELECT job.id, job.item_id, queue.platform_id,
-    -- draw_rows.origin_of() in SQL
-    CASE WHEN draw.lane IN ('second', 'adjudication') THEN draw.follows_id ELSE draw.id END
-      AS origin_id
-  FROM reviews_job AS job JOIN reviews_queue AS queue ON queue.id = job.queue_id
-  LEFT JOIN reviews_draw AS draw ON draw.id = job.draw_id
-  WHERE job.id = ANY(%(jobs)s::bigint[]) AND job.state = 'ready' AND job.assigned_to_id IS NULL
-    AND job.lane = ANY(%(lanes)s::text[])
-    AND NOT EXISTS ({_SOMEBODY})
-    AND (
-      EXISTS (SELECT FROM reviews_review AS seen WHERE seen.item_id = job.item_id)
-      OR EXISTS (
-        SELECT FROM reviews_claim AS seen WHERE seen.job_id = job.id AND seen."end" = 'skipped'
-      )
+SELECT job.id, job.item_id, queue.platform_id, EXISTS (
+  SELECT FROM reviews_job AS other
+  WHERE other.item_id = job.item_id AND other.lane = 'adjudication'
+    AND other.state IN ('ready', 'claimed')
+) AS is_asked
+FROM reviews_job AS job JOIN reviews_queue AS queue ON queue.id = job.queue_id
+WHERE job.id = ANY(%(jobs)s::bigint[]) AND job.state = 'ready' AND job.assigned_to_id IS NULL
+  AND job.lane = ANY(%(lanes)s::text[])
+  AND NOT EXISTS ({_SOMEBODY})
+  AND (
+    EXISTS (SELECT FROM reviews_review AS seen WHERE seen.item_id = job.item_id)
+    OR EXISTS (
+      SELECT FROM reviews_claim AS seen WHERE seen.job_id = job.id AND seen."end" = 'skipped'
     )
-  ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED
-)
-UPDATE reviews_job AS job SET
-  lane = CASE WHEN asked.already THEN job.lane ELSE 'adjudication' END,
-  state = CASE WHEN asked.already THEN 'cancelled' ELSE job.state END,
-  draw_id = CASE WHEN asked.already THEN job.draw_id
-    ELSE nextval(pg_get_serial_sequence('reviews_draw', 'id')) END,
-  inclusion_probability = CASE WHEN asked.already OR stranded.origin_id IS NOT NULL
-    THEN job.inclusion_probability ELSE 1 END
-FROM stranded CROSS JOIN LATERAL (
-  -- One lead is enough for an item: of several jobs the first is handed on.
-  SELECT EXISTS (
-    SELECT FROM reviews_job AS other
-    WHERE other.item_id = stranded.item_id AND other.lane = 'adjudication'
-      AND other.state IN ('ready', 'claimed')
-  ) OR EXISTS (
-    SELECT FROM stranded AS sooner
-    WHERE sooner.item_id = stranded.item_id AND sooner.id < stranded.id
-  ) AS already
-) AS asked
-WHERE job.id = stranded.id
-RETURNING job.id, job.state, stranded.platform_id, job.queue_id, job.draw_id, stranded.origin_id,
-  job.inclusion_probability
+  )
+ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED
 """,  # noqa: S608
 )
 
@@ -111,24 +88,37 @@ RETURNING job.id, kept.platform_id
 def hand_on(job_ids: Collection[int]) -> int:
     """Those of these ready jobs that no member can take any more go to a lead. Returns how many."""
     with transaction.atomic():
-        handed = _HAND_ON.rows(jobs=list(job_ids), lanes=list(_LANES), roles=_roles())
-        draw_rows.write(
-            draw_rows.Pending(
-                queue_id,
-                Lane.ADJUDICATION,
-                Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
-                0,
-                probability=probability,
-                pool_size=1,
-                follows_id=origin_id,
-                id=draw_id,
-            )
-            for _, state, _, queue_id, draw_id, origin_id, probability in handed
-            if state == Job.State.READY
-        )
-        for verb, now in (("job.hand_on", Job.State.READY), ("job.cancel", Job.State.CANCELLED)):
-            _record(verb, [(pk, platform) for pk, state, platform, *_ in handed if state == now])
-    return len(handed)
+        stranded = _STRANDED.rows(jobs=list(job_ids), lanes=list(_LANES), roles=_roles())
+        asked: set[int] = {item for _, item, _, is_asked in stranded if is_asked}
+        for pk, item_id, platform_id, _ in stranded:
+            if item_id in asked:
+                # One lead is enough for an item.
+                Job.objects.filter(pk=pk).update(state=Job.State.CANCELLED)
+                audit.record("job.cancel", Job(pk=pk), by=None, platform=platform_id)
+                continue
+            asked.add(item_id)
+            _to_lead(Job.objects.select_related("draw").get(pk=pk))
+            audit.record("job.hand_on", Job(pk=pk), by=None, platform=platform_id)
+    return len(stranded)
+
+
+def _to_lead(job: Job) -> None:
+    """It counts by how the item was drawn; where it came by rank, nothing was left to chance."""
+    origin_id = draw_rows.origin_of(job.draw)
+    probability = job.inclusion_probability if origin_id else 1.0
+    draw = draw_rows.Pending(
+        job.queue_id,
+        Lane.ADJUDICATION,
+        Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
+        0,
+        probability=probability,
+        pool_size=1,
+        follows_id=origin_id,
+    )
+    Job.objects.filter(pk=job.pk).update(
+        lane=Lane.ADJUDICATION, draw_id=draw.set_aside(), inclusion_probability=probability
+    )
+    draw_rows.write([draw])
 
 
 def sweep() -> int:

@@ -58,7 +58,8 @@ SELECT
   ) AS counted) AS assigned,
   count(*) FILTER (WHERE why = 'lead') AS for_lead,
   count(*) FILTER (WHERE why = 'later') AS later,
-  count(*) FILTER (WHERE why = 'fresh') AS fresh
+  count(*) FILTER (WHERE why = 'fresh') AS fresh,
+  (SELECT is_archived FROM reviews_queue WHERE id = %(queue)s) AS is_archived
 FROM looked
 """,  # noqa: S608
 )
@@ -73,7 +74,7 @@ class Shortage(NamedTuple):
     for_lead: int = 0  # to be adjudicated, and she may not
     later: int = 0  # not before its time
     fresh: int = 0  # came in, or back, since she asked
-    is_archived: bool = False
+    is_archived: bool = False  # since a moment ago: the desk's own queue may not know it yet
     is_withheld: bool = False  # wellness.py says that she has had enough for now
 
     @property
@@ -83,8 +84,6 @@ class Shortage(NamedTuple):
 
 def why_nothing(queue: Queue, *, by: Person, lane: str | None = None) -> Shortage:
     """What claim_next found instead of a job for her. She works the queue: the caller has asked."""
-    if queue.is_archived:
-        return Shortage(is_archived=True)
     row = _WHY.row(
         queue=queue.pk,
         by=by.pk,

@@ -73,7 +73,7 @@ def keep(
         if seconds > SLOW:
             _keep(queue, by, looked, [_NOTHING] * len(looked), seconds)
         return
-    if job.turn is None or not (job.has_start or job.seconds > SLOW):
+    if not job.is_due or not (job.has_start or job.seconds > SLOW):
         return
     order = list(dict.fromkeys([job.turn, *looked]))
     before = order[: order.index(job.lane)]

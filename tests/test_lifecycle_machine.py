@@ -199,7 +199,8 @@ class Lifecycle(RuleBasedStateMachine):
     def renew(self, pick):
         token, job_id, by = self.some_claim(pick)
         self.if_live(token, lambda: claims.renew(job_id, token, by=by))
-        self.ahead.discard(token)
+        if token in self.live:
+            self.ahead.discard(token)  # with a full lease it is on screen
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks, verb=st.sampled_from(["release", "skip"]))

@@ -12,7 +12,7 @@ from reviews import claims, decisions, shortages, wellness
 from reviews.models import Job
 from reviews.shortages import Shortage
 
-from .factories import claimed_job, make_item, make_job, make_queue
+from .factories import claimed_job, make_item, make_job, make_queue, move_to_lane
 from .people import make_person
 from .test_pages_all import World
 from .test_review_page import decide
@@ -84,10 +84,9 @@ def test_what_came_in_since_she_asked_is_said(queue, rosa):
     assert shortages.why_nothing(queue, by=rosa) == Shortage(fresh=1)
 
 
-def test_an_archived_queue_says_so(queue, rosa):
-    make_job(queue=queue)
-    queue.is_archived = True
-    queue.save()
+def test_a_queue_archived_a_moment_ago_says_so(queue, rosa):
+    """As the desk still knows it."""
+    type(queue).objects.filter(pk=queue.pk).update(is_archived=True)
     assert why(queue, rosa) == Shortage(is_archived=True)
 
 
@@ -107,8 +106,9 @@ def test_however_much_waits_so_much_is_looked_at_and_in_one_statement(queue, ros
     kind = make_item(platform=queue.platform).kind
     items = [make_item(kind=kind) for _ in range(shortages.MOST + 5)]
     Job.objects.bulk_create(
-        Job(queue=queue, item=item, lane="adjudication", due_at=timezone.now()) for item in items
+        Job(queue=queue, item=item, lane="risk", due_at=timezone.now()) for item in items
     )
+    move_to_lane("adjudication")
     rosa.roles  # noqa: B018
     with CaptureQueriesContext(connection) as captured:
         found = shortages.why_nothing(queue, by=rosa)
@@ -119,13 +119,20 @@ def test_however_much_waits_so_much_is_looked_at_and_in_one_statement(queue, ros
 # On the desk
 
 
+def make_world(jobs):
+    """With so many jobs, and none drawn to learn from."""
+    world = World(jobs=jobs)
+    Job.objects.filter(pk=world.drawn.pk).update(state="cancelled")
+    return world
+
+
 def desk_text(world, name, query=""):
     url = reverse("reviews:review", args=[world.queue.slug])
     return world.client(name).get(url + query).content.decode()
 
 
 def test_the_desk_says_that_others_are_at_it():
-    world = World(jobs=1)
+    world = make_world(1)
     claims.claim_next(world.queue, by=world.people["remy"])
     text = desk_text(world, "rosa")
     assert "Nothing for you in" in text
@@ -134,12 +141,12 @@ def test_the_desk_says_that_others_are_at_it():
 
 
 def test_the_desk_of_an_empty_queue_says_that_nothing_waits():
-    world = World(jobs=0)
+    world = make_world(0)
     assert "Nothing waits in" in desk_text(world, "rosa")
 
 
 def test_the_desk_of_an_archived_queue_does_not_ask_her_to_look_again():
-    world = World(jobs=1)
+    world = make_world(1)
     world.queue.is_archived = True
     world.queue.save()
     text = desk_text(world, "rosa")
@@ -147,11 +154,21 @@ def test_the_desk_of_an_archived_queue_does_not_ask_her_to_look_again():
     assert "Look again" not in text
 
 
+def test_who_holds_a_job_of_an_archived_queue_finds_it_on_her_desk():
+    world = make_world(1)
+    held = claims.claim_next(world.queue, by=world.people["rosa"])
+    world.queue.is_archived = True
+    world.queue.save()
+    url = reverse("reviews:review", args=[world.queue.slug])
+    assert world.client("rosa").get(url).context["job"] == held
+
+
 def test_a_lead_stays_in_the_lane_she_chose_until_it_is_empty():
-    world = World(jobs=2)
+    world = make_world(2)
     client = world.client("lena")
-    escalated = world.add_job(7)
-    Job.objects.filter(pk=escalated.pk).update(lane="adjudication")
+    item = world.queue.jobs.ready().first().item
+    Job.objects.filter(item=item).update(state="cancelled")
+    escalated = make_job(queue=world.queue, item=item, lane="adjudication")
     page = client.get(
         reverse("reviews:queue-detail", args=[world.queue.slug]), {"lane": "adjudication"}
     )
@@ -168,7 +185,7 @@ def test_a_lead_stays_in_the_lane_she_chose_until_it_is_empty():
 
 
 def test_a_reviewer_is_offered_no_lane_and_cannot_choose_one():
-    world = World(jobs=1)
+    world = make_world(1)
     client = world.client("rosa")
     url = reverse("reviews:review", args=[world.queue.slug])
     assert client.get(url, {"lane": "risk"}).status_code == 403

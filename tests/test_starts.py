@@ -13,7 +13,7 @@ from django.utils import timezone
 from reviews import assignments, claims, decisions, intake, starts
 from reviews.models import Job, LaneArrival, LaneStart
 
-from .factories import make_item, make_job, make_kind, make_queue
+from .factories import make_draw, make_item, make_job, make_kind, make_queue
 from .people import make_person
 from .test_claims_concurrency import at_once, make_crowd
 
@@ -40,8 +40,12 @@ def fill(queue, count, *, lane="risk", top=0):
     """So many waiting jobs, the best of them at rank `top`."""
     kind = queue.platform.kinds.first() or make_kind(platform=queue.platform)
     items = [make_item(kind=kind) for _ in range(count)]
+    draw = {} if lane == "risk" else {"draw": make_draw(queue=queue, lane=lane, probability=0.1)}
+    if draw:
+        draw["inclusion_probability"] = 0.1
+    due_at = timezone.now() + timedelta(1)
     Job.objects.bulk_create(
-        Job(queue=queue, item=item, lane=lane, rank=top - n, due_at=timezone.now() + timedelta(1))
+        Job(queue=queue, item=item, lane=lane, rank=top - n, due_at=due_at, lift_at=due_at, **draw)
         for n, item in enumerate(items)
     )
 
@@ -132,8 +136,8 @@ def test_a_lane_with_nothing_for_her_is_not_walked_each_time_it_has_its_turn(que
     for _ in range(3):
         work(queue, rosa)
     trust("second")
-    LaneStart.objects.update(at=F("at") - timedelta(seconds=1))
     while LaneStart.objects.get(lane="second").rank == float("inf"):
+        LaneStart.objects.update(at=F("at") - timedelta(seconds=1))
         work(queue, rosa)
     assert LaneStart.objects.get(lane="second").rank == float("-inf")
     assert walked(queue, rosa) <= 1
@@ -188,7 +192,7 @@ def test_a_job_that_is_ranked_again_is_found(deep, rosa):
 
 def test_a_job_that_is_lifted_is_found(deep, rosa):
     last = Job.objects.ready().order_by("rank").first()
-    Job.objects.filter(pk=last.pk).update(due_at=timezone.now() - timedelta(1))
+    Job.objects.filter(pk=last.pk).update(due_at=timezone.now(), lift_at=timezone.now())
     LaneArrival.objects.all().delete()
     claims.lift_overdue()
     assert claims.claim_next(deep, by=rosa) == last
