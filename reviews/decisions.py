@@ -381,6 +381,8 @@ def _copy(job: Job, **values: object) -> Job:
             "queue_id": job.queue_id,
             "lane": job.lane,
             "rank": job.rank,
+            "raised": job.raised,
+            "is_pinned": job.is_pinned,
             "harm": job.harm,
             "due_at": job.due_at,
             "is_overdue": job.is_overdue,

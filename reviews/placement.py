@@ -45,8 +45,8 @@ WITH given AS MATERIALIZED (
 )
 UPDATE reviews_job AS job
 SET queue_id = given.queue_id, lane = given.lane, draw_id = given.draw_id,
-  inclusion_probability = given.inclusion_probability, harm = given.harm, rank = given.rank,
-  due_at = given.due_at, is_overdue = given.is_overdue
+  inclusion_probability = given.inclusion_probability, harm = given.harm,
+  rank = given.rank + job.raised, due_at = given.due_at, is_overdue = given.is_overdue
 FROM given JOIN locked USING (id)
 WHERE job.id = given.id AND locked.state = 'ready'
 """
@@ -132,14 +132,25 @@ def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     Job.objects.bulk_create(jobs, ignore_conflicts=True, batch_size=1000)
 
 
-def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
-    """Work out queue, lane and rank again for the waiting jobs of these items."""
-    columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability")
+def rerank_jobs(
+    item_ids: Collection[int],
+    *,
+    router: Router,
+    job_ids: Collection[int] | None = None,
+    to: int | None = None,
+) -> None:
+    """Work out queue, lane and rank again for the waiting jobs of these items.
+
+    `job_ids` takes only those; `to` moves them into this queue, whatever the rules say.
+    """
+    columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability", "is_pinned")
     waiting = Job.objects.ready().filter(
         item_id__in=item_ids,
         # A decision taken back waits on top of everything, whatever its rank would be.
         rank__lt=ranking.UNDONE_LIFT / 2,
     )
+    if job_ids is not None:
+        waiting = waiting.filter(pk__in=job_ids)
     jobs = list(waiting.values_list(*columns, "created_at", "due_at", "is_overdue"))
     if not jobs:
         return
@@ -150,11 +161,16 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router) -> None:
     }
     queues = {queue.pk: queue for queue in router.queues}
     moves = []
-    for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at, is_overdue in jobs:
+    for pk, item_id, queue_id, lane, draw_id, probability, is_pinned, *rest in jobs:
+        created_at, due_at, is_overdue = rest
         subject, facts = known[item_id]
-        queue = router.queue_for(facts) if lane in _ROUTED else queues[queue_id]
+        is_routed = lane in _ROUTED and not is_pinned
+        queue = router.queue_for(facts) if is_routed else queues[queue_id]
+        if to is not None:
+            queue = queues[to]
         if queue.pk != queue_id:
-            lane, draw_id, probability = router.draw(item_id, queue)
+            if lane in _ROUTED:
+                lane, draw_id, probability = router.draw(item_id, queue)
             due_at = created_at + timedelta(minutes=queue.sla_minutes)
             is_overdue = due_at <= now
         harm = router.harm(queue, risks=subject.risks, views_per_hour=subject.views_per_hour)
