@@ -152,7 +152,7 @@ def move_jobs(
                 row["assigned_to_id"] = None
         return refused
 
-    verb, parameters = BulkOperation.Verb.MOVE, {"to": to.slug}
+    verb, parameters = BulkOperation.Verb.MOVE, {"to": to.slug, "name": to.name}
     return _operate(queue, selection, verb, change, parameters, by=by, token=token, note=note)
 
 

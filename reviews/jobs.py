@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Count as CountOf
+from django.db.models import Max, Q
 
 from .metrics import MOST_COUNTED
 from .models import BulkChange, BulkOperation, Job, Lane, Queue
@@ -17,6 +18,8 @@ from .models import BulkChange, BulkOperation, Job, Lane, Queue
 # Jobs that one page looks at before it offers to look further.
 MOST_LOOKED_AT = 50_000
 _LARGEST_PIECE = 20_000
+# Lanes whose jobs were drawn to measure something.
+SAMPLED = (Lane.RANDOM, Lane.LEARNING, Lane.GOLD, Lane.QA)
 # Items of one author, or of one cluster, that are looked up.
 _MOST_ITEMS = 20_000
 
@@ -105,6 +108,16 @@ class Found(NamedTuple):
     is_cut: bool  # stopped because it had looked at enough, not because it had found enough
 
 
+class Make(NamedTuple):
+    """What a selection is made of, before something is done to it."""
+
+    waiting: int
+    claimed: int
+    assigned: int
+    sampled: int  # in a lane that measures something
+    items: int
+
+
 class Count(NamedTuple):
     number: int
     is_more: bool  # there may be more than `number`
@@ -154,6 +167,17 @@ def load(job_ids: Sequence[int]) -> list[Job]:
     rows = Job.objects.select_related("item__kind", "item__account", "claimed_by", "assigned_to")
     by_id = rows.in_bulk(job_ids)
     return [by_id[pk] for pk in job_ids if pk in by_id]
+
+
+def make_of(queue: Queue, job_ids: Collection[int]) -> Make:
+    rows = queue.jobs.filter(pk__in=job_ids).aggregate(
+        waiting=CountOf("pk", filter=Q(state=Job.State.READY)),
+        claimed=CountOf("pk", filter=Q(state=Job.State.CLAIMED)),
+        assigned=CountOf("pk", filter=Q(state=Job.State.READY, assigned_to__isnull=False)),
+        sampled=CountOf("pk", filter=Q(state=Job.State.READY, lane__in=SAMPLED)),
+        items=CountOf("item", distinct=True),
+    )
+    return Make(**rows)
 
 
 def raised_by(job_ids: Collection[int]) -> dict[int, str]:

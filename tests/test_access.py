@@ -6,6 +6,7 @@ let in but refused by the facts (409: not her claim; 422: too few labels to trai
 else gets 403 or 404, and who has not signed in is sent to sign in (pages) or gets 401 or 403 (API).
 """
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, decisions, enforcement, tokens
+from reviews import access, bulk_work, decisions, enforcement, tokens
 from reviews.errors import DomainError, Forbidden, NotFound
 from reviews.models import Enforcement, Role
 
@@ -116,6 +117,10 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
+    "reviews:job-list": {"GET": "lena mila abel ada"},
+    "reviews:job-change": {"GET": "lena", "POST": "lena"},
+    "reviews:operation-list": {"GET": "lena mila abel ada"},
+    "reviews:operation-undo": {"POST": "lena"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
@@ -199,7 +204,14 @@ class World:
         Enforcement.objects.update(due_at=self.decision.decided_at)
         enforcement.release_planned()
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
-        make_job(queue=self.queue, item=self.make_item())
+        self.waiting = make_job(queue=self.queue, item=self.make_item())
+        kept = make_job(queue=self.queue, item=self.make_item())
+        self.operation = bulk_work.raise_jobs(
+            self.queue,
+            bulk_work.Selection([kept.pk]),
+            by=self.people["lena"],
+            token=uuid.uuid4(),
+        )
         mila = self.people["mila"]
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
         snapshots.build(self.snapshot.pk)
@@ -249,6 +261,10 @@ class World:
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
             "reviews:queue-detail": [self.queue.slug],
+            "reviews:job-list": [self.queue.slug],
+            "reviews:job-change": [self.queue.slug],
+            "reviews:operation-list": [self.queue.slug],
+            "reviews:operation-undo": [self.operation.pk],
             "reviews:policy-detail": ["spam"],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
@@ -272,6 +288,8 @@ class World:
             "mlhooks_api:model": [self.candidate.number],
         }
         url = reverse(route, args=arguments.get(route, []))
+        if route == "reviews:job-change":
+            return f"{url}?verb=raise&job={self.waiting.pk}"
         if route == "reviews_api:items":
             return f"{url}?kind={self.kind.slug}&external_id={self.job.item.external_id}"
         return url
@@ -291,6 +309,11 @@ class World:
             "reviews:job-release": {"token": self.job.claim_token},
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
+            "reviews:job-change": {
+                "verb": "raise",
+                "job": self.waiting.pk,
+                "token": str(uuid.uuid4()),
+            },
             "reviews:theme": {"theme": "dark"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},

@@ -63,8 +63,14 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "cluster.undo",
+    "job.assign",
+    "job.cancel",
+    "job.move",
+    "job.raise",
     "job.release",
     "job.skip",
+    "operation.undo",
 )
 
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 from reviews import access, desk
 from reviews.models import (
     AuditEntry,
+    BulkOperation,
     Claim,
     Decision,
     Enforcement,
@@ -24,6 +25,7 @@ from reviews.models import (
     Review,
 )
 
+from .operations import words
 from .review import BLIND_LANES, TEXT_SHOWN, language_name, other_fields
 
 TEXT_STEP = 50_000
@@ -185,6 +187,7 @@ def _events(
     events += [Event(one.decided_at, "decision", one) for one in decisions]
     if may_see_work:
         events += [Event(one.created_at, "job", one) for one in jobs]
+        events += [Event(one.at, "operation", one) for one in _operations(jobs)]
         claims = Claim.objects.filter(job__in=jobs).exclude(end=Claim.End.FINISHED)
         events += [Event(one.ended_at, "claim", one) for one in claims.select_related("reviewer")]
     enforcements = list(
@@ -197,6 +200,15 @@ def _events(
         entries = _audit_entries(request, item, jobs, decisions, enforcements, reviews)
         events += [Event(one.at, "audit", one) for one in entries]
     return sorted(events, key=lambda event: event.at)
+
+
+def _operations(jobs: list[Job]) -> list[BulkOperation]:
+    """What was done to these jobs together with others."""
+    rows = BulkOperation.objects.filter(changes__job__in=jobs).distinct()
+    operations = list(rows.select_related("by", "undone_by").order_by("-id")[:50])
+    for operation in operations:
+        operation.words = words(operation)
+    return operations
 
 
 def _audit_entries(
