@@ -207,8 +207,11 @@ def record_review(
     return decision
 
 
-def undo(decision: Decision, *, by: Person) -> Job:
-    """She takes her own decision back while its window is open, and gets the item again."""
+def undo(decision: Decision, *, by: Person, takes_it: bool = True) -> Job:
+    """She takes her own decision back while its window is open, and gets the item again.
+
+    With takes_it=False the job only waits on top of its queue: for many taken back at once.
+    """
     access.check_undo(by, decision)
     with transaction.atomic():
         now = _look(decision.job_id, by)
@@ -227,7 +230,7 @@ def undo(decision: Decision, *, by: Person) -> Job:
             supersedes_id=decision.pk,
             item_version_id=decision.item_version_id,
         )
-        job = _open_again(decision.job, by=by)
+        job = _open_again(decision.job, by=by if takes_it else None)
         audit.record(
             "decision.undo", withdrawn, by=by, platform=now.platform_id, supersedes=decision.pk
         )
@@ -363,7 +366,7 @@ def _ask_somebody_else(now: _Situation, verdict: str) -> Job:
     return _copy(job, lane=Lane.ADJUDICATION if to_lead else Lane.SECOND)
 
 
-def _open_again(job: Job, *, by: Person) -> Job:
+def _open_again(job: Job, *, by: Person | None) -> Job:
     """A job for the item of `job` whose answer was taken back: hers if she has a place for it."""
     waiting = Job.objects.open().filter(item=job.item_id).select_related("queue").first()
     if waiting is None:
@@ -371,6 +374,8 @@ def _open_again(job: Job, *, by: Person) -> Job:
         waiting = _copy(job, rank=rank)
     elif waiting.lane == Lane.ADJUDICATION:
         return waiting  # a lead has been asked meanwhile
+    if by is None:
+        return waiting
     return claims.claim_job(waiting, by=by) or waiting
 
 

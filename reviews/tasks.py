@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from . import audit, claims, enforcement
+from . import audit, claims, clusters, enforcement
+
+HASH_SECONDS = 10.0
 
 
 @shared_task
@@ -27,3 +29,20 @@ def seal_audit() -> int:
     while count := audit.seal():
         total += count
     return total
+
+
+@shared_task
+def hash_items() -> int:
+    """Near-duplicates: a while of work, then room for others; nudges itself while some is left."""
+    done = clusters.hash_due(seconds=HASH_SECONDS)
+    if done and clusters.is_any_due():
+        clusters.nudge()
+    return done
+
+
+@shared_task
+def sweep_hashes() -> int:
+    """The guarantee behind the nudges. It hashes nothing itself."""
+    if clusters.is_any_due():
+        clusters.nudge()
+    return 0

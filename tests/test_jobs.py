@@ -107,7 +107,10 @@ def test_each_filter_finds_its_own(queue):
 def test_a_cluster_s_jobs_are_found(queue, make_anchor):
     one, other = add(queue), add(queue)
     cluster = Cluster.objects.create(platform=queue.platform, anchor=make_anchor(one.item))
-    ClusterMember.objects.create(cluster=cluster, item=one.item, how="exact", similarity=1)
+    version = one.item.current_version
+    ClusterMember.objects.create(
+        cluster=cluster, item=one.item, item_version=version, how="exact", similarity=1
+    )
     assert found(queue, cluster=cluster.pk) == [one.pk]
     assert other.pk not in found(queue, cluster=cluster.pk)
 

@@ -232,6 +232,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="clustermember",
+            name="item_version",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="reviews.itemversion",
+            ),
+        ),
+        migrations.AddField(
+            model_name="clustermember",
             name="cluster",
             field=models.ForeignKey(
                 db_index=False,

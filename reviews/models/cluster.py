@@ -94,6 +94,9 @@ class ClusterMember(models.Model):
         Cluster, on_delete=models.CASCADE, related_name="members", db_index=False
     )
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="cluster_member")
+    item_version = models.ForeignKey(  # the text that was compared
+        ItemVersion, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     how = models.CharField(max_length=10, choices=How.choices)
     similarity = models.FloatField()
     joined_at = models.DateTimeField(db_default=Now(), editable=False)
