@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import audit, claims, clusters, enforcement
+from . import audit, claims, cluster_work, clusters, enforcement
 
 HASH_SECONDS = 10.0
 
@@ -45,4 +45,17 @@ def sweep_hashes() -> int:
     """The guarantee behind the nudges. It hashes nothing itself."""
     if clusters.is_any_due():
         clusters.nudge()
+    return 0
+
+
+@shared_task
+def answer_cluster(operation_id: int) -> int:
+    return cluster_work.answer_operation(operation_id)
+
+
+@shared_task
+def sweep_cluster_answers() -> int:
+    """The guarantee behind the nudges: every operation that is not finished goes on."""
+    for operation_id in cluster_work.unfinished():
+        cluster_work.nudge(operation_id)
     return 0

@@ -4,6 +4,7 @@ from django.urls import path
 
 from .views import (
     audit,
+    clusters,
     decisions,
     enforcements,
     home,
@@ -36,6 +37,13 @@ urlpatterns = [
     path("queues/<slug:slug>/jobs/change/", jobs.job_change, name="job-change"),
     path("queues/<slug:slug>/operations/", operations.operation_list, name="operation-list"),
     path("operations/<int:pk>/undo/", operations.undo, name="operation-undo"),
+    path("clusters/", clusters.cluster_list, name="cluster-list"),
+    path("clusters/<int:pk>/", clusters.cluster_detail, name="cluster-detail"),
+    path("clusters/<int:pk>/preview/", clusters.preview, name="cluster-preview"),
+    path("clusters/<int:pk>/decide/", clusters.decide, name="cluster-decide"),
+    path("clusters/operations/<int:pk>/", clusters.operation, name="cluster-operation"),
+    path("clusters/operations/<int:pk>/progress/", clusters.progress, name="cluster-progress"),
+    path("clusters/operations/<int:pk>/undo/", clusters.undo, name="cluster-undo"),
     path("setup/", setup.setup, name="setup"),
     path("policies/", policies.policy_list, name="policy-list"),
     path("policies/<slug:slug>/", policies.policy_detail, name="policy-detail"),

@@ -2,11 +2,12 @@
 "use strict";
 
 for (const form of document.querySelectorAll("form[data-select]")) {
-  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]:not(:disabled)")];
+  const kept = Number(form.dataset.kept ?? 0);
   const page = form.querySelector("[data-page]");
   const all = form.querySelector("[data-all]");
   const count = form.querySelector("[data-count]");
-  const buttons = form.querySelectorAll(".chosen button");
+  const buttons = form.querySelectorAll(".chosen button, button[data-needs-choice]");
   let last = null;
   if (!boxes.length || !count) continue;
   if (page) page.hidden = false;
@@ -18,7 +19,7 @@ for (const form of document.querySelectorAll("form[data-select]")) {
       page.checked = chosen === boxes.length;
       page.indeterminate = chosen > 0 && chosen < boxes.length;
     }
-    const number = isAll ? Number(all.dataset.number) : chosen;
+    const number = isAll ? Number(all.dataset.number) : chosen + kept;
     count.textContent = number ? `${number.toLocaleString("en")} chosen` : "Choose rows below";
     for (const button of buttons) button.disabled = !number;
   };
@@ -37,6 +38,7 @@ for (const form of document.querySelectorAll("form[data-select]")) {
   });
   // A row that is taken out of "all" means the rest of this page.
   form.addEventListener("change", (event) => {
+    if (event.target !== page && event.target !== all && !boxes.includes(event.target)) return;
     if (all && event.target !== all && all.checked) all.checked = false;
     if (event.target === all && all.checked) for (const box of boxes) box.checked = true;
     show();
