@@ -8,7 +8,6 @@ from django.db import connection
 from django.db.models import Q
 
 from .models import Cluster, ClusterMember, Verdict
-from .statements import Statement
 
 # Of the clusters that grew last, so many are counted and sorted; of each, so many members.
 MOST_CLUSTERS = 1_000
@@ -52,16 +51,6 @@ _ORDERS = {
     "newest": "newest.joined_at DESC",
 }
 
-# The anchor's own cluster has the size; one probe by the member's item.
-_OF_ITEM = Statement(
-    "cluster_of_item",
-    """
-SELECT cluster.id, cluster.size FROM reviews_clustermember AS member
-JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id
-WHERE member.item_id = %(item)s AND cluster.size >= 2
-""",
-)
-
 
 class Row(NamedTuple):
     """A cluster in a list. `views`: per hour, of the members that wait."""
@@ -76,13 +65,6 @@ class Row(NamedTuple):
     clean: int
     views: float | None
     accounts: int
-
-
-class Belonging(NamedTuple):
-    """The cluster of an item."""
-
-    cluster_id: int
-    size: int
 
 
 def list_clusters(
@@ -108,12 +90,6 @@ def list_clusters(
             },
         )
         return [Row(*row) for row in cursor.fetchall()]
-
-
-def cluster_of(item_id: int) -> Belonging | None:
-    """The cluster this item is in, if it is not alone there."""
-    row = _OF_ITEM.row(item=item_id)
-    return Belonging(*row) if row else None
 
 
 def members(

@@ -38,7 +38,7 @@ SELECT
   kind.id, kind.name, kind.fields,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
-  reports.groups
+  reports.groups, cluster.id, cluster.size
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
@@ -75,6 +75,8 @@ LEFT JOIN LATERAL (
     ) AS newest GROUP BY source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
+LEFT JOIN reviews_clustermember AS member ON member.item_id = item.id
+LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id AND cluster.size > 1
 WHERE item.id = %(item)s
 """,
 )
@@ -98,6 +100,13 @@ WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
 )
 
 
+class Near(NamedTuple):
+    """The cluster of messages that say nearly the same."""
+
+    cluster_id: int
+    size: int
+
+
 class Sight(NamedTuple):
     """One item as it stands, with what is known about it."""
 
@@ -105,6 +114,7 @@ class Sight(NamedTuple):
     version: ItemVersion
     author: AuthorRecord | None
     reports: list[ReportGroup]
+    near: Near | None
 
 
 class LastDecision(NamedTuple):
@@ -190,7 +200,7 @@ def sight(item_id: int) -> Sight:
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
     (kind_id, kind_name, fields, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
-    *author, groups = rest
+    *author, groups, cluster_id, cluster_size = rest
     kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name, fields=json.loads(fields))
     item = Item(
         id=item_id,
@@ -228,6 +238,7 @@ def sight(item_id: int) -> Sight:
         version,
         AuthorRecord(*author) if account_id is not None else None,
         [ReportGroup(source, reason, n, texts or []) for source, reason, n, texts in groups or ()],
+        Near(cluster_id, cluster_size) if cluster_id is not None else None,
     )
 
 

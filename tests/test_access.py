@@ -12,15 +12,24 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core import signing
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from mlhooks import registry, snapshots
 from mlhooks.models import TrainingRun
-from reviews import access, bulk_work, decisions, enforcement, tokens
+from reviews import (
+    access,
+    bulk_work,
+    cluster_work,
+    clusters,
+    decisions,
+    enforcement,
+    tokens,
+)
 from reviews.errors import DomainError, Forbidden, NotFound
-from reviews.models import Enforcement, Role
+from reviews.models import Cluster, Enforcement, Item, Role
 
 from .factories import (
     claimed_job,
@@ -121,6 +130,13 @@ ROUTES = {
     "reviews:job-change": {"GET": "lena", "POST": "lena"},
     "reviews:operation-list": {"GET": "lena mila abel ada"},
     "reviews:operation-undo": {"POST": "lena"},
+    "reviews:cluster-list": {"GET": "lena mila abel ada"},
+    "reviews:cluster-detail": {"GET": "lena mila abel ada", "POST": "lena mila abel ada"},
+    "reviews:cluster-preview": {"POST": "lena"},
+    "reviews:cluster-decide": {"POST": "lena"},
+    "reviews:cluster-operation": {"GET": "lena mila abel ada"},
+    "reviews:cluster-progress": {"GET": "lena mila abel ada"},
+    "reviews:cluster-undo": {"POST": "lena"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
@@ -212,6 +228,7 @@ class World:
             by=self.people["lena"],
             token=uuid.uuid4(),
         )
+        self._near_duplicates()
         mila = self.people["mila"]
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
         snapshots.build(self.snapshot.pk)
@@ -223,6 +240,24 @@ class World:
         self.candidate = self.register(first)
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
+        )
+
+    def _near_duplicates(self):
+        """A cluster of three: one decided together with others, two that wait."""
+        items = [self.make_item() for _ in range(3)]
+        for item in items:
+            make_job(queue=self.queue, item=item)
+        clusters.mark_versions([item.current_version.pk for item in items])
+        Item.objects.update(fingerprint="said before")
+        clusters.hash_due()
+        self.cluster = Cluster.objects.get()
+        done, self.near, _ = items
+        self.cluster_operation = cluster_work.decide_members(
+            self.cluster,
+            [cluster_work.Seen(done.pk, done.current_version.pk)],
+            cluster_work.Answer("clean"),
+            by=self.people["lena"],
+            token=uuid.uuid4(),
         )
 
     def make_item(self):
@@ -265,6 +300,12 @@ class World:
             "reviews:job-change": [self.queue.slug],
             "reviews:operation-list": [self.queue.slug],
             "reviews:operation-undo": [self.operation.pk],
+            "reviews:cluster-detail": [self.cluster.pk],
+            "reviews:cluster-preview": [self.cluster.pk],
+            "reviews:cluster-decide": [self.cluster.pk],
+            "reviews:cluster-operation": [self.cluster_operation.pk],
+            "reviews:cluster-progress": [self.cluster_operation.pk],
+            "reviews:cluster-undo": [self.cluster_operation.pk],
             "reviews:policy-detail": ["spam"],
             "reviews:enforcement-approve": [held],
             "reviews:enforcement-refuse": [held],
@@ -294,6 +335,13 @@ class World:
             return f"{url}?kind={self.kind.slug}&external_id={self.job.item.external_id}"
         return url
 
+    def cluster_answer(self):
+        """As lena's page of the cluster sends it."""
+        shown = [[self.near.pk, self.near.current_version.pk]]
+        lena = self.people["lena"].pk
+        seen = signing.dumps([self.cluster.pk, lena, shown], salt="cluster-seen", compress=True)
+        return {"seen": seen, "item": self.near.pk, "verdict": "clean"}
+
     def body(self, route):
         """A form (pages) or JSON (API) that makes sense there."""
         item = {"kind": self.kind.slug, "external_id": "new", "content": {"body": "hi"}}
@@ -314,6 +362,8 @@ class World:
                 "job": self.waiting.pk,
                 "token": str(uuid.uuid4()),
             },
+            "reviews:cluster-preview": self.cluster_answer(),
+            "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
             "reviews:theme": {"theme": "dark"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},

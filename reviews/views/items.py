@@ -66,6 +66,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     if is_open and not may_see_work:
         reviews = reviews.filter(reviewer=request.user)
     newest = versions[-1]
+    sight = desk.sight(item.pk)
     body = newest.body()
     return render(
         request,
@@ -78,7 +79,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "body_left": max(len(body) - TEXT_SHOWN, 0),
             "language": language_name(item.language),
             "details": other_fields(newest),
-            "author": desk.sight(item.pk).author,
+            "author": sight.author,
+            "near": sight.near,
+            "may_see_cluster": access.may(request.user, "cluster.view"),
             "risks": [] if is_blind else _risks(item),
             "is_blind": is_blind,
             "may_see_numbers": may_see_work,

@@ -148,7 +148,7 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, author, reports = desk.sight(job.item_id)
+    item, version, author, reports, near = desk.sight(job.item_id)
     rules = desk.rules(job.queue_id)
     is_blind = job.lane in BLIND_LANES
     level, reason = why_now(item, job, rules.versions, numbers=access.may(person, "job.view"))
@@ -168,6 +168,8 @@ def _item_context(person: Person, job: Job) -> dict:
         **_clock(job.expires_at),
         "reports": reports,
         "author": author,
+        "near": near,
+        "may_see_cluster": near is not None and access.may(person, "cluster.view"),
         "so_far": _so_far(job, item, version, is_blind=is_blind),
         "options": _options(rules, has_author=item.account_id is not None),
     }
