@@ -65,7 +65,7 @@ class Shown(NamedTuple):
     is_too_long: bool
     odd: list[str]  # what sets it apart from the others
     state: str
-    verdict: str
+    is_waiting: bool
     obstacle: str  # why it cannot be chosen
 
 
@@ -289,7 +289,7 @@ def _shown(
     }
     obstacles = cluster_work.obstacles(list(items), by=request.user) if items else {}
     decided = cluster_reads.verdicts(cluster)
-    usual = max(decided, key=decided.get, default="") if decided else ""
+    usual = _usual(decided)
     now = claims.clock()
     ages = [
         (now - item.account.joined_at).days
@@ -322,11 +322,19 @@ def _shown(
                 is_too_long,
                 odd,
                 _state(job, decision),
-                decision.verdict if decision else "",
+                job is not None and job.state == Job.State.READY,
                 obstacles[item.pk][1],
             )
         )
     return shown
+
+
+def _usual(decided: dict[str, int]) -> str:
+    """The verdict that most of them got; "" where none stands out."""
+    counts = sorted(decided.values(), reverse=True)
+    if not counts or counts[:1] == counts[1:2]:
+        return ""
+    return max(decided, key=lambda verdict: decided[verdict])
 
 
 def _state(job: Job | None, decision: Decision | None) -> str:
