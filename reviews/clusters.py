@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from . import audit, bulk, shingles
-from .models import Anchor, Cluster, ClusterMember, ItemKind, Platform
+from .models import Anchor, Band, Cluster, ClusterMember, ItemKind, Platform
 from .submission import Shape, text_of
 
 logger = logging.getLogger(__name__)
@@ -370,7 +370,7 @@ def _read(version_ids: Sequence[int]) -> Iterable[tuple[int, _Text]]:
 
 def _place(platform_id: int, texts: Sequence[_Text]) -> None:
     """Each text to the anchor it is nearest to, or as an anchor of its own."""
-    _forget_old(texts)
+    _forget_old(platform_id, texts)
     placing = _Placing(platform_id, texts)
     for text in texts:
         placing.take(text)
@@ -395,6 +395,7 @@ class _Placing:
         }
         self.new: list[tuple[_Text, bool]] = []  # anchors, and whether they get bands
         self.joins: dict[int, tuple[int, int, int, str, float]] = {}
+        self.founded: list[int] = []  # anchors that get a cluster
         self.touched: set[int] = set()
 
     def take(self, text: _Text) -> None:
@@ -413,8 +414,12 @@ class _Placing:
 
     def settle(self) -> None:
         self._write_anchors()
-        _add(self.joins.values())
-        _recount(self.touched)
+        made = Cluster.objects.bulk_create(
+            Cluster(platform_id=self.platform_id, anchor_id=anchor_id) for anchor_id in self.founded
+        )
+        named = {-cluster.anchor_id: cluster.pk for cluster in made}
+        _add((named.get(one, one), *rest) for one, *rest in self.joins.values())
+        _recount(named.get(one, one) for one in self.touched)
 
     def _join(
         self, text: _Text, cluster_id: int, anchor_id: int, how: str, similarity: float
@@ -423,10 +428,10 @@ class _Placing:
         if member is not None and member.cluster_id != cluster_id:
             self.touched.add(member.cluster_id)
         if not cluster_id:
-            self._write_anchors()
+            # It gets its number at the end, with all the others of this batch.
+            cluster_id = -anchor_id
+            self.founded.append(anchor_id)
             anchor = self.anchors[anchor_id]
-            cluster = Cluster.objects.create(platform_id=self.platform_id, anchor_id=anchor_id)
-            cluster_id = cluster.pk
             self.anchors[anchor_id] = anchor._replace(cluster_id=cluster_id)
             first = (cluster_id, anchor.item_id, anchor_id, How.EXACT, 1.0)
             self.joins[anchor.item_id] = first
@@ -457,15 +462,14 @@ class _Placing:
         near = {pk for key in self.keys[text.version_id] for pk in self.by_key.get(key, ())}
         near.discard(text.version_id)
         # Who has joined another anchor is none any more.
-        anchors = [self.anchors[pk] for pk in near if self.anchors[pk].joined_id is None]
+        known = [self.anchors[pk] for pk in near if pk in self.anchors]
+        anchors = [anchor for anchor in known if anchor.joined_id is None]
         found = shingles.best(text.sketch, ((one.version_id, one.sketch) for one in anchors))
         if found is None:
             return None
         return self.anchors[found[0]].cluster_id or 0, found[0], How.MINHASH, found[1]
 
     def _write_anchors(self) -> None:
-        if not self.new:
-            return
         Anchor.objects.bulk_create(
             [
                 Anchor(
@@ -493,7 +497,6 @@ class _Placing:
                 "SELECT unnest(%s::bigint[]), unnest(%s::bigint[]) ON CONFLICT DO NOTHING",
                 [[key for key, _ in rows], [pk for _, pk in rows]],
             )
-        self.new = []
 
 
 def _candidates(
@@ -523,12 +526,16 @@ def _candidates(
     return anchors, by_key, by_fingerprint
 
 
-def _forget_old(texts: Sequence[_Text]) -> None:
+def _forget_old(platform_id: int, texts: Sequence[_Text]) -> None:
     """Anchors of texts that these have replaced, unless a cluster stands on them."""
-    old = Anchor.objects.filter(item__in=[text.item_id for text in texts], cluster=None).exclude(
-        pk__in=[text.version_id for text in texts]
-    )
-    old.delete()
+    rows = Anchor.objects.filter(item__in=[text.item_id for text in texts], cluster=None)
+    old = list(rows.exclude(pk__in=[text.version_id for text in texts]))
+    if not old:
+        return
+    keys = [key for anchor in old for key in shingles.band_keys(platform_id, bytes(anchor.minhash))]
+    gone = [anchor.pk for anchor in old]
+    Band.objects.filter(key__in=keys, anchor_id__in=gone).delete()
+    Anchor.objects.filter(pk__in=gone).delete()
 
 
 def _ensure_anchor(version_id: int, item_id: int, platform_id: int, fingerprint: str) -> int:

@@ -9,6 +9,8 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -47,14 +49,13 @@ def overlap(one: str, other: str) -> float:
 
 def signature(text: str) -> bytes:
     """The text's MinHash, 128 × 4 bytes; empty where there is too little to compare."""
-    from datasketch import MinHash  # brings scipy: not for the web process
-
     parts = shingles(text)
     if not parts:
         return b""
-    minhash = MinHash(PERMUTATIONS, seed=1, hashfunc=zlib.crc32, scheme="affine32")
+    minhash = _blank().copy()
     minhash.update_batch([part.encode() for part in parts])
-    return minhash.hashvalues.astype("<u4").tobytes()
+    sketch: bytes = minhash.hashvalues.astype("<u4").tobytes()
+    return sketch
 
 
 def similarity(one: bytes, other: bytes) -> float:
@@ -81,6 +82,14 @@ def best(sketch: bytes, candidates: Iterable[tuple[int, bytes]]) -> tuple[int, f
     found = [(similarity(sketch, other), -pk) for pk, other in candidates]
     score, minus_pk = max(found, default=(0.0, 0))
     return (-minus_pk, score) if score >= NEAR else None
+
+
+@cache
+def _blank() -> Any:
+    """Making the permutations takes as long as hashing a text."""
+    from datasketch import MinHash  # brings scipy: not for the web process
+
+    return MinHash(PERMUTATIONS, seed=1, hashfunc=zlib.crc32, scheme="affine32")
 
 
 def _words(text: str) -> list[str]:

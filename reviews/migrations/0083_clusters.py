@@ -315,7 +315,9 @@ class Migration(migrations.Migration):
                 (
                     "anchor",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="bands",
                         to="reviews.anchor",
                     ),
