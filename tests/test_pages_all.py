@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, enforcement
-from reviews.models import Decision, Enforcement, Report
+from reviews import claims, clusters, decisions, enforcement
+from reviews.models import Cluster, Decision, Enforcement, ItemVersion, Report
 from tests.factories import (
     make_account,
     make_action,
@@ -77,6 +77,14 @@ class World:
             note="as usual",
         )
 
+    def cluster(self):
+        """The offers differ in their number only."""
+        if not Cluster.objects.filter(platform=self.platform).exists():
+            versions = ItemVersion.objects.filter(item__platform=self.platform)
+            clusters.mark_versions(list(versions.values_list("pk", flat=True)))
+            clusters.hash_due()
+        return Cluster.objects.filter(platform=self.platform).first()
+
     def client(self, name):
         client = Client()
         client.force_login(self.people[name])
@@ -92,6 +100,10 @@ class World:
             "text": reverse("reviews:item-text", args=[item]),
             "queues": reverse("reviews:queue-list"),
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
+            "jobs": reverse("reviews:job-list", args=[self.queue.slug]),
+            "operations": reverse("reviews:operation-list", args=[self.queue.slug]),
+            "clusters": reverse("reviews:cluster-list"),
+            "cluster": reverse("reviews:cluster-detail", args=[self.cluster().pk]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "enforcements": reverse("reviews:enforcement-list") + "?state=all",
@@ -107,11 +119,14 @@ def world():
 
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue policies policy enforcements you",
+    "lena": "home review decisions item text queues queue jobs operations clusters cluster policies "
+    "policy enforcements you",
     "paul": "home item text queues queue policies policy you",
-    "mila": "home item text queues queue policies policy you",
-    "abel": "home item text queues queue policies policy enforcements audit you",
-    "ada": "home item text queues queue policies policy enforcements audit you",
+    "mila": "home item text queues queue jobs operations clusters cluster policies policy you",
+    "abel": "home item text queues queue jobs operations clusters cluster policies policy "
+    "enforcements audit you",
+    "ada": "home item text queues queue jobs operations clusters cluster policies policy "
+    "enforcements audit you",
 }
 
 
