@@ -102,7 +102,7 @@ class World:
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
             "jobs": reverse("reviews:job-list", args=[self.queue.slug]),
             "operations": reverse("reviews:operation-list", args=[self.queue.slug]),
-            "clusters": reverse("reviews:cluster-list"),
+            "clusters": reverse("reviews:cluster-list") + "?state=all",
             "cluster": reverse("reviews:cluster-detail", args=[self.cluster().pk]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
@@ -119,8 +119,8 @@ def world():
 
 PAGES_OF = {
     "rosa": "home review decisions item text queues queue policies policy you",
-    "lena": "home review decisions item text queues queue jobs operations clusters cluster policies "
-    "policy enforcements you",
+    "lena": "home review decisions item text queues queue jobs operations clusters cluster "
+    "policies policy enforcements you",
     "paul": "home item text queues queue policies policy you",
     "mila": "home item text queues queue jobs operations clusters cluster policies policy you",
     "abel": "home item text queues queue jobs operations clusters cluster policies policy "
