@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -325,3 +326,18 @@ def test_an_item_that_the_embedding_placed_keeps_its_place_when_it_is_hashed(des
     assert parts() == [["a", "b", "c", "d"]]
     member = ClusterMember.objects.get(item__external_id="c")
     assert (member.how, member.similarity) == ("exact", 0.97)
+
+
+def test_items_from_before_are_marked_by_a_command_and_then_found(desk, capsys):
+    desk.send(a=OFFER, b=OFFER, hashed=False)
+    DueHash.objects.all().delete()  # as if they had come before there was such a row
+    other = Desk()
+    other.send(c=OTHER, hashed=False)
+    DueHash.objects.all().delete()
+    for _ in range(2):
+        call_command("hash_items", platform=desk.platform.slug)
+    assert "2 items are due" in capsys.readouterr().out
+    assert clusters.hash_due() == 2
+    assert parts() == [["a", "b"]]
+    call_command("hash_items")
+    assert DueHash.objects.count() == 3

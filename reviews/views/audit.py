@@ -63,6 +63,7 @@ _OTHER_VERBS = (
     "enforcement.hold",
     "enforcement.refuse",
     "enforcement.reverse",
+    "cluster.merge",
     "cluster.undo",
     "job.assign",
     "job.cancel",
