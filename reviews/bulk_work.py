@@ -396,7 +396,6 @@ def _selected(queue: Queue, selection: Selection) -> list[int]:
         selection.filter,
         limit=MOST_JOBS,
         newest_id=selection.newest_id,
-        most_looked_at=jobs.MOST_COUNTED,
     )
     if found.next is not None and not found.is_cut:
         raise Invalid(_too_many(f"more than {MOST_JOBS:,}"))

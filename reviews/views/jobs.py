@@ -137,15 +137,19 @@ def job_list(request: HttpRequest, slug: str) -> HttpResponse:
         "is_filtered": any(name not in ("order", "state") for name, _ in form.asked),
         "may_manage": access.may(request.user, "job.manage"),
         "most_jobs": bulk_work.MOST_JOBS,
+        "most_looked_at": jobs.MOST_LOOKED_AT,
     }
     if not form.is_valid():
         return render(request, "reviews/job_list.html", context, status=422)
     wanted = form.as_filter()
-    found = jobs.find(queue, wanted, limit=PAGE, after=_place(request, wanted))
+    after = _place(request, wanted)
+    found = jobs.find(queue, wanted, limit=PAGE, after=after)
     rows = _rows(queue, found.job_ids)
     if request.GET.get("format") == "csv":
         return _csv(queue, rows)
-    matching = jobs.count(queue, wanted, most=bulk_work.MOST_JOBS)
+    matching = jobs.count(
+        queue, wanted, most=bulk_work.MOST_JOBS, first_page=None if after else found
+    )
     context |= {
         "rows": rows,
         "found": found,
@@ -245,7 +249,6 @@ def _chosen(queue: Queue, selection: bulk_work.Selection) -> tuple[list[int], bo
         selection.filter,
         limit=bulk_work.MOST_JOBS,
         newest_id=selection.newest_id,
-        most_looked_at=jobs.MOST_COUNTED,
     )
     return found.job_ids, found.next is not None and not found.is_cut
 
