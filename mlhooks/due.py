@@ -49,6 +49,26 @@ def mark_open_items(platform: Platform) -> int:
     return count
 
 
+def mark_neighbours(version_ids: Sequence[int]) -> None:
+    """These have a new vector to be compared. Inside the caller's transaction."""
+    if not version_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO mlhooks_dueneighbour (item_version_id) SELECT unnest(%s::bigint[]) "
+            "ON CONFLICT DO NOTHING",
+            [list(version_ids)],
+        )
+    transaction.on_commit(nudge_neighbours, robust=True)
+
+
+def nudge_neighbours() -> None:
+    try:
+        current_app.send_task("mlhooks.tasks.find_neighbours", expires=60, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("No broker to nudge (%s); the sweep will compare what is due.", error)
+
+
 def nudge_on_commit() -> None:
     """Once a transaction, however many rows it marks."""
     if not any(function is nudge for _, function, *_ in connection.run_on_commit):

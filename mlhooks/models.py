@@ -204,6 +204,46 @@ class Embedding(models.Model):
         return f"{self.encoder} of {self.item_version_id}"
 
 
+class DueNeighbour(models.Model):
+    """An item version whose new vector waits to be compared. The row goes when it was."""
+
+    item_version = models.OneToOneField(
+        ItemVersion,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        related_name="+",
+        db_constraint=False,
+    )
+    due_at = models.DateTimeField(db_default=Now())
+    attempts = models.PositiveSmallIntegerField(db_default=0)
+    parked_at = models.DateTimeField(null=True)  # given up after three attempts
+    error = models.TextField(blank=True, db_default="")
+
+    def __str__(self) -> str:
+        return f"due: {self.item_version_id}"
+
+
+class NearVector(models.Model):
+    """The vector of a text that stands for itself: what later ones are compared with."""
+
+    item_version = models.OneToOneField(
+        ItemVersion, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    platform = models.ForeignKey(
+        Platform, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    encoder = models.CharField(max_length=120)
+    vector = HalfVectorField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["platform", "encoder", "-item_version"], name="near_by_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.encoder} of {self.item_version_id}"
+
+
 class Score(models.Model):
     """One model version's calibrated probability for one policy on one item version."""
 

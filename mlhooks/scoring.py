@@ -21,6 +21,7 @@ from reviews.intake import set_risks
 from reviews.models import ItemKind, Platform, PolicyVersion
 
 from . import registry
+from .due import mark_neighbours
 from .models import ModelVersion
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
         _store_embeddings(
             [(rows[n].version_id, vectors[n]) for n in kept if n in fresh], encoder.version
         )
+        mark_neighbours([rows[n].version_id for n in kept if n in fresh])
         _store_scores([(rows[n].version_id, risks[n]) for n in kept], scorer)
         set_risks(
             {rows[n].item_id: risks[n] for n in kept},

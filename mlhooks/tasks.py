@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
-from . import due, scoring
+from . import due, neighbours, scoring
 
+NEIGHBOUR_SECONDS = 10.0
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 
 
@@ -25,6 +26,22 @@ def sweep_scores() -> int:
     if scoring.is_any_due():
         due.nudge()
     return parked
+
+
+@shared_task
+def find_neighbours() -> int:
+    done = neighbours.find_due(seconds=NEIGHBOUR_SECONDS)
+    if done and neighbours.is_any_due():
+        due.nudge_neighbours()
+    return done
+
+
+@shared_task
+def sweep_neighbours() -> int:
+    """The guarantee behind the nudges. It compares nothing itself."""
+    if neighbours.is_any_due():
+        due.nudge_neighbours()
+    return 0
 
 
 @shared_task

@@ -13,6 +13,9 @@ from .errors import Forbidden, NotFound
 from .models import (
     Action,
     AuditEntry,
+    BulkOperation,
+    Cluster,
+    ClusterOperation,
     Decision,
     Draw,
     Enforcement,
@@ -245,6 +248,37 @@ def get_person(person: Person, username: str) -> Person:
     if found is None:
         raise NotFound("There is no such person here.")
     return found
+
+
+def get_queue_to_browse(person: Person, slug: str) -> Queue:
+    """A queue whose single jobs this person may see."""
+    return get(person, "job.view", Queue.objects.select_related("platform"), "platform", slug=slug)
+
+
+def get_queue_to_manage(person: Person, slug: str) -> Queue:
+    """A queue whose jobs this person may assign, move, cancel and raise."""
+    rows = Queue.objects.select_related("platform")
+    return get(person, "job.manage", rows, "platform", slug=slug)
+
+
+def get_operation(person: Person, pk: int) -> BulkOperation:
+    rows = BulkOperation.objects.select_related("queue")
+    return get(person, "job.view", rows, "platform", pk=pk)
+
+
+def get_cluster(person: Person, pk: int) -> Cluster:
+    rows = Cluster.objects.select_related("anchor__item_version__item__kind", "platform")
+    return get(person, "cluster.view", rows, "platform", pk=pk)
+
+
+def get_cluster_to_decide(person: Person, pk: int) -> Cluster:
+    rows = Cluster.objects.select_related("anchor__item_version__item__kind", "platform")
+    return get(person, "cluster.decide", rows, "platform", pk=pk)
+
+
+def get_cluster_operation(person: Person, pk: int) -> ClusterOperation:
+    rows = ClusterOperation.objects.select_related("by", "cluster", "platform")
+    return get(person, "cluster.view", rows, "platform", pk=pk)
 
 
 def get_decision(person: Person, pk: int) -> Decision:

@@ -40,7 +40,7 @@ def assign(job_ids: Collection[int], *, to: Person | None, by: Person) -> int:
         jobs = _waiting(job_ids, to)
         platform = _platform_of(jobs, by)
         if to is not None:
-            _check_works(to, {job.queue_id for job in jobs})
+            check_works(to, {job.queue_id for job in jobs})
         refused = _refusals(jobs, to)
         person = to.pk if to else None
         moving = [j.pk for j in jobs if j.pk not in refused and j.assigned_to_id != person]
@@ -68,6 +68,11 @@ def unassignable(job_ids: Collection[int], *, to: Person, by: Person) -> dict[in
         return _refusals(jobs, to)
 
 
+def refusals(job_ids: Collection[int], *, to: Person) -> dict[int, str]:
+    """The same for a caller who has asked who may, and holds the jobs."""
+    return _refusals(_waiting(job_ids, to), to)
+
+
 def _waiting(job_ids: Collection[int], to: Person | None) -> list[Job]:
     values = {"jobs": sorted(set(job_ids)), "to": to.pk if to else None}
     jobs = []
@@ -93,7 +98,8 @@ def _platform_of(jobs: Collection[Job], by: Person) -> int:
     return platforms.pop()
 
 
-def _check_works(to: Person, queue_ids: Collection[int]) -> None:
+def check_works(to: Person, queue_ids: Collection[int]) -> None:
+    """Invalid unless all of these queues are hers to work."""
     hers = set(access.queues_to_work(to).filter(pk__in=queue_ids).values_list("pk", flat=True))
     others = Queue.objects.filter(pk__in=set(queue_ids) - hers).order_by("position", "pk")
     names = " and ".join(others.values_list("name", flat=True))

@@ -288,8 +288,11 @@ def record_review(
     return decision
 
 
-def undo(decision: Decision, *, by: Person) -> Job:
-    """She takes her own decision back while its window is open, and gets the item again."""
+def undo(decision: Decision, *, by: Person, takes_it: bool = True) -> Job:
+    """She takes her own decision back while its window is open, and gets the item again.
+
+    With takes_it=False the job only waits on top of its queue: for many taken back at once.
+    """
     access.check_undo(by, decision)
     with transaction.atomic():
         now = _look(decision.job_id, by)
@@ -310,7 +313,7 @@ def undo(decision: Decision, *, by: Person) -> Job:
             supersedes_id=decision.pk,
             item_version_id=decision.item_version_id,
         )
-        job = _open_again(decision.job, by=by)
+        job = _open_again(decision.job, by=by if takes_it else None)
         audit.record(
             "decision.undo", withdrawn, by=by, platform=now.platform_id, supersedes=decision.pk
         )
@@ -567,7 +570,7 @@ def _ask(job: Job, lane: Lane, *, after: Job) -> Job:
     return asked
 
 
-def _open_again(job: Job, *, by: Person) -> Job:
+def _open_again(job: Job, *, by: Person | None) -> Job:
     """A job for the item of `job` whose answer was taken back: hers if she has a place for it."""
     waiting = (
         Job.objects.open()
@@ -581,6 +584,8 @@ def _open_again(job: Job, *, by: Person) -> Job:
         waiting = _copy(job, rank=rank)
     elif waiting.lane == Lane.ADJUDICATION:
         return waiting  # a lead has been asked meanwhile
+    if by is None:
+        return waiting
     return claims.claim_job(waiting, by=by) or waiting
 
 
@@ -591,6 +596,8 @@ def _copy(job: Job, **values: object) -> Job:
             "queue_id": job.queue_id,
             "lane": job.lane,
             "rank": job.rank,
+            "raised": job.raised,
+            "is_pinned": job.is_pinned,
             "harm": job.harm,
             "due_at": job.due_at,
             "is_overdue": job.is_overdue,

@@ -61,7 +61,7 @@ SELECT
   kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
-  reports.groups,
+  reports.groups, cluster.id, cluster.size,
   last.pk, last.verdict, last.kind_name, last.author, last.seconds_left
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
@@ -107,10 +107,19 @@ LEFT JOIN LATERAL (
     GROUP BY newest.source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
+LEFT JOIN reviews_clustermember AS member ON member.item_id = item.id
+LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id AND cluster.size > 1
 LEFT JOIN ({last}) AS last ON true
 WHERE item.id = %(item)s
 """.replace("{last}", _LAST_SQL),
 )
+
+
+class Near(NamedTuple):
+    """The cluster of messages that say nearly the same."""
+
+    cluster_id: int
+    size: int
 
 
 class LastDecision(NamedTuple):
@@ -138,6 +147,7 @@ class Sight(NamedTuple):
     layout: Layout
     author: AuthorRecord | None
     reports: list[ReportGroup]
+    near: Near | None
     last: LastDecision | None
 
 
@@ -225,7 +235,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     (reporter_trust, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
-    (*author, groups), last = rest[:-5], rest[-5:]
+    (*author, groups, cluster_id, cluster_size), last = rest[:-5], rest[-5:]
     kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name)
     item = Item(
         id=item_id,
@@ -268,6 +278,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
             ReportGroup(source, reason, n, texts or [], ranking.record(*record) if record else "")
             for source, reason, n, texts, record in groups or ()
         ],
+        Near(cluster_id, cluster_size) if cluster_id is not None else None,
         LastDecision(*last) if last[0] is not None else None,
     )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from django.db import connection
 
-from . import access, audit, bulk, signals, stage
+from . import access, audit, bulk, clusters, signals, stage
 from .errors import Conflict, Invalid
 from .facts import RECENT_MOST, count_recent, count_strikes
 from .models import Account, Item, ItemVersion, Person, Platform
@@ -148,6 +148,7 @@ def _store(
     for rows in _rounds(row for row in read if isinstance(row, ItemRow)):
         call.store(rows)
     if call.version_ids:
+        clusters.mark_versions(call.version_ids)
         signals.item_submitted.send(sender=Item, version_ids=call.version_ids)
     call.record(by=by)
     return [outcomes[index] for index in range(len(read))]

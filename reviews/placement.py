@@ -57,9 +57,9 @@ WITH given AS MATERIALIZED (
 )
 UPDATE reviews_job AS job
 SET queue_id = given.queue_id, lane = given.lane, draw_id = given.draw_id,
-  inclusion_probability = given.inclusion_probability, harm = given.harm, rank = given.rank,
-  due_at = given.due_at, is_overdue = given.is_overdue, is_soon = given.is_soon,
-  lift_at = given.lift_at
+  inclusion_probability = given.inclusion_probability, harm = given.harm,
+  rank = given.rank + job.raised, due_at = given.due_at, is_overdue = given.is_overdue,
+  is_soon = given.is_soon, lift_at = given.lift_at
 FROM given JOIN locked USING (id)
 WHERE job.id = given.id AND locked.state = 'ready'
   AND locked.queue_id = given.believed_queue AND locked.lane = given.believed_lane
@@ -182,17 +182,27 @@ def open_missing_jobs(item_ids: Collection[int], *, router: Router) -> None:
     router.write_draws()
 
 
-def rerank_jobs(item_ids: Collection[int], *, router: Router, tries: int = 3) -> None:
+def rerank_jobs(
+    item_ids: Collection[int],
+    *,
+    router: Router,
+    job_ids: Collection[int] | None = None,
+    to: int | None = None,
+    tries: int = 3,
+) -> None:
     """Work out queue, lane and rank again for the waiting jobs of these items.
 
-    The caller holds the items, so that what is read here is not old by the time it is written.
+    `job_ids` takes only those; `to` moves them into this queue, whatever the rules say. The caller
+    holds the items, so that what is read here is not old by the time it is written.
     """
-    columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability")
+    columns = ("id", "item_id", "queue_id", "lane", "draw_id", "inclusion_probability", "is_pinned")
     waiting = Job.objects.ready().filter(
         item_id__in=item_ids,
         # A decision taken back waits on top of everything, whatever its rank would be.
         rank__lt=ranking.UNDONE_LIFT / 2,
     )
+    if job_ids is not None:
+        waiting = waiting.filter(pk__in=job_ids)
     jobs = list(waiting.values_list(*columns, "created_at", "due_at"))
     if not jobs:
         return
@@ -204,11 +214,15 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router, tries: int = 3) ->
     }
     queues = {queue.pk: queue for queue in router.queues}
     moves = []
-    for pk, item_id, queue_id, lane, draw_id, probability, created_at, due_at in jobs:
+    for pk, item_id, queue_id, lane, draw_id, probability, is_pinned, *rest in jobs:
+        created_at, due_at = rest
         subject, facts = known[item_id]
         believed = {"believed_queue": queue_id, "believed_lane": lane}
         reported = first_reports.get(item_id, {})
-        queue = router.queue_for(facts) if lane in ROUTED else queues[queue_id]
+        is_routed = lane in ROUTED and not is_pinned
+        queue = router.queue_for(facts) if is_routed else queues[queue_id]
+        if to is not None:
+            queue = queues[to]
         if queue.is_archived:  # a second opinion, say, that was asked for there
             queue = router.default
         if queue.pk != queue_id:
@@ -259,7 +273,7 @@ def rerank_jobs(item_ids: Collection[int], *, router: Router, tries: int = 3) ->
     missed = {job[1] for job in jobs if job[0] not in moved}
     if missed and tries > 1:
         # Claimed, or drawn into another lane, at the same moment: look once more.
-        rerank_jobs(missed, router=router, tries=tries - 1)
+        rerank_jobs(missed, router=router, job_ids=job_ids, to=to, tries=tries - 1)
 
 
 def rerank_changed() -> int:

@@ -18,6 +18,10 @@ PRIOR = 0.1
 SOON_LIFT = 5e5
 # The same for a job past its due time; as much above one that is due before long.
 OVERDUE_LIFT = 1e6
+# Added when a lead raises a job to the top: above what is overdue too. Raises add up to so much
+# only, or a job would pass for one that was taken back.
+RAISED_LIFT = 2e6
+MOST_RAISED = 3e6
 # Added when a decision is taken back: before everything else, overdue or not.
 UNDONE_LIFT = 1e7
 

@@ -5,6 +5,8 @@ from celery import shared_task
 from . import (
     audit,
     claims,
+    cluster_work,
+    clusters,
     draws,
     dry_run,
     enforcement,
@@ -17,6 +19,7 @@ from . import (
 )
 
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
+HASH_SECONDS = 10.0
 
 
 @shared_task
@@ -105,3 +108,33 @@ def sweep_replays() -> int:
     from . import replays
 
     return replays.resume_stuck()
+
+
+@shared_task
+def hash_items() -> int:
+    """Near-duplicates: a while of work, then room for others; nudges itself while some is left."""
+    done = clusters.hash_due(seconds=HASH_SECONDS)
+    if done and clusters.is_any_due():
+        clusters.nudge()
+    return done
+
+
+@shared_task
+def sweep_hashes() -> int:
+    """The guarantee behind the nudges. It hashes nothing itself."""
+    if clusters.is_any_due():
+        clusters.nudge()
+    return 0
+
+
+@shared_task
+def answer_cluster(operation_id: int) -> int:
+    return cluster_work.answer_operation(operation_id)
+
+
+@shared_task
+def sweep_cluster_answers() -> int:
+    """The guarantee behind the nudges: every operation that is not finished goes on."""
+    for operation_id in cluster_work.unfinished():
+        cluster_work.nudge(operation_id)
+    return 0

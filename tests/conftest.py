@@ -321,3 +321,20 @@ def sign_in(live_app: str) -> Callable[..., None]:
         )
 
     return put
+
+
+@pytest.fixture
+def make_anchor() -> Callable[..., object]:
+    """make_anchor(item): the text that a cluster is built around, straight into the table."""
+    from reviews.models import Anchor
+
+    def make(item):
+        return Anchor.objects.create(
+            item_version=item.current_version,
+            item=item,
+            platform=item.platform,
+            fingerprint=item.fingerprint,
+            minhash=b"",
+        )
+
+    return make

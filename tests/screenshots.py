@@ -3,15 +3,21 @@
 Not part of the suite. Wide and narrow, light and dark, full and empty, on a day's work made here.
 """
 
+import hashlib
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from reviews import (
     audit,
+    bulk_work,
     claims,
+    cluster_work,
+    clusters,
     decisions,
     draws,
     dry_run,
@@ -26,6 +32,7 @@ from reviews import (
     routing_versions,
 )
 from reviews.models import (
+    Cluster,
     Enforcement,
     Item,
     ItemVersion,
@@ -94,6 +101,7 @@ class Day:
         for number, text in enumerate(TEXTS * 3):
             self._item(number, *text)
         self._decide()
+        self._change_many()
         self._report_and_draw()
         self._set_up()
         self._route()
@@ -383,6 +391,49 @@ class Day:
         )
         relabelling.ask_again(policy, by=self.people["paul"], number=1, seed=11)
 
+    def _change_many(self) -> None:
+        """Bulk work, and clusters: every text of the day came three times, one a little changed."""
+        lena, rosa = self.people["lena"], self.people["rosa"]
+        for number, item in enumerate(Item.objects.order_by("-pk")[:6]):
+            content = {"subject": item.current_version.content["subject"]}
+            text = item.current_version.content["body"]
+            content["body"] = text.replace("Confirm now", "Act at once").replace("weeks", "days")
+            ItemVersion.objects.create(
+                item=item, number=2, content=content, content_hash=content_hash(content)
+            )
+            Item.objects.filter(pk=item.pk).update(version_number=2, fingerprint=f"new{number}")
+        versions = ItemVersion.objects.filter(number=F("item__version_number"))
+        Item.objects.filter(version_number=1).update(fingerprint="")
+        for item in Item.objects.filter(version_number=1):
+            said = hashlib.sha256(item.current_version.text().encode()).hexdigest()[:32]
+            Item.objects.filter(pk=item.pk).update(fingerprint=said)
+        clusters.mark_versions(list(versions.values_list("pk", flat=True)))
+        clusters.hash_due()
+        ready = list(self.queue.jobs.ready().in_serving_order().values_list("pk", flat=True))
+        for service, chosen, kw in (
+            (bulk_work.raise_jobs, ready[6:8], {}),
+            (bulk_work.assign_jobs, ready[2:5], {"to": rosa, "note": "She knows this wave."}),
+            (bulk_work.cancel_jobs, ready[9:10], {"note": "A test post of ours."}),
+        ):
+            selection = bulk_work.Selection(chosen)
+            done = service(self.queue, selection, by=lena, token=uuid.uuid4(), **kw)
+        bulk_work.undo_operation(done, by=lena)
+        self.cluster = Cluster.objects.order_by("-size", "pk").first()
+        for other in Cluster.objects.exclude(pk=self.cluster.pk).order_by("-pk"):
+            seen = [
+                cluster_work.Seen(one.item_id, one.item_version_id) for one in other.members.all()
+            ]
+            found = cluster_work.obstacles([one.item_id for one in seen], by=lena)
+            if any(job for job, _ in found.values()):
+                break
+        self.answered = cluster_work.decide_members(
+            other,
+            seen,
+            cluster_work.Answer("violating", ["spam"], ["remove"], "One wave."),
+            by=lena,
+            token=uuid.uuid4(),
+        )
+
     def _decide(self) -> None:
         keep_first = Item.objects.order_by("pk").first()
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
@@ -464,6 +515,16 @@ SHOTS = {
         "enforcements": "/enforcements/",
         "override": "decision",
         "item-decided": "decided item",
+        "jobs": "/queues/spam-and-scams/jobs/",
+        "jobs-wrong": "/queues/spam-and-scams/jobs/?least=2&account=nobody",
+        "jobs-none": "/queues/spam-and-scams/jobs/?language=fi",
+        "job-move": "/queues/spam-and-scams/jobs/change/?verb=move&all=1",
+        "job-raise": "/queues/spam-and-scams/jobs/change/?verb=raise&all=1&lane=risk",
+        "operations": "/queues/spam-and-scams/operations/",
+        "operations-none": "/queues/adult/operations/",
+        "clusters": "/clusters/",
+        "cluster": "largest cluster",
+        "cluster-operation": "answered cluster",
         "item-why": "open item",
         "reporters": "/reporters/",
         "draws": "/draws/?empty=1",
@@ -517,6 +578,8 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
                 "draw": f"/draws/{day.draw.pk}/",
                 "decided item": f"/items/{decision.item_id}/",
                 "post": f"/items/{Item.objects.order_by('pk').last().pk}/",
+                "largest cluster": f"/clusters/{day.cluster.pk}/",
+                "answered cluster": f"/clusters/operations/{day.answered.pk}/",
                 "decision": f"/decisions/{decision.pk}/override/",
                 "dry run": f"/setup/routing/harbour/dry-runs/{day.dry_run.pk}/",
             }.get(where, where)

@@ -6,11 +6,13 @@ let in but refused by the facts (409: not her claim; 422: too few labels to trai
 else gets 403 or 404, and who has not signed in is sent to sign in (pages) or gets 401 or 403 (API).
 """
 
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core import signing
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
@@ -21,6 +23,9 @@ from mlhooks.models import TrainingRun
 from reviews import (
     access,
     actions,
+    bulk_work,
+    cluster_work,
+    clusters,
     decisions,
     draws,
     dry_run,
@@ -35,7 +40,7 @@ from reviews import (
     tokens,
 )
 from reviews.errors import DomainError, Forbidden, NotFound
-from reviews.models import Enforcement, Role
+from reviews.models import Cluster, Enforcement, Item, Role
 
 from .factories import (
     claimed_job,
@@ -149,6 +154,17 @@ ROUTES = {
     "reviews:roster": {"GET": "lena paul mila abel ada", "POST": "lena ada"},
     "reviews:forecast": {"GET": "lena paul mila abel ada"},
     "reviews:forecast-detail": {"GET": "lena paul mila abel ada"},
+    "reviews:job-list": {"GET": "lena mila abel ada"},
+    "reviews:job-change": {"GET": "lena", "POST": "lena"},
+    "reviews:operation-list": {"GET": "lena mila abel ada"},
+    "reviews:operation-undo": {"POST": "lena"},
+    "reviews:cluster-list": {"GET": "lena mila abel ada"},
+    "reviews:cluster-detail": {"GET": "lena mila abel ada", "POST": "lena mila abel ada"},
+    "reviews:cluster-preview": {"POST": "lena"},
+    "reviews:cluster-decide": {"POST": "lena"},
+    "reviews:cluster-operation": {"GET": "lena mila abel ada"},
+    "reviews:cluster-progress": {"GET": "lena mila abel ada"},
+    "reviews:cluster-undo": {"POST": "lena"},
     "reviews:setup": {"GET": "lena paul abel ada"},
     "reviews:setup-routing-list": {"GET": "lena paul abel ada"},
     "reviews:setup-routing": {"GET": "lena paul abel ada"},
@@ -287,6 +303,15 @@ class World:
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
         self.draw = make_job(queue=self.queue, item=self.make_item(), lane="random").draw
         draws.mark_gold(self.decision.item, by=self.people["lena"])
+        self.waiting = make_job(queue=self.queue, item=self.make_item())
+        kept = make_job(queue=self.queue, item=self.make_item())
+        self.operation = bulk_work.raise_jobs(
+            self.queue,
+            bulk_work.Selection([kept.pk]),
+            by=self.people["lena"],
+            token=uuid.uuid4(),
+        )
+        self._near_duplicates()
         mila = self.people["mila"]
         self._set_up()
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
@@ -337,6 +362,24 @@ class World:
         later = timezone.now() + timedelta(days=7)
         policies.add_version(
             self.policy, by=None, text={**text, "summary": "Looser."}, effective_at=later
+        )
+
+    def _near_duplicates(self):
+        """A cluster of three: one decided together with others, two that wait."""
+        items = [self.make_item() for _ in range(3)]
+        for item in items:
+            make_job(queue=self.queue, item=item)
+        clusters.mark_versions([item.current_version.pk for item in items])
+        Item.objects.update(fingerprint="said before")
+        clusters.hash_due()
+        self.cluster = Cluster.objects.get()
+        done, self.near, _ = items
+        self.cluster_operation = cluster_work.decide_members(
+            self.cluster,
+            [cluster_work.Seen(done.pk, done.current_version.pk)],
+            cluster_work.Answer("clean"),
+            by=self.people["lena"],
+            token=uuid.uuid4(),
         )
 
     def make_item(self):
@@ -398,6 +441,16 @@ class World:
             "reviews:replay-cancel": [self.replay.pk],
             "reviews:roster": [self.queue.slug],
             "reviews:forecast-detail": [self.queue.slug],
+            "reviews:job-list": [self.queue.slug],
+            "reviews:job-change": [self.queue.slug],
+            "reviews:operation-list": [self.queue.slug],
+            "reviews:operation-undo": [self.operation.pk],
+            "reviews:cluster-detail": [self.cluster.pk],
+            "reviews:cluster-preview": [self.cluster.pk],
+            "reviews:cluster-decide": [self.cluster.pk],
+            "reviews:cluster-operation": [self.cluster_operation.pk],
+            "reviews:cluster-progress": [self.cluster_operation.pk],
+            "reviews:cluster-undo": [self.cluster_operation.pk],
             "reviews:policy-detail": ["spam"],
             "reviews:setup-routing": [platform],
             "reviews:setup-routing-draft": [platform],
@@ -446,9 +499,18 @@ class World:
             "mlhooks_api:model": [self.candidate.number],
         }
         url = reverse(route, args=arguments.get(route, []))
+        if route == "reviews:job-change":
+            return f"{url}?verb=raise&job={self.waiting.pk}"
         if route == "reviews_api:items":
             return f"{url}?kind={self.kind.slug}&external_id={self.job.item.external_id}"
         return url
+
+    def cluster_answer(self):
+        """As lena's page of the cluster sends it."""
+        shown = [[self.near.pk, self.near.current_version.pk]]
+        lena = self.people["lena"].pk
+        seen = signing.dumps([self.cluster.pk, lena, shown], salt="cluster-seen", compress=True)
+        return {"seen": seen, "item": self.near.pk, "verdict": "clean"}
 
     def body(self, route):
         """A form (pages) or JSON (API) that makes sense there."""
@@ -475,6 +537,13 @@ class World:
             "reviews:job-release": {"token": self.job.claim_token},
             "reviews:job-renew": {"token": self.job.claim_token},
             "reviews:decision-override": {"verdict": "clean", "clean": "1", "note": "satire"},
+            "reviews:job-change": {
+                "verb": "raise",
+                "job": self.waiting.pk,
+                "token": str(uuid.uuid4()),
+            },
+            "reviews:cluster-preview": self.cluster_answer(),
+            "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
             "reviews:theme": {"theme": "dark"},
             "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},
             "reviews:setup-routing-rule-new": rule | {"name": "Another"},

@@ -9,8 +9,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from reviews import claims, decisions, dry_run, enforcement, policies, routing_versions
-from reviews.models import Decision, Enforcement, Report, Reporter
+from reviews import (
+    claims,
+    clusters,
+    decisions,
+    dry_run,
+    enforcement,
+    policies,
+    routing_versions,
+)
+from reviews.models import Cluster, Decision, Enforcement, ItemVersion, Report, Reporter
 from tests.factories import (
     make_account,
     make_action,
@@ -103,6 +111,14 @@ class World:
             note="as usual",
         )
 
+    def cluster(self):
+        """The offers differ in their number only."""
+        if not Cluster.objects.filter(platform=self.platform).exists():
+            versions = ItemVersion.objects.filter(item__platform=self.platform)
+            clusters.mark_versions(list(versions.values_list("pk", flat=True)))
+            clusters.hash_due()
+        return Cluster.objects.filter(platform=self.platform).first()
+
     def client(self, name):
         client = Client()
         client.force_login(self.people[name])
@@ -126,6 +142,10 @@ class World:
             "roster": reverse("reviews:roster", args=[self.queue.slug]),
             "forecast": reverse("reviews:forecast"),
             "forecast-of": reverse("reviews:forecast-detail", args=[self.queue.slug]),
+            "jobs": reverse("reviews:job-list", args=[self.queue.slug]),
+            "operations": reverse("reviews:operation-list", args=[self.queue.slug]),
+            "clusters": reverse("reviews:cluster-list") + "?state=all",
+            "cluster": reverse("reviews:cluster-detail", args=[self.cluster().pk]),
             "policies": reverse("reviews:policy-list"),
             "policy": reverse("reviews:policy-detail", args=[self.policy.slug]),
             "kinds": reverse("reviews:setup-kind-list"),
@@ -176,17 +196,18 @@ _SEEN = (
 _SET_UP = (
     f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish kind-new"
 )
+_WORK = "jobs operations clusters cluster"
 _PLANS = "replays roster forecast forecast-of"
 _READS = "home item text queues queue policies policy you"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
-    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_PLANS} "
+    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_WORK} {_PLANS} "
     f"{_SET_UP}",
     "paul": f"{_READS} reporters {_PLANS} {_SET_UP} rule-new version",
-    "mila": f"{_READS} draws draw sample {_PLANS}",
-    "abel": f"{_READS} enforcements audit draws draw reporters {_PLANS} {_SEEN}",
-    "ada": f"{_READS} enforcements audit draws draw reporters {_PLANS} {_SET_UP} person-new "
-    "rule-new version",
+    "mila": f"{_READS} draws draw sample {_WORK} {_PLANS}",
+    "abel": f"{_READS} enforcements audit draws draw reporters {_WORK} {_PLANS} {_SEEN}",
+    "ada": f"{_READS} enforcements audit draws draw reporters {_WORK} {_PLANS} {_SET_UP} "
+    "person-new rule-new version",
 }
 
 

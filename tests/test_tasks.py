@@ -1,5 +1,6 @@
 """Every Celery task, run twice: the second run finds nothing left to do."""
 
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +10,19 @@ from django.db import connection
 from django.db.models import F
 
 from mlhooks import due, tasks
-from mlhooks.models import DueScore, Score, Snapshot, TrainingRun
+from mlhooks.models import (
+    DueNeighbour,
+    DueScore,
+    Embedding,
+    NearVector,
+    Score,
+    Snapshot,
+    TrainingRun,
+)
 from reviews import (
     audit,
     claims,
+    clusters,
     decisions,
     dry_run,
     intake,
@@ -21,9 +31,14 @@ from reviews import (
     routing_versions,
 )
 from reviews.models import (
+    Anchor,
     AuditEntry,
     Claim,
+    ClusterAnswer,
+    ClusterOperation,
+    Decision,
     DryRun,
+    DueHash,
     Enforcement,
     Job,
     Queue,
@@ -32,16 +47,20 @@ from reviews.models import (
     Strike,
 )
 from reviews.tasks import (
+    answer_cluster,
     draw_for_quality,
     expire_claims,
     hand_on_jobs,
+    hash_items,
     lift_overdue,
     refresh_reporters,
     release_enforcements,
     rerank_changed,
     reroute_jobs,
     seal_audit,
+    sweep_cluster_answers,
     sweep_dry_runs,
+    sweep_hashes,
     sweep_replays,
 )
 from trustconsole.celery import WORKER_SEEN, app, heartbeat
@@ -57,6 +76,7 @@ from .factories import (
     make_queue,
 )
 from .people import make_person
+from .test_shingles import OFFER
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +98,16 @@ SHOWN = {
     "reviews.tasks.sweep_dry_runs": "test_tasks.test_sweeping_changes_no_dry_run_that_waits",
     "reviews.tasks.run_replay": "test_replays.test_a_run_that_is_done_or_at_work_is_left_alone",
     "reviews.tasks.sweep_replays": "test_tasks.test_sweeping_replays_changes_no_row_that_waits",
+    "reviews.tasks.hash_items": "test_tasks.test_an_item_is_hashed_once",
+    "reviews.tasks.sweep_hashes": "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves",
+    "reviews.tasks.answer_cluster": "test_tasks.test_a_cluster_is_answered_once",
+    "reviews.tasks.sweep_cluster_answers": (
+        "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves"
+    ),
+    "mlhooks.tasks.find_neighbours": "test_tasks.test_a_vector_is_compared_once",
+    "mlhooks.tasks.sweep_neighbours": (
+        "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves"
+    ),
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
@@ -298,6 +328,51 @@ def test_sweeping_replays_changes_no_row_that_waits():
     before = list(ReplayRun.objects.values())
     assert [sweep_replays.apply(throw=True).get() for _ in range(2)] == [1, 1]
     assert list(ReplayRun.objects.values()) == before
+
+
+def test_an_item_is_hashed_once():
+    clusters.mark_versions([make_item(text=OFFER).current_version.pk])
+    assert twice(hash_items, lambda: Anchor.objects.count()) == 1
+
+
+def test_a_vector_is_compared_once():
+    version = make_item(text=OFFER).current_version
+    Embedding.objects.create(item_version=version, encoder="e", vector=[1.0, 0.0])
+    due.mark_neighbours([version.pk])
+    assert twice(tasks.find_neighbours, lambda: NearVector.objects.count()) == 1
+
+
+def waiting_answer():
+    platform = make_platform()
+    lena = make_person("lena", platform=platform)
+    queue = make_queue(platform=platform, members=[lena])
+    item = make_item(platform=platform)
+    make_job(queue=queue, item=item)
+    operation = ClusterOperation.objects.create(
+        platform=platform, verdict="clean", token=uuid.uuid4(), by=lena
+    )
+    ClusterAnswer.objects.create(operation=operation, item=item, item_version=item.current_version)
+    return operation
+
+
+def test_a_cluster_is_answered_once():
+    operation = waiting_answer()
+    first = answer_cluster.apply([operation.pk], throw=True).get()
+    second = answer_cluster.apply([operation.pk], throw=True).get()
+    assert (first, second) == (1, 0)
+    assert Decision.objects.count() == 1
+
+
+def test_sweeps_of_near_duplicates_do_nothing_themselves():
+    """They nudge the tasks above, which are harmless twice."""
+    version = make_item(text=OFFER).current_version
+    clusters.mark_versions([version.pk])
+    due.mark_neighbours([version.pk])
+    waiting_answer()
+    for task in (sweep_hashes, sweep_cluster_answers, tasks.sweep_neighbours):
+        assert [task.apply(throw=True).get() for _ in range(2)] == [0, 0]
+    assert (DueHash.objects.count(), DueNeighbour.objects.count()) == (1, 1)
+    assert ClusterAnswer.objects.get().state == "waiting"
 
 
 def test_a_heartbeat_says_when_and_nothing_else():

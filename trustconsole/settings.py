@@ -350,6 +350,10 @@ CELERY_TASK_DEFAULT_QUEUE = "sweep"
 CELERY_TASK_QUEUES = [Queue(name) for name in ("score", "train", "enforce", "sweep")]
 CELERY_TASK_ROUTES = {
     "mlhooks.tasks.score_*": {"queue": "score"},
+    # Seconds of arithmetic at a time: not beside the sweeps that rescue claims.
+    "mlhooks.tasks.find_neighbours": {"queue": "score"},
+    "reviews.tasks.hash_items": {"queue": "score"},
+    "reviews.tasks.answer_cluster": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
     "reviews.tasks.run_dry_run": {"queue": "train"},
@@ -407,6 +411,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),
     "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
+    "sweep-hashes": _every(5, "reviews.tasks.sweep_hashes"),
+    "sweep-cluster-answers": _every(5, "reviews.tasks.sweep_cluster_answers"),
+    "sweep-neighbours": _every(5, "mlhooks.tasks.sweep_neighbours"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),
 }
 

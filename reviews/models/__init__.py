@@ -1,6 +1,15 @@
 """The human side's rows, one file per noun family."""
 
 from .audit import AuditEntry
+from .cluster import (
+    Anchor,
+    Band,
+    Cluster,
+    ClusterAnswer,
+    ClusterMember,
+    ClusterOperation,
+    DueHash,
+)
 from .content import (
     Account,
     DueReporter,
@@ -12,6 +21,7 @@ from .content import (
     Reporter,
     content_hash,
 )
+from .operation import BulkChange, BulkOperation
 from .outcome import Decision, Enforcement, Finding, Gold, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
 from .planning import ReplayRun, Roster, Shift
@@ -23,12 +33,21 @@ from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAc
 __all__ = [
     "Account",
     "Action",
+    "Anchor",
     "ApiToken",
     "AuditEntry",
+    "Band",
+    "BulkChange",
+    "BulkOperation",
     "Claim",
+    "Cluster",
+    "ClusterAnswer",
+    "ClusterMember",
+    "ClusterOperation",
     "Decision",
     "Draw",
     "DryRun",
+    "DueHash",
     "DueReporter",
     "Enforcement",
     "Finding",

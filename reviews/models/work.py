@@ -249,6 +249,8 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     rank = models.FloatField(default=0)
     harm = models.FloatField(default=0)  # per hour of waiting and minute of handling
+    raised = models.FloatField(db_default=0.0)  # of the rank, by a lead: kept when it is re-ranked
+    is_pinned = models.BooleanField(db_default=False)  # a lead put it here: no rule moves it away
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField()
     # What the sweep has added to the rank, and when it has to look next; null: never again.
@@ -357,6 +359,10 @@ class Job(models.Model):
             ),
             models.Index(fields=["expires_at"], condition=Q(state="claimed"), name="job_expiring"),
             models.Index(fields=["draw"], condition=Q(draw__isnull=False), name="job_by_draw"),
+            # Grows at its end only: what waits longest, and how long.
+            models.Index(
+                fields=["queue", "created_at", "id"], condition=Q(state="ready"), name="job_by_age"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ class Entry(NamedTuple):
 PAGES = (
     ("Home", "Where your day starts", "reviews:home", ""),
     ("Queues", "What waits, how much and how long", "reviews:queue-list", "queue.view"),
+    ("Clusters", "Messages that say nearly the same", "reviews:cluster-list", "cluster.view"),
     ("My decisions", "What you decided, and undo", "reviews:decision-list", "review.record"),
     ("Policies", "The rules, as they stand and stood", "reviews:policy-list", "policy.view"),
     (

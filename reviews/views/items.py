@@ -17,6 +17,7 @@ from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
     AuditEntry,
+    BulkOperation,
     Claim,
     Decision,
     Enforcement,
@@ -30,6 +31,7 @@ from reviews.models import (
 from reviews.ranking import Account
 from reviews.routing import Router
 
+from .operations import words
 from .review import language_name, why_now
 
 TEXT_STEP = 50_000
@@ -89,7 +91,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         # Of a check what stands is the answer; her own she knows.
         decisions = [one for one in decisions if one.decided_by_id == request.user.pk]
     newest = versions[-1]
-    author = None if blind.AUTHOR in hidden else desk.sight(item.pk).author
+    sight = desk.sight(item.pk)
     blind.hide(item, hidden)
     title = newest.title()
     blocks = Layout(item.kind.fields, item.kind.layout).show(
@@ -105,7 +107,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             # The title is the head of the page already.
             "blocks": [one for one in blocks if not (title and one.block == "title")],
             "language": language_name(item.language),
-            "author": author,
+            "author": None if blind.AUTHOR in hidden else sight.author,
+            "near": sight.near,
+            "may_see_cluster": access.may(request.user, "cluster.view"),
             "risks": _risks(item),
             "hidden": hidden,
             "blind_words": blind.words(hidden),
@@ -271,6 +275,7 @@ def _events(
     events += [Event(one.decided_at, "decision", one) for one in decisions]
     if may_see_work:
         events += [Event(one.created_at, "job", one) for one in jobs]
+        events += [Event(one.at, "operation", one) for one in _operations(jobs)]
         claims = Claim.objects.filter(job__in=jobs).exclude(end=Claim.End.FINISHED)
         events += [Event(one.ended_at, "claim", one) for one in claims.select_related("reviewer")]
     enforcements = list(
@@ -283,6 +288,15 @@ def _events(
         entries = _audit_entries(request, item, jobs, decisions, enforcements, reviews)
         events += [Event(one.at, "audit", one) for one in entries]
     return sorted(events, key=lambda event: event.at)
+
+
+def _operations(jobs: list[Job]) -> list[BulkOperation]:
+    """What was done to these jobs together with others."""
+    rows = BulkOperation.objects.filter(changes__job__in=jobs).distinct()
+    operations = list(rows.select_related("by", "undone_by").order_by("-id")[:50])
+    for operation in operations:
+        operation.words = words(operation)
+    return operations
 
 
 def _audit_entries(

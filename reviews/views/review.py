@@ -160,7 +160,7 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, layout, author, reports, last = desk.sight(job.item_id, by=person)
+    item, version, layout, author, reports, near, last = desk.sight(job.item_id, by=person)
     rules = desk.rules(job.queue_id)
     hidden = blind.of_job(job.lane, rules.queue)
     has_author = item.account_id is not None
@@ -183,6 +183,8 @@ def _item_context(person: Person, job: Job) -> dict:
         **_told(rules, job, hidden),
         "reports": [] if blind.REPORTS in hidden else reports,
         "author": None if blind.AUTHOR in hidden else author,
+        "near": near,
+        "may_see_cluster": near is not None and access.may(person, "cluster.view"),
         "so_far": _so_far(job, item, version, hidden=hidden),
         "options": _options(rules, has_author=has_author),
     }

@@ -1,0 +1,22 @@
+"""Keep the rows that wait to be hashed lean: each is written and deleted within seconds."""
+
+from django.db import migrations
+
+HOT = """
+ALTER TABLE reviews_duehash SET (
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_cost_delay = 0
+)
+"""
+COOL = """
+ALTER TABLE reviews_duehash RESET (
+  autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay
+)
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("reviews", "0083_clusters")]
+
+    operations = [migrations.RunSQL(HOT, COOL)]
