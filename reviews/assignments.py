@@ -19,7 +19,7 @@ SELECT job.id, job.queue_id, job.lane, job.assigned_to_id, queue.platform_id,
     SELECT FROM reviews_claim AS own
     WHERE own.job_id = job.id AND own.reviewer_id = %(to)s AND own."end" = 'skipped'
   ) AS has_skipped,
-  job.lane IN ('appeal', 'qa') AND EXISTS (
+  job.lane IN ('appeal', 'qa', 'second') AND EXISTS (
     SELECT FROM reviews_decision AS own
     WHERE own.item_id = job.item_id AND own.decided_by_id = %(to)s
   ) AS is_her_decision
@@ -115,15 +115,15 @@ def _refusals(jobs: Collection[Job], to: Person | None) -> dict[int, str]:
     reasons = {}
     for job in jobs:
         if job.has_answered:
-            reasons[job.pk] = "has answered this item already"
+            reasons[job.pk] = "answered by her before"
         elif job.has_skipped:
-            reasons[job.pk] = "has skipped this job"
+            reasons[job.pk] = "skipped by her before"
         elif job.is_her_decision:
-            reasons[job.pk] = "decided this item herself"
+            reasons[job.pk] = "decided by herself"
         elif job.lane == Lane.ADJUDICATION and not adjudicates:
-            reasons[job.pk] = "may not adjudicate"
+            reasons[job.pk] = "for a lead to settle"
     return reasons
 
 
 def _in_words(refused: dict[int, str]) -> str:
-    return ", ".join(f"she {reason}" for reason in dict.fromkeys(refused.values()))
+    return ", ".join(dict.fromkeys(refused.values()))

@@ -53,7 +53,8 @@ WITH given AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS row (
     id bigint, state text, queue_id bigint, lane text, draw_id bigint,
     inclusion_probability float8, harm float8, rank float8, due_at timestamptz,
-    is_overdue boolean, is_soon boolean, lift_at timestamptz, raised float8, is_pinned boolean, assigned_to_id bigint)
+    is_overdue boolean, is_soon boolean, lift_at timestamptz, raised float8,
+    is_pinned boolean, assigned_to_id bigint)
 )
 UPDATE reviews_job AS job
 SET state = given.state, queue_id = given.queue_id, lane = given.lane, draw_id = given.draw_id,

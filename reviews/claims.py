@@ -40,7 +40,7 @@ _FOR_HER = """
         SELECT FROM reviews_claim AS own
         WHERE own.job_id = ready.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped' OFFSET 0
       )
-      AND (ready.lane NOT IN ('appeal', 'qa') OR NOT EXISTS (
+      AND (ready.lane NOT IN ('appeal', 'qa', 'second') OR NOT EXISTS (
         SELECT FROM reviews_decision AS own
         WHERE own.item_id = ready.item_id AND own.decided_by_id = %(by)s OFFSET 0
       ))

@@ -42,32 +42,17 @@ SELECT given.key, count(item.account_id) FROM given CROSS JOIN LATERAL (
 
 # A reporter's record: of her reports on items that were settled, how many were upheld. Drawn
 # towards a half by two made-up reports, so that one lucky hit makes nobody an authority.
+# The record each reporter has at this moment (reporters.py keeps it), one voice a name and source.
 _TRUST = """
-WITH reporter AS MATERIALIZED (
-  SELECT DISTINCT item.platform_id, report.reporter
+SELECT said.item_id, max(reporter.trust), avg(reporter.trust)
+FROM (
+  SELECT DISTINCT report.item_id, item.platform_id, report.source, report.reporter
   FROM reviews_report AS report JOIN reviews_item AS item ON item.id = report.item_id
   WHERE report.item_id = ANY(%(items)s) AND report.reporter <> ''
-), record AS MATERIALIZED (
-  SELECT reporter.platform_id, reporter.reporter,
-    (1.0 + count(*) FILTER (WHERE past.verdict = 'violating')) / (2.0 + count(past.verdict))
-      AS trust
-  FROM reporter LEFT JOIN LATERAL (
-    SELECT decision.verdict FROM reviews_report AS report
-    JOIN reviews_item AS item
-      ON item.id = report.item_id AND item.platform_id = reporter.platform_id
-    JOIN reviews_decision AS decision ON decision.item_id = report.item_id
-      AND decision.verdict IN ('violating', 'clean')
-    WHERE report.reporter = reporter.reporter AND NOT EXISTS (
-      SELECT 1 FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
-    LIMIT 500
-  ) AS past ON true
-  GROUP BY reporter.platform_id, reporter.reporter
-)
-SELECT report.item_id, max(record.trust)::float8, avg(record.trust)::float8
-FROM reviews_report AS report
-JOIN reviews_item AS item ON item.id = report.item_id
-JOIN record ON record.platform_id = item.platform_id AND record.reporter = report.reporter
-WHERE report.item_id = ANY(%(items)s) GROUP BY report.item_id
+) AS said
+JOIN reviews_reporter AS reporter ON reporter.platform_id = said.platform_id
+  AND reporter.source = said.source AND reporter.external_id = said.reporter
+GROUP BY said.item_id
 """
 
 # What a page offers to choose from. The newest rows answer for all: a page must not wait, however

@@ -48,6 +48,7 @@ class Rule(NamedTuple):
     name: str
     queue_id: int
     condition: Condition
+    kinds: frozenset[str]  # that its queue takes; none: every kind
 
 
 class RuleSet:
@@ -75,20 +76,33 @@ class RuleSet:
         self, compiled: Sequence[tuple[int, str, str, Condition]], queues: Iterable[Queue]
     ) -> None:
         ids = {queue.slug: queue.pk for queue in queues if not queue.is_archived}
+        kinds = _kinds(ids.values()) if compiled else {}
         self.rules: list[Rule] = []
         for place, name, slug, condition in compiled:
             if slug not in ids:
                 _tell_skipped(name, f"there is no queue {slug}.")
                 continue
-            self.rules.append(Rule(place, name, ids[slug], condition))
+            taken = frozenset(kinds.get(ids[slug], ()))
+            self.rules.append(Rule(place, name, ids[slug], condition, taken))
         self.reads = frozenset().union(*(rule.condition.reads for rule in self.rules))
 
     def first(self, item_facts: Facts) -> Rule | None:
-        """The first rule that holds."""
+        """The first rule that holds and whose queue takes items of this kind."""
         for rule in self.rules:
+            if rule.kinds and item_facts["kind"] not in rule.kinds:
+                continue
             if rule.condition.holds(item_facts):
                 return rule
         return None
+
+
+def _kinds(queue_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Queue → slugs of the kinds it is cut down to; queues that take every kind are left out."""
+    found: dict[int, list[str]] = {}
+    links = Queue.kinds.through.objects.filter(queue__in=list(queue_ids))
+    for queue_id, slug in links.values_list("queue_id", "itemkind__slug"):
+        found.setdefault(queue_id, []).append(slug)
+    return found
 
 
 @lru_cache(maxsize=100)

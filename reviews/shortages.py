@@ -32,7 +32,7 @@ WITH waiting AS MATERIALIZED (
     ) OR EXISTS (
       SELECT FROM reviews_claim AS own
       WHERE own.job_id = waiting.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped'
-    ) OR lane IN ('appeal', 'qa') AND EXISTS (
+    ) OR lane IN ('appeal', 'qa', 'second') AND EXISTS (
       SELECT FROM reviews_decision AS own
       WHERE own.item_id = waiting.item_id AND own.decided_by_id = %(by)s
     ) THEN 'seen'

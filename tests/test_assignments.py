@@ -133,9 +133,9 @@ def never_hers(queue, rosa, lena):
     skipped = claimed_job(rosa, queue=queue, rank=10)
     claims.skip(skipped.pk, skipped.claim_token, by=rosa)
     return {
-        answered.item.jobs.get(state="ready").pk: "has answered this item already",
-        skipped.pk: "has skipped this job",
-        make_job(queue=queue, lane="adjudication").pk: "may not adjudicate",
+        answered.item.jobs.get(state="ready").pk: "answered by her before",
+        skipped.pk: "skipped by her before",
+        make_job(queue=queue, lane="adjudication").pk: "for a lead to settle",
     }
 
 
@@ -151,7 +151,7 @@ def test_what_she_cannot_take_is_left_with_its_reason(queue, rosa, lena):
 
 def test_where_she_can_take_none_nothing_is_assigned(queue, rosa, lena):
     reasons = never_hers(queue, rosa, lena)
-    with pytest.raises(Invalid, match="rosa can take none of these: she has answered"):
+    with pytest.raises(Invalid, match="rosa can take none of these: answered"):
         assignments.assign(list(reasons), to=rosa, by=lena)
 
 

@@ -191,7 +191,10 @@ def test_what_she_answered_or_skipped_is_not_given_to_her(floor):
     claims.skip(job.pk, job.claim_token, by=floor.rosa)
     rest = [one for one in (answered, skipped, other) if fresh(one).state == Job.State.READY]
     operation = floor.do("assign", [second, *rest], to=floor.rosa)
-    assert operation.skipped == {"answered by her before": 1, "skipped by her before": 1}
+    assert operation.skipped == {
+        "answered by her before": 1,
+        "skipped by her before": 1,
+    }
     assert operation.count == 1
 
 

@@ -29,6 +29,7 @@ from reviews.models import (
 from .factories import (
     make_account,
     make_action,
+    make_draw,
     make_item,
     make_job,
     make_platform,
@@ -161,13 +162,18 @@ def test_after_the_window_it_is_a_matter_of_overrides(wave):
     assert Decision.objects.settled().filter(verdict="violating").count() == 1
 
 
+def put_into(job, lane):
+    draw = make_draw(queue=job.queue, lane=lane, probability=1)
+    Job.objects.filter(pk=job.pk).update(lane=lane, draw=draw, inclusion_probability=1)
+
+
 def test_what_cannot_be_decided_together_is_left_and_says_why(wave):
     held = claims.claim_next(wave.queue, by=wave.rosa)
     place = {job.pk: place for place, job in enumerate(wave.jobs)}[held.pk]
     rest = [one for one in range(5) if one != place]
-    Job.objects.filter(pk=wave.jobs[rest[0]].pk).update(lane=Lane.RANDOM, inclusion_probability=1)
+    put_into(wave.jobs[rest[0]], Lane.RANDOM)
     Job.objects.filter(pk=wave.jobs[rest[1]].pk).update(assigned_to=wave.rosa)
-    Job.objects.filter(pk=wave.jobs[rest[2]].pk).update(lane=Lane.SECOND)
+    put_into(wave.jobs[rest[2]], Lane.SECOND)
     operation = wave.decide()
     assert reasons(operation) == {
         held.item_id: "rosa is working on it",
@@ -190,7 +196,7 @@ def test_what_cannot_be_decided_together_is_left_and_says_why(wave):
     ],
 )
 def test_lanes_that_ask_for_an_answer_of_their_own_are_left(wave, lane, reason):
-    Job.objects.filter(pk=wave.jobs[0].pk).update(lane=lane)
+    put_into(wave.jobs[0], lane)
     assert reasons(wave.decide(0, 1))[wave.items[0].pk].startswith(reason)
 
 
@@ -259,8 +265,8 @@ def test_a_message_of_nobody_gets_no_action_against_its_account(wave):
 
 
 def test_both_places_taken_is_said_before_anything_is_written(wave):
-    for _ in range(2):
-        claims.claim_next(wave.queue, by=wave.lena, prefetch=True)
+    for job in wave.jobs[:2]:
+        claims.claim_job(job, by=wave.lena)
     free = [n for n, job in enumerate(wave.jobs) if Job.objects.get(pk=job.pk).state == "ready"]
     with pytest.raises(Conflict, match="already hold two jobs"):
         wave.decide(*free)
@@ -321,7 +327,8 @@ def test_an_operation_waits_while_she_has_no_place_and_not_for_ever(wave, monkey
     monkeypatch.setattr(cluster_work, "AT_ONCE", 0)
     held = [claims.claim_next(wave.queue, by=wave.lena)]
     operation = wave.decide()
-    held.append(claims.claim_next(wave.queue, by=wave.lena, prefetch=True))
+    waiting = Job.objects.ready().filter(queue=wave.queue).select_related("queue").first()
+    held.append(claims.claim_job(waiting, by=wave.lena))
     cluster_work.answer_operation(operation.pk)
     assert operation.answers.filter(state="waiting").count() == 3
     monkeypatch.setattr(cluster_work, "PLACE_WAIT", -cluster_work.PLACE_WAIT)

@@ -123,7 +123,7 @@ def test_a_reason_is_needed(item, ada):
 
 def test_the_items_page_says_that_it_was_erased():
     world = World(jobs=1)
-    item = world.queue.jobs.get().item
+    item = world.queue.jobs.first().item
     erasure.erase_item(item, by=None, reason="asked")
     page = world.client("lena").get(reverse("reviews:item-detail", args=[item.pk]))
     assert "What it said was erased" in page.content.decode()
