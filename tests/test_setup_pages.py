@@ -189,6 +189,16 @@ def test_a_preview_says_what_would_change_and_follow_and_saves_nothing(world):
     assert not Revision.objects.exists()
 
 
+def test_what_a_replay_proposes_is_filled_in_and_saved_by_nobody_but_her(world):
+    link = f"{url(world)}?doubling_hours=48&report_weight=0.25&sla_user=90&weight_spam=9&sla_rule=x"
+    page = world.client("lena").get(link).content.decode()
+    for name, value in (("doubling_hours", "48"), ("report_percent", "25"), ("sla_user", "90")):
+        assert re.search(rf'name="{name}" value="{value}"', page), name
+    assert "Nothing changes until you save" in page and "change them in a new version" in page
+    world.queue.refresh_from_db()
+    assert (world.queue.doubling_hours, world.queue.sla_by_source) == (2, {})
+
+
 def test_a_lead_opens_a_queue(world):
     make_kind(platform=world.platform, slug="mail", name="Mail")
     lena = world.client("lena")

@@ -1,5 +1,7 @@
 """Queues, as those who answer for them set them up."""
 
+import math
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -74,7 +76,9 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
     state = queues.read(queue)
     if request.method == "GET":
-        return _page(request, queue, _form(request, queue, state))
+        form = _form(request, queue, state)
+        form.initial |= _proposed(request)
+        return _page(request, queue, form)
     access.check(request.user, "queue.edit", queue.platform_id)
     form = _form(request, queue, state, data=request.POST)
     if "preview" in request.POST:
@@ -94,6 +98,31 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             _say_saved(request, queue, state)
             return redirect("reviews:setup-queue-edit", slug=queue.slug)
     return _page(request, queue, form, status=422)
+
+
+def _proposed(request: HttpRequest) -> dict[str, str]:
+    """What a replay's link brings: filled in, and saved by nobody but her."""
+    names = ("doubling_hours", "handling_minutes", "sla_minutes", "soon_minutes")
+    names += tuple(f"sla_{source}" for source in Report.Source.values)
+    found = {name: request.GET[name] for name in names if _is_number(request.GET.get(name))}
+    if _is_number(weight := request.GET.get("report_weight")):
+        found["report_percent"] = f"{float(weight) * 100:g}"
+    if found:
+        messages.info(
+            request, "These are the parameters that were replayed. Nothing changes until you save."
+        )
+    if any(name.startswith("weight_") for name in request.GET):
+        messages.warning(
+            request, "Severity weights belong to the policies: change them in a new version there."
+        )
+    return found
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return text is not None and math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @require_POST
