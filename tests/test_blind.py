@@ -126,7 +126,9 @@ def test_the_desk_leaks_nothing_that_is_hidden_and_shows_the_rest(hidden):
     assert ("second opinion" in page.content.decode().lower()) is ("history" not in hidden)
 
 
-@pytest.mark.parametrize("hidden", [{one} for one in ALL] + [set(ALL)], ids=lambda h: "+".join(h))
+@pytest.mark.parametrize(
+    "hidden", [{one} for one in ALL] + [set(ALL)], ids=lambda h: "+".join(sorted(h))
+)
 def test_nothing_hidden_is_in_the_desks_context_either(hidden):
     world = World(hidden)
     world.ask_for_a_second_opinion()
