@@ -282,7 +282,7 @@ def test_a_record_that_cannot_be_counted_is_parked_and_stops_nobody(platform, mo
 
 
 def test_rows_from_before_there_were_records_are_carried_over(platform):
-    """What migration 0062 does, on rows as they stood before it."""
+    """What migration 0023 does, on rows as they stood before it."""
     import importlib
 
     from django.apps import apps
@@ -295,7 +295,7 @@ def test_rows_from_before_there_were_records_are_carried_over(platform):
         model.objects.all().delete()
     Item.objects.update(report_trust=0, reporter_trust=0)
     Job.objects.update(lift_at=None)
-    module = importlib.import_module("reviews.migrations.0062_carry_lifts_draws_and_reporters")
+    module = importlib.import_module("reviews.migrations.0023_carry_lifts_draws_and_reporters")
     module.carry(apps, connection.schema_editor())
     reporters.refresh_reporters()
     assert record("nora") == (3, 1, 1)

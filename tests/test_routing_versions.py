@@ -236,8 +236,8 @@ def test_the_database_itself_keeps_what_was_published(platform, change):
 
 def test_old_rules_become_version_1_and_old_rules_again(platform):
     """On the table that is gone, made anew in this transaction."""
-    migration = importlib.import_module("reviews.migrations.0032_rules_to_versions")
-    before = [("reviews", "0031_routing_versions")]
+    migration = importlib.import_module("reviews.migrations.0016_rules_to_versions")
+    before = [("reviews", "0015_routing_versions")]
     old = MigrationLoader(connection).project_state(before).apps
     OldRule = old.get_model("reviews", "RoutingRule")
     with connection.cursor() as cursor:

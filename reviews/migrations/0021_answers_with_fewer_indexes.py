@@ -63,6 +63,6 @@ def _drop(model, field, to, related_name, more, index):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0051b_finding_by_version")]
+    dependencies = [("reviews", "0020_finding_by_version")]
 
     operations = [_drop(*row) for row in _FIELDS]

@@ -17,6 +17,6 @@ ALTER TABLE reviews_duehash RESET (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0083_clusters")]
+    dependencies = [("reviews", "0029_clusters")]
 
     operations = [migrations.RunSQL(HOT, COOL)]

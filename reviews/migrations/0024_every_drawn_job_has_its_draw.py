@@ -35,7 +35,7 @@ _EDITED = "DROP TRIGGER append_only ON reviews_draw"
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0062_carry_lifts_draws_and_reporters")]
+    dependencies = [("reviews", "0023_carry_lifts_draws_and_reporters")]
 
     operations = [
         ValidateConstraint("item", "report_trust_is_a_probability"),

@@ -78,6 +78,6 @@ def _text_of(tree):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0031_routing_versions")]
+    dependencies = [("reviews", "0015_routing_versions")]
 
     operations = [migrations.RunPython(forwards, backwards)]

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0064_sampled_draws"),
+        ("reviews", "0025_sampled_draws"),
     ]
 
     operations = [

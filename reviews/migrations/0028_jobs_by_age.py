@@ -7,7 +7,7 @@ from django.db.models import Q
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0081_bulk_operations")]
+    dependencies = [("reviews", "0027_bulk_operations")]
 
     operations = [
         AddIndexConcurrently(

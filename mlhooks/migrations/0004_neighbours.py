@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("mlhooks", "0003_due_scores_are_hot"),
-        ("reviews", "0083_clusters"),
+        ("reviews", "0029_clusters"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0051_relabelling")]
+    dependencies = [("reviews", "0019_relabelling")]
 
     operations = [
         AddIndexConcurrently(

@@ -17,6 +17,6 @@ ALTER TABLE mlhooks_dueneighbour RESET (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mlhooks", "0011_neighbours")]
+    dependencies = [("mlhooks", "0004_neighbours")]
 
     operations = [migrations.RunSQL(HOT, COOL)]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0082_jobs_by_age")]
+    dependencies = [("reviews", "0028_jobs_by_age")]
 
     operations = [
         migrations.CreateModel(

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0041_rerank_due")]
+    dependencies = [("reviews", "0018_rerank_due")]
 
     operations = [
         migrations.CreateModel(

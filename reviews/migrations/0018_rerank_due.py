@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0033_drop_routing_rules")]
+    dependencies = [("reviews", "0017_drop_routing_rules")]
 
     operations = [
         migrations.AddField("queue", "rerank_due_at", models.DateTimeField(blank=True, null=True)),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0071_replays_and_rosters")]
+    dependencies = [("reviews", "0026_replays_and_rosters")]
 
     operations = [
         migrations.CreateModel(

@@ -64,6 +64,6 @@ def carry(apps, editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0061_reports_in_the_rank")]
+    dependencies = [("reviews", "0022_reports_in_the_rank")]
 
     operations = [migrations.RunPython(carry, migrations.RunPython.noop)]

@@ -4,6 +4,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0032_rules_to_versions")]
+    dependencies = [("reviews", "0016_rules_to_versions")]
 
     operations = [migrations.DeleteModel("RoutingRule")]

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0063_every_drawn_job_has_its_draw")]
+    dependencies = [("reviews", "0024_every_drawn_job_has_its_draw")]
 
     operations = [
         migrations.AlterField(
