@@ -133,9 +133,16 @@ NEW: Data = {
     "learning_percent": 0,
     "qa_percent": 0,
 }
-# A change of these moves waiting jobs or makes them due at another time; what only ranks them
+# A change of these moves waiting jobs, or makes them due at another time; what only ranks them
 # otherwise is noticed by placement.rerank_changed().
-RANKING = frozenset({"is_default", "kinds", "sla_minutes", "sla_by_source"})
+MOVING = frozenset({"is_default", "kinds", "sla_minutes", "sla_by_source"})
+RANKING = MOVING | {
+    "policies",
+    "soon_minutes",
+    "handling_minutes",
+    "doubling_hours",
+    "report_percent",
+}
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
 _BATCH = 500
@@ -274,7 +281,7 @@ def save_queue(
         _apply(queue, data, parts)
         after = read(queue)
         changed = {change.name for change in revisions.compare(before, after)}
-        if changed & RANKING:
+        if changed & MOVING:
             Queue.objects.filter(pk=queue.pk).update(rerank_due_at=Now())
         for person in Person.objects.filter(username__in=leaving):
             _send_off(person, queue, by=by)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reviews import blind, claims, decisions
-from reviews.models import Item, ItemVersion, Job, Lane, Queue, Report, Review
+from reviews.models import Item, ItemVersion, Lane, Queue, Report, Review
 from tests.factories import (
     make_account,
     make_item,
@@ -19,6 +19,7 @@ from tests.factories import (
     make_platform,
     make_policy,
     make_queue,
+    move_to_lane,
 )
 from tests.people import make_person
 
@@ -232,7 +233,7 @@ def test_a_decision_that_is_asked_about_again_is_not_told_to_who_may_answer():
 @pytest.mark.parametrize("lane", sorted(blind.SCORELESS_LANES))
 def test_a_lane_that_measures_hides_the_score_in_any_queue(lane):
     world = World()
-    Job.objects.update(lane=lane, inclusion_probability=0.1)
+    move_to_lane(lane)
     assert leaks(world.desk(), {"score"}) == []
     assert leaks(world.page(), {"score"}) == []
     assert leaks(world.api(), {"score"}) == []

@@ -32,7 +32,7 @@ def test_a_queue_counts_what_waits_what_is_late_and_what_is_held(queue, rosa):
     make_job(queue=queue)
     make_job(queue=queue, state=Job.State.DONE)
     make_job(queue=make_queue(platform=queue.platform))
-    claimed_job(rosa, queue=queue, rank=9)
+    claimed_job(make_person("remy", platform=queue.platform), queue=queue, rank=9)
     (figures,) = metrics.queue_figures([queue])
     assert (figures.ready, figures.overdue, figures.claimed) == (3, 2, 1)
 

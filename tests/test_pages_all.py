@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import cached_property
 
 import pytest
 from django.db import connection
@@ -22,6 +23,7 @@ from reviews.models import Cluster, Decision, Enforcement, ItemVersion, Report, 
 from tests.factories import (
     make_account,
     make_action,
+    make_draw,
     make_item,
     make_job,
     make_platform,
@@ -54,6 +56,7 @@ class World:
         )
         for number in range(jobs):
             self.add_job(number)
+        self.draw = make_draw(queue=self.queue, lane="learning")
         rule = {"name": "Likely spam", "queue": self.queue.slug, "condition": "highest_risk > 0.9"}
         make_rules(self.platform)
         make_rules(self.platform, rule)
@@ -63,8 +66,6 @@ class World:
             self.platform, [{**rule, "condition": {"any": [risky, flagged]}}], edition=0, by=None
         )
         self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
-        item = make_item(platform=self.platform, title="Drawn to learn from")
-        self.drawn = make_job(queue=self.queue, item=item, lane="learning", rank=-1)
         Reporter.objects.create(
             platform=self.platform,
             source="user",
@@ -74,6 +75,12 @@ class World:
             upheld=18,
             trust=0.75,
         )
+
+    @cached_property
+    def drawn(self):
+        """A job of the learning lane, from when it is first asked for."""
+        item = make_item(platform=self.platform, title="Drawn to learn from")
+        return make_job(queue=self.queue, item=item, lane="learning", rank=-1)
 
     def change_the_policy(self):
         """A new text in force: what was decided before is out of date."""
@@ -135,7 +142,7 @@ class World:
             "queues": reverse("reviews:queue-list"),
             "queue": reverse("reviews:queue-detail", args=[self.queue.slug]),
             "draws": reverse("reviews:draw-list"),
-            "draw": reverse("reviews:draw-detail", args=[self.drawn.draw_id]),
+            "draw": reverse("reviews:draw-detail", args=[self.draw.pk]),
             "sample": reverse("reviews:draw-create", args=[self.queue.slug]),
             "reporters": reverse("reviews:reporter-list"),
             "replays": reverse("reviews:replay-list", args=[self.queue.slug]),

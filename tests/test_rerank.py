@@ -179,7 +179,7 @@ def test_what_was_asked_for_keeps_its_lift(platform):
     from reviews import decisions
 
     rosa = make_person("rosa", platform=platform)
-    platform.queue.members.add(rosa)
+    platform.queue.members.add(rosa, make_person("remy", platform=platform))
     submit(platform)
     opened_earlier(215)
     claims.lift_overdue()

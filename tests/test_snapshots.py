@@ -188,9 +188,9 @@ def test_a_second_opinion_keeps_the_draw_and_shows_both_answers(platform):
         draw=draw,
         inclusion_probability=0.25,
     )
-    decisions.record_review(job.pk, job.claim_token, by=platform.rosa, verdict="unsure")
     remy = make_person("remy", platform=platform)
     platform.queue.members.add(remy)
+    decisions.record_review(job.pk, job.claim_token, by=platform.rosa, verdict="unsure")
     decide(platform, by=remy, job=claims.claim_next(platform.queue, by=remy))
 
     (row,) = rows_of(built(platform))
@@ -203,9 +203,9 @@ def test_a_second_opinion_keeps_the_draw_and_shows_both_answers(platform):
 def test_a_second_opinion_of_the_risk_lane_has_no_known_probability(platform):
     """Asking for it was certain; how likely its item was to be looked at is not known."""
     job = claimed_job(platform.rosa, queue=platform.queue, item=make_item(platform=platform))
-    decisions.record_review(job.pk, job.claim_token, by=platform.rosa, verdict="unsure")
     remy = make_person("remy", platform=platform)
     platform.queue.members.add(remy)
+    decisions.record_review(job.pk, job.claim_token, by=platform.rosa, verdict="unsure")
     second = claims.claim_next(platform.queue, by=remy)
     decide(platform, by=remy, job=second)
 

@@ -114,6 +114,9 @@ def run(queue_slug: str, usernames: list[str], plan: Plan, folder: Path) -> Outc
     )
 
 
+_inherited: list[object] = []
+
+
 def _send(pid: int, sign: signal.Signals) -> bool:
     try:
         os.kill(pid, sign)
@@ -132,6 +135,10 @@ def _work(queue_slug: str, username: str, notes: Path) -> None:
     from reviews import claims, decisions
     from reviews.errors import ClaimLost
     from reviews.models import Job, Person, Queue
+
+    # What the parent may have had open is not ours to use, nor to close: kept, and forgotten.
+    _inherited.append(connection.connection)
+    connection.connection = None
 
     file = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     queue = Queue.objects.get(slug=queue_slug)
