@@ -111,7 +111,7 @@ def test_a_draw_as_csv_has_each_job_with_its_probability(world, lena):
             draw=world.drawn.draw,
             inclusion_probability=0.5,
         )
-    url = world.urls()["draw"]
+    url = reverse("reviews:draw-detail", args=[world.drawn.draw_id])
     page = lena.get(url)
     assert len(page.context["jobs"]) == 100
     rows = list(csv.DictReader(text_of(lena.get(url, {"format": "csv"})).splitlines()))
