@@ -150,7 +150,7 @@ def test_they_start_for_a_command_and_stop_with_it(var, borrow):
     assert query(database, "SELECT current_setting('max_connections')") == "200"
     assert ping(broker)
     command.end()
-    assert kept(var) == []
+    wait_until(lambda: kept(var) == [], seconds=5, message="a server is still there")
 
 
 def test_a_second_command_joins_and_the_last_one_out_stops_them(var, borrow):
@@ -161,7 +161,7 @@ def test_a_second_command_joins_and_the_last_one_out_stops_them(var, borrow):
     assert query(urls[0], "SELECT 1") == 1
     assert ping(urls[1])
     second.end()
-    assert kept(var) == []
+    wait_until(lambda: kept(var) == [], seconds=5, message="a server is still there")
 
 
 def test_a_killed_command_leaves_nothing_running_and_loses_nothing(var, borrow):
