@@ -163,10 +163,10 @@ _RENEW = Statement(
     "claim_renew",
     """
 UPDATE reviews_job
-SET expires_at = clock_timestamp() + make_interval(secs => reviews_queue.lease_seconds),
-  claimed_at = CASE WHEN is_prefetched THEN clock_timestamp() ELSE claimed_at END,
+SET expires_at = clock.now + make_interval(secs => reviews_queue.lease_seconds),
+  claimed_at = CASE WHEN is_prefetched THEN clock.now ELSE claimed_at END,
   is_prefetched = false
-FROM reviews_queue
+FROM reviews_queue, (SELECT clock_timestamp() AS now) AS clock
 WHERE reviews_job.id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
   AND expires_at > clock_timestamp() AND reviews_queue.id = reviews_job.queue_id
 RETURNING expires_at
