@@ -36,7 +36,7 @@ REVIEWS = [
         ("tokens",),
     ],
     [
-        ("decisions",),
+        ("decisions", "answers", "opinions", "rounds", "situations"),
         ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
         ("policies",),
