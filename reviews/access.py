@@ -44,7 +44,10 @@ SELECT {columns},
   ) AS _roles,
   ARRAY(
     SELECT platform_id FROM reviews_platform_members WHERE person_id = reviews_person.id
-  ) AS _platform_ids
+  ) AS _platform_ids,
+  (
+    SELECT row_to_json(own) FROM reviews_wellbeing AS own WHERE own.person_id = reviews_person.id
+  ) AS _wellbeing
 FROM reviews_person WHERE id = %(person)s
 """,
     model=Person,
@@ -364,6 +367,12 @@ def check_records(person: Person, *, platform_id: int, is_member: bool) -> None:
     check(person, "review.record", platform_id)
     if not is_member:
         raise NotFound("There is no such job here.")
+
+
+def check_own_business(by: Person, person: Person) -> None:
+    """What a person sets for her own sake is hers: nobody else reads or writes it, in any role."""
+    if by.pk != person.pk:
+        raise NotFound("There is no such thing here.")
 
 
 def check_undo(person: Person, decision: Decision) -> None:

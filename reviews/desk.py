@@ -27,7 +27,7 @@ from .statements import Statement
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
-RESERVED_KEYS = frozenset("0aehnpsuv?")
+RESERVED_KEYS = frozenset("0abeghnpsuv?")
 
 # Hers, while it still stands and can be undone.
 _LAST_SQL = """

@@ -26,6 +26,7 @@ from .views import (
     setup_kinds,
     setup_policies,
     setup_queues,
+    wellbeing,
 )
 
 app_name = "reviews"
@@ -206,5 +207,6 @@ urlpatterns = [
     path("enforcements/<int:pk>/refuse/", enforcements.refuse, name="enforcement-refuse"),
     path("audit/", audit.audit_list, name="audit-list"),
     path("you/", profile.profile, name="profile"),
+    path("you/filters/", wellbeing.filters, name="own-filters"),
     path("you/theme/", profile.set_theme, name="theme"),
 ]

@@ -493,6 +493,7 @@ SHOTS = {
         "policy": "/policies/phishing/",
         "policies": "/policies/",
         "you": "/you/",
+        "own-filters": "/you/filters/",
         "password": "/accounts/password/change/",
         "second-factor": "/accounts/2fa/",
         "sign-out": "/accounts/logout/",

@@ -130,6 +130,7 @@ ROUTES = {
     "reviews:home": {"GET": EVERYONE},
     "reviews:profile": {"GET": EVERYONE},
     "reviews:theme": {"POST": EVERYONE},
+    "reviews:own-filters": {"GET": EVERYONE, "POST": EVERYONE},
     "reviews:review": {"GET": "rosa remy lena"},
     "reviews:job-decide": {"POST": "rosa | remy lena"},
     "reviews:job-skip": {"POST": "rosa | remy lena"},
@@ -259,7 +260,14 @@ ROUTES = {
 # Sign-in, passwords and second factors are allauth's, about the person herself only.
 SIGN_IN = ("account_", "mfa_")
 # What anybody may still do who belongs to no platform, or to another one.
-OWN_BUSINESS = {"healthz", "readyz", "reviews:home", "reviews:profile", "reviews:theme"}
+OWN_BUSINESS = {
+    "healthz",
+    "readyz",
+    "reviews:home",
+    "reviews:profile",
+    "reviews:theme",
+    "reviews:own-filters",
+}
 
 
 def routes():
@@ -545,6 +553,7 @@ class World:
             "reviews:cluster-preview": self.cluster_answer(),
             "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
             "reviews:theme": {"theme": "dark"},
+            "reviews:own-filters": {"filter_blur": "on", "reveal": "hold", "strength": "3"},
             "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},
             "reviews:setup-routing-rule-new": rule | {"name": "Another"},
             "reviews:setup-routing-rule-edit": rule | {"was": "Reported"},

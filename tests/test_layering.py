@@ -26,7 +26,7 @@ REVIEWS = [
     [("models",)],
     [("signals",), ("bulk",)],
     [("access",), ("audit",), ("draw_rows",)],
-    [("revisions",), ("wellness",), ("facts",), ("blind",), ("history",)],
+    [("revisions",), ("wellness", "comfort"), ("facts",), ("blind",), ("history",)],
     [
         ("enforcement",),
         ("routing",),

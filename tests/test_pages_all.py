@@ -179,6 +179,7 @@ class World:
                 "reviews:setup-routing-dry-run", args=[self.platform.slug, self.dry_run.pk]
             ),
             "you": reverse("reviews:profile"),
+            "own-filters": reverse("reviews:own-filters"),
             "setup-queues": reverse("reviews:setup-queue-list"),
             "setup-queue": reverse("reviews:setup-queue-edit", args=[self.queue.slug]),
             "setup-queue-new": reverse("reviews:setup-queue-new"),
@@ -205,7 +206,7 @@ _SET_UP = (
 )
 _WORK = "jobs operations clusters cluster"
 _PLANS = "replays roster forecast forecast-of"
-_READS = "home item text queues queue policies policy you"
+_READS = "home item text queues queue policies policy you own-filters"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
     "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_WORK} {_PLANS} "

@@ -28,6 +28,7 @@ from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
+from .wellness import Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
 __all__ = [
@@ -80,5 +81,6 @@ __all__ = [
     "Shift",
     "Strike",
     "Verdict",
+    "Wellbeing",
     "content_hash",
 ]

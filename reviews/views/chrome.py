@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from reviews import access
+from reviews import access, comfort
 
 
 class Entry(NamedTuple):
@@ -73,6 +73,7 @@ def chrome(request: HttpRequest) -> dict[str, Callable]:
     return {
         "nav": lambda: list(_entries(request, PAGES)),
         "setup_tabs": lambda: list(_entries(request, SETUP)),
+        "comfort": lambda: comfort.own(request.user),
     }
 
 

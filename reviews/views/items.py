@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, desk, draws, layouts, placement
+from reviews import access, blind, comfort, desk, draws, layouts, placement
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
@@ -106,6 +106,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "title": title,
             # The title is the head of the page already.
             "blocks": [one for one in blocks if not (title and one.block == "title")],
+            "filters": " ".join(
+                comfort.arrives(request.user, {name for job in jobs for name in job.queue.filters})
+            ),
             "language": language_name(item.language),
             "author": None if blind.AUTHOR in hidden else sight.author,
             "near": sight.near,

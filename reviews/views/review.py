@@ -2,7 +2,6 @@
 by redirect for everybody else."""
 
 import math
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, claims, decisions, desk, metrics, ranking, shortages
+from reviews import access, blind, claims, comfort, decisions, desk, metrics, ranking, shortages
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
     Claim,
@@ -180,7 +179,7 @@ def _item_context(person: Person, job: Job) -> dict:
         "score_shown": score_shown,
         **_clock(job.expires_at),
         "hidden": hidden,
-        **_told(rules, job, hidden),
+        **_told(person, rules, job, hidden),
         "reports": [] if blind.REPORTS in hidden else reports,
         "author": None if blind.AUTHOR in hidden else author,
         "near": near,
@@ -190,17 +189,21 @@ def _item_context(person: Person, job: Job) -> dict:
     }
 
 
-def _told(rules: desk.Rules, job: Job, hidden: frozenset[str]) -> dict[str, str]:
+def _told(person: Person, rules: desk.Rules, job: Job, hidden: frozenset[str]) -> dict[str, str]:
     """What is said of the queue's ways: the same for every job of it, so worked out once."""
     if "told" not in rules.kept:
         rules.kept["told"] = {
             "blind_words": blind.words(rules.queue.blind),
-            "filters": " ".join(rules.queue.filters),
-            "filter_words": filter_words(rules.queue.filters),
         }
+    filters = comfort.arrives(person, rules.queue.filters)
     # A lane can tell that somebody answered before.
     lane = "" if blind.HISTORY in hidden else job.get_lane_display()
-    return {**rules.kept["told"], "lane_shown": lane}
+    return {
+        **rules.kept["told"],
+        "lane_shown": lane,
+        "filters": " ".join(filters),
+        "filter_words": comfort.words(filters),
+    }
 
 
 def _options(rules: desk.Rules, *, has_author: bool) -> str:
@@ -254,15 +257,6 @@ def why_now(
         return "", capfirst(f"{text}.")
     level = ranking.risk_level(known[slug])
     return level, capfirst(f"{text.removeprefix(f'{level}: ')}.")
-
-
-_FILTER_WORDS = {"blur": "blurred", "greyscale": "in grey", "mute": "muted"}
-
-
-def filter_words(filters: Iterable[str]) -> str:
-    """["blur", "mute"] → "blurred and muted"."""
-    words = [text for name, text in _FILTER_WORDS.items() if name in filters]
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def language_name(code: str) -> str:

@@ -1,0 +1,85 @@
+"""How content arrives for one person: what she set for herself, over what her queue says.
+
+Nothing here is anybody else's to read: who calls passes the person who is looking.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from . import access, audit
+from .errors import Invalid
+from .models import Person, Queue, Wellbeing
+from .statements import Statement
+
+FILTERS = tuple(Queue.Filter.values)
+
+_OWN = Statement(
+    "own_wellbeing",
+    "SELECT row_to_json(own) FROM reviews_wellbeing AS own WHERE person_id = %(person)s",
+)
+
+
+def own(person: Person) -> Wellbeing:
+    """Her settings as they are, or the usual ones. Read once a request, with herself (access)."""
+    # By getattr and setattr: a request's person is wrapped.
+    found = getattr(person, "_comfort", None)
+    if found is None:
+        row = getattr(person, "_wellbeing", None)
+        if row is None and person.pk and not hasattr(person, "_wellbeing"):
+            row = next((row for (row,) in _OWN.rows(person=person.pk)), None)
+        found = Wellbeing(**row) if row else Wellbeing(person_id=person.pk)
+        person._comfort = found
+    return found
+
+
+def arrives(person: Person, queues_filters: Iterable[str]) -> list[str]:
+    """The filters that content arrives with, for her, where its queue asks for these."""
+    wanted, hers = frozenset(queues_filters), own(person).filters
+    if not hers:
+        return [name for name in FILTERS if name in wanted]
+    return [name for name in FILTERS if hers.get(name, "on" if name in wanted else "off") == "on"]
+
+
+def save_filters(
+    person: Person, *, by: Person, filters: Mapping[str, Any], reveal: str, strength: object
+) -> Wellbeing:
+    """How media arrives for her. `filters`: "on", "off" or "" (as the queue says) by name."""
+    access.check_own_business(by, person)
+    details: dict[str, list[str]] = {}
+    for name, value in filters.items():
+        if name not in FILTERS or value not in ("on", "off", ""):
+            details.setdefault(f"filter_{name}", []).append(_("Choose one of the three."))
+    if reveal not in Wellbeing.Reveal.values:
+        details["reveal"] = [_("Choose how content is uncovered.")]
+    try:
+        number = int(str(strength or 0))
+    except ValueError:
+        number = -1
+    if number != 0 and number not in Wellbeing.Strength.values:
+        details["strength"] = [_("Choose one of the strengths.")]
+    if details:
+        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=details)
+    chosen = {name: filters[name] for name in FILTERS if filters.get(name)}
+    values = {"filters": chosen, "reveal": reveal, "strength": number or None}
+    return save_own(person, **values)
+
+
+def save_own(person: Person, **values: Any) -> Wellbeing:
+    """Write her settings. The trail says that she changed some, and neither which nor to what."""
+    with transaction.atomic():
+        found, _created = Wellbeing.objects.update_or_create(person=person, defaults=values)
+        audit.record("wellbeing.save", person, by=person, platform=None)
+    person._comfort = found
+    return found
+
+
+def words(filters: Collection[str]) -> str:
+    """["blur", "mute"] → "blurred and muted"; "" for none."""
+    texts = {"blur": _("blurred"), "greyscale": _("in grey"), "mute": _("muted")}
+    found = [texts[name] for name in FILTERS if name in filters]
+    if len(found) < 2:
+        return "".join(found)
+    return _("%(first)s and %(last)s") % {"first": ", ".join(found[:-1]), "last": found[-1]}

@@ -1,0 +1,142 @@
+"""Covered media in Chromium: how little is left to see, and how they are uncovered."""
+
+import io
+
+import numpy
+import pytest
+from PIL import Image
+
+from reviews.models import Wellbeing
+from tests.browsing import settle
+from tests.test_pages_all import World
+
+# Every kind of medium as the desk marks it up, from one drawing: a still, and a running film of it.
+_PUT = """async (filters) => {
+  const article = document.querySelector("#_item .content");
+  const drawing = Object.assign(new Image(), { src: "/static/sample.svg" });
+  await drawing.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+  const draw = () => canvas.getContext("2d").drawImage(drawing, 0, 0, 640, 480);
+  draw();
+  const film = Object.assign(document.createElement("video"), {
+    srcObject: canvas.captureStream(25), width: 640, height: 480, autoplay: true });
+  setInterval(draw, 40);
+  const still = Object.assign(new Image(), { src: "/static/sample.svg", width: 640, height: 480 });
+  for (const [kind, medium] of [["image", still], ["video", film]]) {
+    medium.className = "medium-content";
+    const figure = document.createElement("figure");
+    figure.className = "medium";
+    figure.dataset.medium = kind;
+    figure.dataset.filters = filters;
+    figure.append(medium);
+    article.append(figure);
+  }
+  await film.play();
+}"""
+
+
+@pytest.fixture
+def world(live_app):
+    world = World(jobs=2)
+    world.queue.filters = ["blur", "greyscale", "mute"]
+    world.queue.save()
+    return world
+
+
+@pytest.fixture
+def desk(world, live_app, page, sign_in):
+    def go(filters="blur greyscale mute"):
+        sign_in(page, world.people["rosa"])
+        page.goto(f"{live_app}/review/{world.queue.slug}/")
+        settle(page)
+        page.evaluate(_PUT, filters)
+        page.locator(".medium").nth(1).wait_for()
+        return page
+
+    return go
+
+
+def pixels(page, kind):
+    """What is drawn of the medium, without what lies over it."""
+    figure = page.locator(f".medium[data-medium={kind}]")
+    figure.scroll_into_view_if_needed()
+    hide = (
+        "(hide) => document.querySelectorAll('.medium-cover, .medium-again').forEach("
+        "(one) => { one.style.visibility = hide ? 'hidden' : ''; })"
+    )
+    page.evaluate(hide, True)
+    shot = figure.screenshot()
+    page.evaluate(hide, False)
+    return numpy.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=float)
+
+
+def detail(image):
+    """Mean squared step between neighbouring pixels, of what is not just the frame's edge."""
+    grey = image.mean(axis=2)
+    return (numpy.diff(grey, axis=0) ** 2).mean() + (numpy.diff(grey, axis=1) ** 2).mean()
+
+
+def saturation(image):
+    return (image.max(axis=2) - image.min(axis=2)).max()
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_what_arrives_blurred_and_grey_shows_neither_detail_nor_colour(desk, kind):
+    page = desk()
+    covered = pixels(page, kind)
+    page.keyboard.press("b")
+    in_grey = pixels(page, kind)
+    page.keyboard.press("g")
+    shown = pixels(page, kind)
+    # The kept strength of the blur: at most half a hundredth of the steps are left.
+    assert detail(covered) < 0.005 * detail(in_grey)
+    assert saturation(covered) <= 12 and saturation(in_grey) <= 12
+    assert saturation(shown) > 100
+    # And at a scale of 1/16, where blur alone is no cover, what is left is one soft blob.
+    assert numpy.abs(numpy.diff(covered[::16, ::16].mean(axis=2))).max() < 60
+
+
+def test_a_press_shows_one_medium_and_another_covers_it(desk):
+    page = desk("blur")
+    page.get_by_role("button", name="Show the image").click()
+    assert page.locator(".medium[data-shown]").count() == 1
+    assert page.locator("#announce").inner_text() == "Shown as it is."
+    page.get_by_role("button", name="Cover again").last.click()
+    assert page.locator(".medium[data-shown]").count() == 0
+
+
+def test_b_shows_all_and_covers_all_again(desk):
+    page = desk("blur")
+    page.keyboard.press("b")
+    assert page.locator(".medium[data-shown]").count() == 2
+    page.wait_for_timeout(200)
+    page.keyboard.press("b")
+    assert page.locator(".medium[data-shown]").count() == 0
+
+
+def test_who_chose_to_hold_sees_it_only_while_she_holds(world, desk):
+    Wellbeing.objects.create(person=world.people["rosa"], reveal="hold")
+    page = desk("blur")
+    page.keyboard.down("b")
+    assert page.locator(".medium[data-shown]").count() == 2
+    page.keyboard.up("b")
+    assert page.locator(".medium[data-shown]").count() == 0
+    page.get_by_role("button", name="Hold to see the image").hover()
+    page.mouse.down()
+    assert page.locator(".medium[data-shown]").count() == 1
+    page.mouse.up()
+    assert page.locator(".medium[data-shown]").count() == 0
+
+
+def test_no_medium_starts_by_itself_or_sounds(desk):
+    page = desk("mute")
+    film = page.locator("video")
+    assert film.evaluate("film => [film.autoplay, film.muted]") == [False, True]
+
+
+def test_nothing_moves_when_it_is_shown(desk):
+    page = desk("blur")
+    place = "() => document.querySelector('.medium[data-medium=video]').getBoundingClientRect().top"
+    before = page.evaluate(place)
+    page.keyboard.press("b")
+    assert page.evaluate(place) == before
