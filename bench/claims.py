@@ -37,6 +37,8 @@ TARGETS = {
     "claims-http-app-cpu-ms": 8.0,
     "claims-http-pg-cpu-ms": 2.5,
 }
+# What 16 reviewers have to reach, in cycles a second: claims are timed at this rate.
+PACE = 150.0
 SIZES = [10_000, 100_000]
 FULL_SIZES = [10_000, 100_000, 1_000_000]
 
@@ -112,27 +114,27 @@ def _bench_http(sizes: list[int], seconds: float, repeat: int) -> None:
     """Ours and the bare one in turns, each with a fresh gunicorn on the same rows."""
     found: dict[tuple[int, str], list[Measured]] = {}
 
-    def run(ready: int, name: str, side: browsers.Side, *, scripted: bool = True) -> None:
+    def run(ready: int, name: str, side: browsers.Side, *, pace: float | None = None) -> None:
         world.enter(ready)
         sessions = browsers.sign_in()
         with browsers.served(side) as (port, server):
-            measured = browsers.browse(side, port, server, sessions, seconds, scripted=scripted)
+            measured = browsers.browse(side, port, server, sessions, seconds, pace=pace)
         found.setdefault((ready, name), []).append(measured)
         say(f"{ready:>9,} ready  {name:8}{measured.line()}")
 
     for _, ready in itertools.product(range(repeat), sizes):
         run(ready, "control", browsers.BARE)
         run(ready, "ours", browsers.OURS)
-        run(ready, "claim", browsers.OURS, scripted=False)
+        run(ready, "paced", browsers.OURS, pace=PACE)
     samples = _samples(found)
     small, large = sizes[0], sizes[-1]
     ours = {ready: best(found[ready, "ours"]) for ready in sizes}
     bare = {ready: best(found[ready, "control"]) for ready in sizes}
     for ready in sizes:
         name, mine, floor = f"-{ready}", ours[ready], bare[ready]
-        claim = best(found[ready, "claim"])
+        paced = min(found[ready, "paced"], key=lambda one: one.percentile_ms(95))
         _report(f"claims-http-rate{name}", mine.rate, "cycles/s", floor.rate, samples)
-        for what, measured in (("p95-ms", mine), ("claim-p95-ms", claim)):
+        for what, measured in (("p95-ms", mine), ("claim-p95-ms", paced)):
             value, control = measured.percentile_ms(95), floor.percentile_ms(95)
             _report(f"claims-http-{what}{name}", value, "ms", control, samples)
     mine, floor = ours[large], bare[large]

@@ -117,6 +117,10 @@ UPDATE reviews_job SET
   is_prefetched = %(prefetch)s, attempts = attempts + 1
 FROM picked WHERE reviews_job.id = picked.id
 RETURNING {{columns}}, (SELECT lane FROM turn) AS turn, picked.has_start, picked.is_due,
+  EXISTS (
+    SELECT FROM reviews_job AS held
+    WHERE held.state = 'claimed' AND held.expires_at <= statement_timestamp() OFFSET 0
+  ) AS has_expired,
   extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
 """,  # noqa: S608
     model=Job,
@@ -313,6 +317,9 @@ def claim_next(
             access.check_works(by, queue)
             if expire_claims():
                 continue  # somebody's claim had run out since the last sweep
+        elif job.has_expired and not connection.in_atomic_block:
+            # Who died at work is not waited for until the next sweep, while anybody claims.
+            expire_claims()
         return job
     raise Conflict("You are claiming from several windows at once. Try again.")
 

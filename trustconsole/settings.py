@@ -81,7 +81,7 @@ LOG_DIR = VAR_DIR / "log"
 HOST = _text("HOST", "127.0.0.1")
 PORT = _number("PORT", 8000, least=1, most=65535)
 WEB_WORKERS = _number("WEB_WORKERS", 2, least=1, most=256)
-WEB_THREADS = _number("WEB_THREADS", 8, least=1, most=256)
+WEB_THREADS = _number("WEB_THREADS", 4, least=1, most=256)
 SCORE_WORKERS = _number("SCORE_WORKERS", 2, least=1, most=256)
 SWEEP_WORKERS = _number("SWEEP_WORKERS", 1, least=1, most=256)
 LOAD_DEMO = _flag("LOAD_DEMO", True)

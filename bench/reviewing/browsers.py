@@ -118,12 +118,15 @@ def browse(
     seconds: float,
     *,
     scripted: bool = True,
+    pace: float | None = None,
 ) -> Measured:
     """All reviewers answer for so long. Their own CPU is not counted, yet shares the machine.
 
     Scripted, as htmx does it: each answer brings the next job, and the latency is the whole
     cycle's. Without, each answer sends her to the page that claims the next job, and the latency is
     that page's alone: what a claim takes over HTTP.
+    `pace`: cycles a second, all reviewers together, instead of as fast as they can. A latency is
+    counted from when the cycle was due then, so that one late cycle does not excuse the next.
     """
     from django.db import connection, connections
 
@@ -133,9 +136,10 @@ def browse(
     results = context.SimpleQueue()
     browsers = [
         context.Process(
-            target=_one_browser, args=(side, port, cookie, seconds, scripted, barrier, results)
+            target=_one_browser,
+            args=(side, port, cookie, seconds, scripted, due, barrier, results),
         )
-        for cookie in sessions
+        for cookie, due in zip(sessions, _timetables(len(sessions), pace), strict=True)
     ]
     for browser in browsers:
         browser.start()
@@ -173,7 +177,14 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in listed]
 
 
-def _one_browser(side, port, cookie, seconds, scripted, barrier, results) -> None:
+def _timetables(browsers: int, pace: float | None) -> list[tuple[float, float]]:
+    """(first, every): when each one's cycles are due, in seconds; 0 and 0 for as fast as can be."""
+    if pace is None:
+        return [(0.0, 0.0)] * browsers
+    return [(number / pace, browsers / pace) for number in range(browsers)]
+
+
+def _one_browser(side, port, cookie, seconds, scripted, due, barrier, results) -> None:
     """One reviewer: opens the page, then answers job after job."""
     try:
         browser = _Browser(port, cookie, scripted=scripted)
@@ -192,9 +203,15 @@ def _one_browser(side, port, cookie, seconds, scripted, barrier, results) -> Non
         barrier.wait(120)
         latencies = []
         start = time.perf_counter()
+        next_due, every = start + due[0], due[1]
         while time.perf_counter() - start < seconds:
+            late = 0.0
+            if every:
+                time.sleep(max(next_due - time.perf_counter(), 0))
+                late = max(time.perf_counter() - next_due, 0)
+                next_due += every
             page, latency = cycle()
-            latencies.append(latency)
+            latencies.append(late + latency)
         results.put((time.perf_counter() - start, latencies))
     except Exception as error:
         results.put(f"{type(error).__name__}: {error}")
