@@ -11,13 +11,10 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Max, Min
-from django.db.models.functions import Now
 
 from . import bulk, draws, ranking
-from .errors import Conflict
 from .facts import make_facts, read_background
-from .models import Item, Job, Lane, Platform, Queue, QueueRanking
+from .models import Item, Job, Lane, Platform
 from .routing import Router
 from .submission import Shape
 
@@ -25,10 +22,6 @@ logger = logging.getLogger(__name__)
 
 # Lanes whose jobs follow the rules; a second opinion or an escalation stays where it was asked for.
 ROUTED = (Lane.RISK, Lane.RANDOM, Lane.LEARNING)
-# A new ranking walks a queue's jobs by so many ids at a time, for so long a sweep.
-_WINDOW = 10_000
-_WALK_BATCH = 500
-_WALK_SECONDS = 4.0
 
 _SET_RISKS = """
 WITH given AS MATERIALIZED (
@@ -65,11 +58,6 @@ WHERE job.id = given.id AND locked.state = 'ready'
   AND locked.queue_id = given.believed_queue AND locked.lane = given.believed_lane
 RETURNING job.id, job.item_id
 """
-
-_LOCK_ITEMS = """
-SELECT id FROM reviews_item WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
-"""
-
 
 # By the index, one probe each, however many reports there are.
 _FIRST_REPORTS = """
@@ -274,88 +262,6 @@ def rerank_jobs(
     if missed and tries > 1:
         # Claimed, or drawn into another lane, at the same moment: look once more.
         rerank_jobs(missed, router=router, job_ids=job_ids, to=to, tries=tries - 1)
-
-
-def rerank_changed() -> int:
-    """Sweep: where a queue is no longer ranked as it says (a lead changed it, a policy version took
-    effect), rank its waiting jobs anew, a few seconds' worth. Returns how many jobs it went over.
-    """
-    until = time.monotonic() + _WALK_SECONDS
-    total = 0
-    for platform_id in Platform.objects.order_by("pk").values_list("pk", flat=True):
-        try:
-            router = Router(platform_id)
-        except Conflict:
-            continue  # no queue yet
-        for queue in router.queues:
-            _notice_change(queue, router.settings(queue))
-    for pk in QueueRanking.objects.exclude(after_id=None).values_list("pk", flat=True):
-        while time.monotonic() < until:
-            count = again_on_deadlock(lambda pk=pk: _walk_on(pk))
-            if count is None:
-                break
-            total += count
-    return total
-
-
-def _notice_change(queue: Queue, settings: dict[str, Any]) -> None:
-    """Begin a walk over the queue's jobs if it is ranked by other settings than these."""
-    known = QueueRanking.objects.filter(queue=queue).first()
-    if known is None:
-        # A new queue: what is in it has just been ranked with what stands.
-        QueueRanking.objects.bulk_create(
-            [QueueRanking(queue=queue, settings=settings)], ignore_conflicts=True
-        )
-    elif known.settings != settings:
-        ids = queue.jobs.ready().aggregate(first=Min("pk"), last=Max("pk"))
-        QueueRanking.objects.filter(pk=known.pk).update(
-            settings=settings,
-            after_id=None if ids["first"] is None else ids["first"] - 1,
-            upto_id=ids["last"],
-            changed_at=Now(),
-        )
-
-
-def _walk_on(pk: int) -> int | None:
-    """Rank the jobs of the next window; None when the walk is over or somebody else's."""
-    row = (
-        QueueRanking.objects.filter(pk=pk)
-        .exclude(after_id=None)
-        .select_related("queue")
-        .select_for_update(of=("self",), skip_locked=True)
-        .first()
-    )
-    if row is None:
-        return None
-    ready = Job.objects.ready().filter(
-        queue=row.queue_id, pk__gt=row.after_id, pk__lte=min(row.after_id + _WINDOW, row.upto_id)
-    )
-    jobs = list(ready.order_by("pk").values_list("pk", "item_id")[:_WALK_BATCH])
-    item_ids = sorted({item_id for _, item_id in jobs})
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK_ITEMS, [item_ids])
-    _rerank_each(item_ids, router=Router(row.queue.platform_id))
-    is_whole = len(jobs) < _WALK_BATCH
-    row.after_id = row.after_id + _WINDOW if is_whole else jobs[-1][0]
-    if row.after_id >= row.upto_id:
-        row.after_id = row.upto_id = None
-    row.save(update_fields=["after_id", "upto_id"])
-    return len(jobs)
-
-
-def _rerank_each(item_ids: list[int], *, router: Router) -> None:
-    """One bad item keeps its rank, and does not keep the others from theirs."""
-    try:
-        with transaction.atomic():
-            rerank_jobs(item_ids, router=router)
-    except OperationalError:
-        raise  # a deadlock, or the database is away: the whole batch again
-    except Exception:
-        if len(item_ids) == 1:
-            logger.exception("The jobs of item %s keep their rank", item_ids[0])
-            return
-        for item_id in item_ids:
-            _rerank_each([item_id], router=router)
 
 
 def explain_rank(job: Job, *, router: Router) -> ranking.Account:

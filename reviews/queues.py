@@ -8,14 +8,12 @@ import logging
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Now
 
-from . import access, claims, desk, lanes, placement, revisions
+from . import access, claims, desk, lanes, reranking, revisions
 from .errors import Conflict, Invalid
 from .models import (
     Action,
@@ -31,7 +29,7 @@ from .models import (
     Revision,
     RoutingVersion,
 )
-from .routing import Router, hold_publishing
+from .routing import hold_publishing
 
 logger = logging.getLogger(__name__)
 
@@ -133,43 +131,22 @@ NEW: Data = {
     "learning_percent": 0,
     "qa_percent": 0,
 }
-# A change of these moves waiting jobs, or makes them due at another time; what only ranks them
-# otherwise is noticed by placement.rerank_changed().
-MOVING = frozenset({"is_default", "kinds", "sla_minutes", "sla_by_source"})
-RANKING = MOVING | {
-    "policies",
-    "soon_minutes",
-    "handling_minutes",
-    "doubling_hours",
-    "report_percent",
-}
+# A change of these moves, times or ranks waiting jobs anew (reranking.py).
+RANKING = frozenset(
+    {
+        "is_default",
+        "kinds",
+        "sla_minutes",
+        "sla_by_source",
+        "policies",
+        "soon_minutes",
+        "handling_minutes",
+        "doubling_hours",
+        "report_percent",
+    }
+)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
-_BATCH = 500
-# How long a sweep that was killed keeps others off the queue it was at.
-_RERANK_LEASE = timedelta(minutes=2)
-
-# As a job's due time is first worked out: the earliest of the queue's own time to answer and of
-# each report's, by its source. {source: minutes} is empty for most queues.
-_DUE_AGAIN = """
-WITH due AS MATERIALIZED (
-  SELECT job.id, least(
-    job.created_at + make_interval(mins => queue.sla_minutes),
-    (
-      SELECT min(report.created_at
-        + make_interval(mins => (queue.sla_by_source ->> report.source)::int))
-      FROM reviews_report AS report
-      WHERE report.item_id = job.item_id AND queue.sla_by_source ? report.source
-    )
-  ) AS at
-  FROM reviews_job AS job JOIN reviews_queue AS queue ON queue.id = job.queue_id
-  WHERE job.queue_id = %(queue)s AND job.item_id = ANY(%(items)s) AND job.state = 'ready'
-  ORDER BY job.id
-)
-UPDATE reviews_job AS job SET due_at = due.at
-FROM due
-WHERE job.id = due.id AND job.state = 'ready' AND job.due_at IS DISTINCT FROM due.at
-"""
 
 
 class _Parts(NamedTuple):
@@ -244,6 +221,7 @@ def create_queue(
                 _apply(queue, data, parts)
         except IntegrityError:
             raise Conflict(f"There is a queue {slug} already.") from None
+        reranking.keep_settings(queue)
         revisions.record(queue, read(queue), by=by, platform=platform, note=note)
     return queue
 
@@ -259,7 +237,7 @@ def save_queue(
 ) -> Queue:
     """The queue as `data` says, whole. `seen` is the revision she started from (None: whichever).
 
-    What it ranks by has changed: the jobs that wait are ranked again within seconds (rerank).
+    What it ranks by has changed: the jobs that wait are ranked again within seconds (reranking.py).
     """
     access.check(by, "queue.edit", queue.platform_id)
     with transaction.atomic():
@@ -276,13 +254,11 @@ def save_queue(
             access.check(by, "queue.staff", queue.platform_id)
         parts = check(queue, data)
         revisions.keep_first(queue, before, platform=queue.platform_id)
+        reranking.keep_settings(queue)
         if data["is_default"] and not before["is_default"]:
             _move_default(queue.platform, to=queue, by=by)
         _apply(queue, data, parts)
         after = read(queue)
-        changed = {change.name for change in revisions.compare(before, after)}
-        if changed & MOVING:
-            Queue.objects.filter(pk=queue.pk).update(rerank_due_at=Now())
         for person in Person.objects.filter(username__in=leaving):
             _send_off(person, queue, by=by)
         revisions.record(
@@ -327,10 +303,10 @@ def archive_queue(queue: Queue, *, by: Person | None, seen: int | None = None) -
                 "first."
             )
         revisions.keep_first(queue, read(queue), platform=queue.platform_id)
+        reranking.keep_settings(queue)
         Job.objects.ready().filter(queue=queue, assigned_to__isnull=False).update(assigned_to=None)
         queue.is_archived = True
         queue.save(update_fields=["is_archived"])
-        Queue.objects.filter(pk=queue.pk).update(rerank_due_at=Now())
         revisions.record(queue, read(queue), by=by, platform=queue.platform_id)
     return queue
 
@@ -445,63 +421,6 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     if wrong:
         raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
     return _Parts(policies, kinds, actions, members)
-
-
-def rerank() -> int:
-    """Sweep: rank again what waits in queues whose ranking was changed. Returns how many jobs.
-
-    A queue is taken by moving its due time ahead; who is killed leaves it to be taken again, and
-    a save that comes meanwhile has the last word.
-    """
-    stranded = Job.objects.ready().filter(queue=OuterRef("pk"))
-    Queue.objects.filter(Exists(stranded), is_archived=True, rerank_due_at=None).update(
-        rerank_due_at=Now()
-    )
-    count = 0
-    for queue in Queue.objects.filter(rerank_due_at__lte=Now()).order_by("pk"):
-        mark = _take(queue.pk, queue.rerank_due_at)
-        if mark is None:
-            continue
-        # What is served next is put right first.
-        rows = Job.objects.ready().filter(queue=queue).order_by("-rank")
-        item_ids = list(rows.values_list("item_id", flat=True))
-        for start in range(0, len(item_ids), _BATCH):
-            batch = item_ids[start : start + _BATCH]
-            count += _rerank_batch(queue, batch)
-            mark = _take(queue.pk, mark)
-            if mark is None:
-                break  # changed again: the next sweep starts anew
-        Queue.objects.filter(pk=queue.pk, rerank_due_at=mark).update(rerank_due_at=None)
-    return count
-
-
-def _take(queue_id: int, expected: datetime) -> datetime | None:
-    """Move the due time ahead, if it is still the one expected. Returns the new one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE reviews_queue SET rerank_due_at = clock_timestamp() + %s"
-            " WHERE id = %s AND rerank_due_at = %s RETURNING rerank_due_at",
-            [_RERANK_LEASE, queue_id, expected],
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def _rerank_batch(queue: Queue, item_ids: list[int]) -> int:
-    try:
-        placement.again_on_deadlock(lambda: _rerank_items(queue, item_ids))
-    except Exception:
-        if len(item_ids) == 1:
-            logger.exception("The job of item %s in %s keeps its rank", item_ids[0], queue.slug)
-            return 0
-        return sum(_rerank_batch(queue, [item_id]) for item_id in item_ids)
-    return len(item_ids)
-
-
-def _rerank_items(queue: Queue, item_ids: list[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE_AGAIN, {"queue": queue.pk, "items": item_ids})
-    placement.rerank_jobs(item_ids, router=Router(queue.platform_id))
 
 
 def _lock(platform_id: int) -> list[Queue]:
@@ -664,9 +583,9 @@ def _move_default(platform: Platform, *, to: Queue | None, by: Person | None) ->
         if to is not None and other.pk == to.pk:
             continue
         revisions.keep_first(other, read(other), platform=platform)
+        reranking.keep_settings(other)
         other.is_default = False
         other.save(update_fields=["is_default"])
-        Queue.objects.filter(pk=other.pk).update(rerank_due_at=Now())
         note = "Another queue is the default now."
         revisions.record(other, read(other), by=by, platform=platform, note=note)
 

@@ -360,8 +360,12 @@ class Router:
         return [(slug, weight, risks.get(slug, ranking.PRIOR)) for slug, weight in weights]
 
     def settings(self, queue: Queue) -> dict[str, Any]:
-        """All of the queue that its jobs' ranks and due times hang on, as JSON."""
+        """All of the queue that its jobs' places, due times and ranks hang on, as JSON."""
         return {
+            "is_default": queue.is_default,
+            "is_archived": queue.is_archived,
+            "kinds": sorted(kind.slug for kind in queue.kinds.all()),
+            "sla_minutes": queue.sla_minutes,
             "weights": dict(sorted(self._streams[queue.pk].weights)),
             "handling_minutes": queue.handling_minutes,
             "doubling_hours": queue.doubling_hours,

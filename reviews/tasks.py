@@ -11,9 +11,8 @@ from . import (
     dry_run,
     enforcement,
     handovers,
-    placement,
-    queues,
     reporters,
+    reranking,
     routing_versions,
     starts,
 )
@@ -40,17 +39,12 @@ def hand_on_jobs() -> int:
 
 @shared_task
 def rerank_queues() -> int:
-    return queues.rerank()
+    return reranking.rerank_queues()
 
 
 @shared_task
 def refresh_reporters() -> int:
     return reporters.refresh_reporters()
-
-
-@shared_task
-def rerank_changed() -> int:
-    return placement.rerank_changed()
 
 
 @shared_task

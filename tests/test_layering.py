@@ -45,7 +45,7 @@ REVIEWS = [
         ("idempotency",),
         ("routing_versions",),
         ("actions",),
-        ("queues",),
+        ("queues", "reranking"),
         ("erasure",),
         ("bulk_work",),
         ("cluster_work",),

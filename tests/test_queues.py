@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
-from reviews import access, claims, desk, intake, placement, queues, revisions
+from reviews import access, claims, desk, intake, placement, queues, reranking, revisions
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import (
     AuditEntry,
@@ -14,6 +13,7 @@ from reviews.models import (
     Job,
     Lane,
     Queue,
+    QueueRanking,
     Report,
     Revision,
 )
@@ -317,13 +317,12 @@ def test_a_change_of_ranking_ranks_what_waits_again(world):
     make_rules(world.platform, rule("All", "views_per_hour >= 0", queue))
     item = make_item(platform=world.platform, risks={"spam": 0.9}, views_per_hour=100)
     make_job(queue=queue, item=item)
-    queues.rerank()
-    placement.rerank_changed()
+    reranking.rerank_queues()
     [job] = intake.open_jobs([item])
     queues.save_queue(queue, {**queues.read(queue), "name": "Same rank"}, by=world.lena)
-    assert queues.rerank() + placement.rerank_changed() == 0
+    assert reranking.rerank_queues() == 0
     queues.save_queue(queue, {**queues.read(queue), "doubling_hours": 4}, by=world.lena)
-    assert queues.rerank() + placement.rerank_changed() == 1
+    assert reranking.rerank_queues() == 1
     place = Router(world.platform).place(
         item.pk,
         Queue.objects.get(pk=queue.pk),
@@ -333,19 +332,18 @@ def test_a_change_of_ranking_ranks_what_waits_again(world):
         opened_at=job.created_at,
     )
     assert rank_of(job) == pytest.approx(place.rank)
-    queue.refresh_from_db()
-    assert queue.rerank_due_at is None
+    assert QueueRanking.objects.get(queue=queue).after_id is None
 
 
 def test_ranking_again_twice_changes_nothing(world):
     queue = world.default
     job = make_job(queue=queue)
     queues.save_queue(queue, {**queues.read(queue), "sla_minutes": 30}, by=world.lena)
-    assert queues.rerank() == 1
+    assert reranking.rerank_queues() == 1
     before = Job.objects.values().get(pk=job.pk)
-    assert queues.rerank() == 0
-    Queue.objects.filter(pk=queue.pk).update(rerank_due_at=Job.objects.get().created_at)
-    assert queues.rerank() == 1
+    assert reranking.rerank_queues() == 0
+    QueueRanking.objects.filter(queue=queue).update(settings={})
+    assert reranking.rerank_queues() == 1
     assert Job.objects.values().get(pk=job.pk) == before
 
 
@@ -356,7 +354,7 @@ def test_a_shorter_time_to_answer_holds_for_what_waits_and_a_longer_one_too(worl
     Job.objects.filter(pk=job.pk).update(created_at=created)
     for sla, is_overdue in ((60, True), (600, False)):
         queues.save_queue(queue, {**queues.read(queue), "sla_minutes": sla}, by=world.lena)
-        queues.rerank()
+        reranking.rerank_queues()
         job.refresh_from_db()
         assert (job.due_at, job.is_overdue) == (created + timedelta(minutes=sla), is_overdue)
         assert (job.rank > 500_000) is is_overdue
@@ -371,26 +369,36 @@ def test_a_report_makes_a_job_due_by_the_time_for_its_source(world):
     report.refresh_from_db()
     change = {"sla_by_source": {"law_enforcement": 15, "user": 5}}
     queues.save_queue(queue, {**queues.read(queue), **change}, by=world.lena)
-    queues.rerank()
+    reranking.rerank_queues()
     job.refresh_from_db()
     assert job.due_at == report.created_at + timedelta(minutes=15)
 
 
-def test_a_sweep_that_was_killed_is_taken_up_again(world):
+def test_a_sweep_that_was_killed_is_taken_up_again(world, monkeypatch):
     queue = world.default
-    make_job(queue=queue)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE reviews_queue SET rerank_due_at = clock_timestamp() + interval '1 minute'"
-            " WHERE id = %s",
-            [queue.pk],
-        )
-    assert queues.rerank() == 0  # somebody is at it, or was killed
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE reviews_queue SET rerank_due_at = clock_timestamp() WHERE id = %s", [queue.pk]
-        )
-    assert queues.rerank() == 1
+    job = make_job(queue=queue)
+    queues.save_queue(queue, {**queues.read(queue), "sla_minutes": 30}, by=world.lena)
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(placement, "rerank_jobs", killed)
+        reranking.rerank_queues()
+    before = job.due_at
+    assert reranking.rerank_queues() == 1
+    job.refresh_from_db()
+    assert job.due_at < before
+
+
+def test_a_due_time_set_for_another_reason_survives_a_change_that_only_ranks(world):
+    queue = world.default
+    job = make_job(queue=queue)
+    Job.objects.filter(pk=job.pk).update(due_at=job.created_at + timedelta(minutes=7))
+    queues.save_queue(queue, {**queues.read(queue), "doubling_hours": 4}, by=world.lena)
+    assert reranking.rerank_queues() == 1
+    job.refresh_from_db()
+    assert job.due_at == job.created_at + timedelta(minutes=7)
 
 
 def test_one_bad_job_keeps_its_rank_and_the_rest_are_ranked(world, monkeypatch):
@@ -398,19 +406,19 @@ def test_one_bad_job_keeps_its_rank_and_the_rest_are_ranked(world, monkeypatch):
     bad, good = make_job(queue=queue), make_job(queue=queue)
     Item.objects.filter(pk=bad.item_id).update(risks=["no", "mapping"])
     queues.save_queue(queue, {**queues.read(queue), "sla_minutes": 30}, by=world.lena)
-    assert queues.rerank() == 1
+    assert reranking.rerank_queues() == 2
     assert (rank_of(bad), rank_of(good) != 0) == (0, True)
 
 
 def test_one_bad_job_does_not_stop_what_is_ranked_by_other_settings(world):
     queue = world.default
     bad, good = make_job(queue=queue), make_job(queue=queue)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     Item.objects.filter(pk=bad.item_id).update(risks=["no", "mapping"])
     queues.save_queue(queue, {**queues.read(queue), "handling_minutes": 3}, by=world.lena)
-    assert placement.rerank_changed() == 2
+    assert reranking.rerank_queues() == 2
     assert (rank_of(bad), rank_of(good) != 0) == (0, True)
-    assert placement.rerank_changed() == 0
+    assert reranking.rerank_queues() == 0
 
 
 # Archiving
@@ -421,7 +429,7 @@ def test_an_archived_queue_takes_nothing_is_not_worked_and_its_jobs_move_on(worl
     make_job(queue=queue, assigned_to=world.rosa)
     second = make_job(queue=queue, lane=Lane.SECOND)
     queues.archive_queue(queue, by=world.lena)
-    assert queues.rerank() == 2
+    assert reranking.rerank_queues() == 2
     assert {job.queue_id for job in Job.objects.all()} == {world.default.pk}
     second.refresh_from_db()
     assert second.lane == Lane.SECOND
@@ -439,9 +447,9 @@ def test_what_comes_back_to_an_archived_queue_moves_on_too(world):
     queue = world.make()
     job = claimed_job(world.rosa, queue=queue)
     queues.archive_queue(queue, by=world.lena)
-    queues.rerank()
+    reranking.rerank_queues()
     claims.release(job.pk, job.claim_token, by=world.rosa)
-    assert queues.rerank() == 1
+    assert reranking.rerank_queues() == 1
     job.refresh_from_db()
     assert job.queue == world.default
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mlhooks.models import DueScore
-from reviews import claims, intake, placement, ranking
+from reviews import claims, intake, ranking, reranking
 from reviews.models import Item, Job, PolicyVersion, Queue, QueueRanking, Report
 from tests.conftest import wait_until
 from tests.factories import make_item, make_job, make_kind, make_platform, make_policy, make_queue
@@ -207,7 +207,7 @@ def test_new_views_alone_rank_anew(platform):
 
 def test_a_version_with_another_weight_ranks_anew_when_it_takes_effect(platform):
     submit(platform)
-    assert placement.rerank_changed() == 0
+    assert reranking.rerank_queues() == 0
     before = job().harm
     later = PolicyVersion.objects.create(
         policy=platform.spam,
@@ -217,12 +217,12 @@ def test_a_version_with_another_weight_ranks_anew_when_it_takes_effect(platform)
         severity_weight=16,
         effective_at=timezone.now() + timedelta(hours=1),
     )
-    assert placement.rerank_changed() == 0
+    assert reranking.rerank_queues() == 0
     assert job().harm == before
     PolicyVersion.objects.filter(pk=later.pk).update(effective_at=timezone.now())
-    assert placement.rerank_changed() == 1
+    assert reranking.rerank_queues() == 1
     assert job().harm == pytest.approx(4 * before)
-    assert placement.rerank_changed() == 0
+    assert reranking.rerank_queues() == 0
 
 
 @pytest.mark.parametrize(
@@ -231,35 +231,35 @@ def test_a_version_with_another_weight_ranks_anew_when_it_takes_effect(platform)
 )
 def test_what_a_lead_changes_about_a_queue_ranks_it_anew(platform, values, harm):
     submit(platform)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     before = job().harm
     Queue.objects.update(**values)
-    assert placement.rerank_changed() == 1
+    assert reranking.rerank_queues() == 1
     assert job().harm == pytest.approx(harm * before)
     assert QueueRanking.objects.get().after_id is None
 
 
 def test_a_longer_soon_time_lifts_what_waits(platform):
     submit(platform)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     Queue.objects.update(soon_minutes=241)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     assert job().is_soon
 
 
 def test_a_walk_goes_on_where_it_stopped_and_reaches_all(platform, monkeypatch):
-    monkeypatch.setattr(placement, "_WALK_BATCH", 3)
-    monkeypatch.setattr(placement, "_WINDOW", 4)
+    monkeypatch.setattr(reranking, "_BATCH", 3)
+    monkeypatch.setattr(reranking, "_WINDOW", 4)
     for number in range(20):
         make_job(queue=platform.queue, item=make_item(platform=platform, external_id=f"i{number}"))
     elsewhere = make_job()
-    placement.rerank_changed()
+    reranking.rerank_queues()
     Queue.objects.filter(pk=platform.queue.pk).update(handling_minutes=2)
-    monkeypatch.setattr(placement, "_WALK_SECONDS", 0.0)
-    assert placement.rerank_changed() == 0  # noticed, no time to walk
+    monkeypatch.setattr(reranking, "_SECONDS", 0.0)
+    assert reranking.rerank_queues() == 0  # noticed, no time to walk
     assert QueueRanking.objects.exclude(after_id=None).count() == 1
-    monkeypatch.setattr(placement, "_WALK_SECONDS", 60.0)
-    assert placement.rerank_changed() == 20
+    monkeypatch.setattr(reranking, "_SECONDS", 60.0)
+    assert reranking.rerank_queues() == 20
     harms = Job.objects.filter(queue=platform.queue).values_list("harm", flat=True)
     assert list(harms) == pytest.approx([0.2] * 20)  # 4 × 0.1 ÷ 2
     assert Job.objects.get(pk=elsewhere.pk).harm == 0
@@ -267,10 +267,10 @@ def test_a_walk_goes_on_where_it_stopped_and_reaches_all(platform, monkeypatch):
 
 def test_a_decision_taken_back_stays_on_top(platform):
     submit(platform)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     Job.objects.update(rank=ranking.UNDONE_LIFT)
     Queue.objects.update(handling_minutes=2)
-    placement.rerank_changed()
+    reranking.rerank_queues()
     assert job().rank == ranking.UNDONE_LIFT
 
 

@@ -26,8 +26,8 @@ from reviews import (
     decisions,
     dry_run,
     intake,
-    placement,
     replays,
+    reranking,
     routing_versions,
 )
 from reviews.models import (
@@ -55,7 +55,7 @@ from reviews.tasks import (
     lift_overdue,
     refresh_reporters,
     release_enforcements,
-    rerank_changed,
+    rerank_queues,
     reroute_jobs,
     seal_audit,
     sweep_cluster_answers,
@@ -85,9 +85,8 @@ SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
     "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
-    "reviews.tasks.rerank_queues": "test_queues.test_ranking_again_twice_changes_nothing",
     "reviews.tasks.refresh_reporters": "test_tasks.test_a_record_is_counted_once",
-    "reviews.tasks.rerank_changed": "test_tasks.test_a_changed_queue_is_walked_once",
+    "reviews.tasks.rerank_queues": "test_tasks.test_a_changed_queue_is_walked_once",
     "reviews.tasks.draw_for_quality": "test_tasks.test_a_decision_is_drawn_from_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
     "reviews.tasks.seal_audit": "test_tasks.test_an_audit_entry_is_sealed_once",
@@ -182,9 +181,9 @@ def test_a_record_is_counted_once():
 
 def test_a_changed_queue_is_walked_once():
     job = make_job()
-    placement.rerank_changed()
+    reranking.rerank_queues()
     Queue.objects.update(handling_minutes=2)
-    assert twice(rerank_changed, lambda: Job.objects.get().harm) == pytest.approx(0.2)
+    assert twice(rerank_queues, lambda: Job.objects.get().harm) == pytest.approx(0.2)
     assert Job.objects.get() == job
 
 

@@ -401,7 +401,6 @@ CELERY_BEAT_SCHEDULE = {
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
     "lift-overdue": _every(5, "reviews.tasks.lift_overdue"),
     "refresh-reporters": _every(3, "reviews.tasks.refresh_reporters"),
-    "rerank-changed": _every(5, "reviews.tasks.rerank_changed"),
     "draw-for-quality": _every(60, "reviews.tasks.draw_for_quality"),
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "reroute-jobs": _every(5, "reviews.tasks.reroute_jobs"),

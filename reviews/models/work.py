@@ -91,8 +91,6 @@ class Queue(models.Model):
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
     qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
-    # Something that ranks its jobs was changed then; the sweep ranks those that wait again.
-    rerank_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "id"]
@@ -129,13 +127,16 @@ class QueueRanking(models.Model):
     """What the waiting jobs of a queue are ranked with, and how far a new ranking has come.
 
     The sweep compares `settings` with how things stand now; where they differ (a lead changed the
-    queue, a policy version took effect) it walks the waiting jobs: see placement.rerank_changed.
+    queue, a policy version took effect) it walks the waiting jobs: see reranking.py.
     """
 
     queue = models.OneToOneField(Queue, on_delete=models.CASCADE, related_name="ranking")
     settings = models.JSONField()
     after_id = models.BigIntegerField(null=True)  # the walk stands behind this job; null: none
     upto_id = models.BigIntegerField(null=True)
+    is_retiming = models.BooleanField(
+        default=False, db_default=False
+    )  # due times are worked out too
     changed_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
