@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0030_due_hashes_are_hot")]
+    dependencies = [("reviews", "0031_wellbeing")]
 
     operations = [
         migrations.AddField(
