@@ -7,7 +7,7 @@ BIN := .venv/bin
 PINS := requirements.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-full screenshots reset
+.PHONY: help run test lint format bench bench-full messages screenshots reset
 
 help: ## list the targets
 	@echo "Trust Console. Targets:"
@@ -40,6 +40,9 @@ bench: .venv/installed-dev ## measure; minutes. Results in var/bench/
 
 bench-full: .venv/installed-dev ## measure everything, the long ones too
 	@exec $(BIN)/python -m bench --full $(ARGS)
+
+messages: .venv/installed-dev ## collect translatable strings into locale/, list what is not translated
+	@$(BIN)/python -m tools.messages
 
 screenshots: .venv/installed-dev ## pictures of every page, in var/screenshots/
 	@sh .ci/chromium

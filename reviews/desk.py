@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from django.utils.translation import get_language
+
 from . import layouts, ranking
 from .errors import NotFound
 from .layouts import Layout
@@ -179,15 +181,17 @@ class Rules(NamedTuple):
         return [one for one in self.actions if one.action.target != Action.Target.ACCOUNT]
 
 
-_rules: dict[int, tuple[float, Rules]] = {}
+# By language too: what is kept with them is words.
+_rules: dict[tuple[int, str | None], tuple[float, Rules]] = {}
 
 
 def rules(queue_id: int) -> Rules:
     """The queue and its rules, at most RULES_SECONDS old. Asks nobody's permission."""
-    until, known = _rules.get(queue_id, (0.0, None))
+    key = (queue_id, get_language())
+    until, known = _rules.get(key, (0.0, None))
     if known is None or time.monotonic() > until:
         known = read_rules(queue_id)
-        _rules[queue_id] = (time.monotonic() + RULES_SECONDS, known)
+        _rules[key] = (time.monotonic() + RULES_SECONDS, known)
     return known
 
 

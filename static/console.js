@@ -1,5 +1,8 @@
 // Small things every page has: copy buttons and tables that sort by clicking their heads.
+// Its words come in her language from the data-… of <body>.
 "use strict";
+
+const consoleWords = document.body.dataset;
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -7,7 +10,7 @@ document.addEventListener("click", async (event) => {
   const source = document.querySelector(button.dataset.copy);
   await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
   const label = button.textContent;
-  button.textContent = "Copied";
+  button.textContent = consoleWords.copied;
   setTimeout(() => { button.textContent = label; }, 1500);
 });
 
@@ -15,7 +18,9 @@ document.addEventListener("click", async (event) => {
 function sortKey(row, column) {
   const cell = row.cells[column];
   const text = cell.dataset.value ?? cell.textContent.trim();
-  const number = Number(text.replaceAll(",", "").replace("−", "-").replace(/\s?%$/, ""));
+  const [group, point] = document.documentElement.lang === "de" ? [".", ","] : [",", "."];
+  const plain = text.replaceAll(group, "").replace(point, ".").replace("−", "-");
+  const number = Number(plain.replace(/\s?%$/, ""));
   return text !== "" && !Number.isNaN(number) ? number : text.toLowerCase();
 }
 
@@ -58,9 +63,9 @@ function say(words) {
   notice.replaceChildren(box);
 }
 for (const trouble of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(trouble, () => {
-  say("No connection to the server. Nothing was recorded; what you typed is still here. Try again.");
+  say(consoleWords.offline);
 });
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (status >= 500) say(`The server could not do that (${status}). What you typed is still here. Try again.`);
+  if (status >= 500) say(consoleWords.failed.replace("{status}", status));
 });

@@ -156,6 +156,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "reviews.views.reading.ReadingMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -169,10 +170,17 @@ WSGI_APPLICATION = "trustconsole.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "trustconsole.early_translation.Loader",
+                    ["django.template.loaders.app_directories.Loader"],
+                )
+            ],
+            "libraries": {"i18n": "trustconsole.early_translation"},
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "reviews.views.chrome.chrome",
@@ -181,7 +189,12 @@ TEMPLATES = [
     },
 ]
 
+# Two libraries named "i18n": ours stands for Django's on purpose.
+SILENCED_SYSTEM_CHECKS = ["templates.W003"]
+
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = _text("TIME_ZONE", "UTC")
 USE_TZ = True
 

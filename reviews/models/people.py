@@ -4,6 +4,7 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from reviews.statements import Statement
 
@@ -20,23 +21,33 @@ WHERE link.person_id = %(person)s
 class Role(models.TextChoices):
     """The names of the groups that carry roles; created after every migrate."""
 
-    REVIEWER = "reviewer", "Reviewer"
-    LEAD = "lead", "Lead"
-    POLICY_OWNER = "policy-owner", "Policy owner"
-    ML_ENGINEER = "ml-engineer", "ML engineer"
-    AUDITOR = "auditor", "Auditor"
-    ADMIN = "admin", "Admin"
+    REVIEWER = "reviewer", _("Reviewer")
+    LEAD = "lead", _("Lead")
+    POLICY_OWNER = "policy-owner", _("Policy owner")
+    ML_ENGINEER = "ml-engineer", _("ML engineer")
+    AUDITOR = "auditor", _("Auditor")
+    ADMIN = "admin", _("Admin")
 
 
 class Person(AbstractUser):
     """Someone who signs in, or the service account behind an API token."""
 
     class Theme(models.TextChoices):
-        AUTO = "auto", "Like my system"
-        LIGHT = "light", "Light"
-        DARK = "dark", "Dark"
+        AUTO = "auto", _("Like my system")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    class Density(models.TextChoices):
+        COSY = "cosy", _("Cosy")
+        COMPACT = "compact", _("Compact")
 
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.AUTO)
+    density = models.CharField(
+        max_length=8, choices=Density.choices, default=Density.COSY, db_default=Density.COSY
+    )
+    # Empty: what her browser asks for, and the time zone of the installation.
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    time_zone = models.CharField(max_length=40, blank=True, default="", db_default="")
 
     def __str__(self) -> str:
         return self.username

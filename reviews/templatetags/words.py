@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext, npgettext, pgettext
+from django.utils.translation import gettext_noop as noop
 
 from reviews.ranking import risk_level
 
 register = template.Library()
 
-_LEVELS = {"Low": 1, "Medium": 2, "High": 3, "Critical": 4}
+_LEVELS = {noop("Low"): 1, noop("Medium"): 2, noop("High"): 3, noop("Critical"): 4}
 
 
 @register.filter
@@ -25,12 +28,40 @@ def clock(seconds: float) -> str:
 @register.filter
 def span(length: timedelta) -> str:
     """About how long, in one unit: "40 s", "14 min", "3 h", "2 days"."""
+    if _short(length):
+        return _short(length)
+    days, years = _days_and_years(length)
+    if days < 730:
+        return ngettext("%(count)s day", "%(count)s days", days) % {"count": days}
+    return ngettext("%(count)s year", "%(count)s years", years) % {"count": years}
+
+
+def _short(length: timedelta) -> str:
     seconds = abs(length.total_seconds())
-    for size, most, unit in ((1, 90, "s"), (60, 90, "min"), (3600, 48, "h")):
-        if seconds / size < most:
-            return f"{seconds / size:.0f} {unit}"
-    days = seconds / 86400
-    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:.0f} years"
+    if seconds < 90:
+        return gettext("%(count)s s") % {"count": f"{seconds:.0f}"}
+    if seconds / 60 < 90:
+        return gettext("%(count)s min") % {"count": f"{seconds / 60:.0f}"}
+    if seconds / 3600 < 48:
+        return gettext("%(count)s h") % {"count": f"{seconds / 3600:.0f}"}
+    return ""
+
+
+def _days_and_years(length: timedelta) -> tuple[int, int]:
+    days = abs(length.total_seconds()) / 86400
+    return round(days), round(days / 365.25)
+
+
+def _declined(length: timedelta) -> str:
+    """`span` where it stands behind "ago", "in" or "by": some languages decline it there."""
+    if _short(length):
+        return _short(length)
+    days, years = _days_and_years(length)
+    if days < 730:
+        words = npgettext("behind ago, in, by", "%(count)s day", "%(count)s days", days)
+        return words % {"count": days}
+    words = npgettext("behind ago, in, by", "%(count)s year", "%(count)s years", years)
+    return words % {"count": years}
 
 
 @register.filter
@@ -42,13 +73,15 @@ def minutes(count: float) -> str:
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
     """ "14 min ago", with the exact time on hover."""
-    return _time(moment, "{} ago", "in {}") if moment else ""
+    return _time(moment, gettext("%(length)s ago"), gettext("in %(length)s")) if moment else ""
 
 
 @register.filter
 def due(moment: datetime | None) -> SafeString | str:
     """ "due in 20 min" or "overdue by 3 h"."""
-    return _time(moment, "overdue by {}", "due in {}") if moment else ""
+    if moment is None:
+        return ""
+    return _time(moment, gettext("overdue by %(length)s"), gettext("due in %(length)s"))
 
 
 @register.filter
@@ -57,26 +90,26 @@ def moment(at: datetime | None) -> SafeString | str:
     if at is None:
         return ""
     local, today = timezone.localtime(at), timezone.localdate()
-    pattern = "%H:%M"
-    if local.date() != today:
-        pattern = "%-d %b %H:%M" if local.year == today.year else "%-d %b %Y"
+    if local.date() == today:
+        words = local.strftime("%H:%M")
+    elif local.year == today.year:
+        words = date_format(local, pgettext("date format, as Django writes it", "j M H:i"))
+    else:
+        words = date_format(local, pgettext("date format, as Django writes it", "j M Y"))
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(),
-        f"{local:%-d %B %Y %H:%M:%S %Z}",
-        local.strftime(pattern),
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), _exactly(local), words
     )
 
 
 @register.filter
 def figure(number: float) -> str:
-    """-60420.83 → −60,420.8: grouped, with a real minus sign."""
-    return f"{number:,.1f}".replace("-", "−")
+    """-60420.83 → −60,420.8: grouped as her language does, with a real minus sign."""
+    return number_format(number, 1, force_grouping=True).replace("-", "−")
 
 
 @register.filter
 def risk_word(probability: float | None) -> str:
-    return risk_level(probability) if probability is not None else "Not scored"
+    return gettext(risk_level(probability)) if probability is not None else gettext("Not scored")
 
 
 @register.filter
@@ -93,11 +126,13 @@ def label_in(name: str, labels: Mapping[str, str] | None) -> str:
 
 def _time(moment: datetime, past: str, future: str) -> SafeString:
     gone = timezone.now() - moment
-    words = (past if gone >= timedelta(0) else future).format(span(gone))
+    words = (past if gone >= timedelta(0) else future) % {"length": _declined(gone)}
     local = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        f"{local:%-d %B %Y %H:%M:%S %Z}",
-        words,
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _exactly(local), words
     )
+
+
+def _exactly(local: datetime) -> str:
+    pattern = pgettext("date format, as Django writes it", "j F Y H:i:s")
+    return f"{date_format(local, pattern)} {local:%Z}"
