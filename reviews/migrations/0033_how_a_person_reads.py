@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0031_wellbeing"),
+        ("reviews", "0032_one_walk_ranks_anew"),
     ]
 
     operations = [
