@@ -23,6 +23,7 @@ from .models import (
     ItemKind,
     Job,
     Lane,
+    Note,
     Person,
     Platform,
     Policy,
@@ -73,6 +74,8 @@ GRANTS: dict[str, Grant] = {
     "item.submit": _to(Role.ADMIN, scope="items:write"),
     "item.view": _to(*_STAFF, scope="items:read"),
     "item.erase": _to(Role.ADMIN),
+    "note.view": _to(*_STAFF, scope="notes:read"),
+    "note.leave": _to(Role.REVIEWER, Role.LEAD, Role.POLICY_OWNER, scope="notes:write"),
     "report.file": _to(Role.ADMIN, scope="reports:write"),
     "policy.view": _to(*_STAFF, scope="policies:read"),
     "kind.view": _to(*_STAFF, scope="items:write"),  # whoever sends items has to know it
@@ -191,6 +194,12 @@ def get_platform(person: Person, verb: str, slug: str) -> Platform:
 def get_item(person: Person, pk: int) -> Item:
     rows = Item.objects.select_related("kind", "account", "platform")
     return get(person, "item.view", rows, "platform", pk=pk)
+
+
+def get_own_note(person: Person, pk: int) -> Note:
+    """A note she left herself; anybody else's is not hers to withdraw."""
+    rows = Note.objects.select_related("item").filter(author=person)
+    return get(person, "note.leave", rows, "item__platform", pk=pk)
 
 
 def get_policy(person: Person, slug: str) -> Policy:

@@ -79,3 +79,21 @@ def content_of(kind: ItemKind, content: Mapping[str, Any], hidden: frozenset[str
 def words(hidden: Sequence[str]) -> str:
     """ "risk and reasons, the author": what a queue's `blind` hides, as people say it."""
     return ", ".join(text for key, text in _WORDS.items() if key in hidden)
+
+
+def keeps_notes(job: Job, hidden: frozenset[str]) -> bool:
+    """Are others' notes on the item kept from whoever holds this job? Somebody who has read it
+    wrote them, so they would bend what a measuring lane measures, and lead a second opinion."""
+    return HISTORY in hidden or job.lane in FRESH_LANES or job.lane in SCORELESS_LANES
+
+
+def from_notes(person: Person, jobs: Iterable[Job]) -> bool:
+    """Are others' notes on an item kept from her, while `jobs` (with their queues) are open? As
+    in of_item."""
+    looks_on = access.may(person, "job.view")
+    return any(
+        keeps_notes(job, of_job(job.lane, job.queue))
+        for job in jobs
+        if job.state in (Job.State.READY, Job.State.CLAIMED)
+        and not (looks_on and job.claimed_by_id != person.pk)
+    )

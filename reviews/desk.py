@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from django.utils.translation import get_language
 
-from . import layouts, ranking
+from . import beside, layouts, ranking
+from .beside import Beside
 from .errors import NotFound
 from .layouts import Layout
 from .metrics import AuthorRecord, ReportGroup
@@ -29,7 +30,7 @@ from .statements import Statement
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
-RESERVED_KEYS = frozenset("0abeghnpsuv?")
+RESERVED_KEYS = frozenset("0abceghmnpqsuv?")
 
 # Hers, while it still stands and can be undone.
 _LAST_SQL = """
@@ -59,7 +60,7 @@ SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
   item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
-  item.reporter_trust,
+  item.reporter_trust, {beside} AS beside,
   kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
@@ -113,7 +114,7 @@ LEFT JOIN reviews_clustermember AS member ON member.item_id = item.id
 LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id AND cluster.size > 1
 LEFT JOIN ({last}) AS last ON true
 WHERE item.id = %(item)s
-""".replace("{last}", _LAST_SQL),
+""".replace("{last}", _LAST_SQL).replace("{beside}", beside.SQL),
 )
 
 
@@ -151,6 +152,7 @@ class Sight(NamedTuple):
     reports: list[ReportGroup]
     near: Near | None
     last: LastDecision | None
+    beside: Beside
 
 
 class PolicyOption(NamedTuple):
@@ -236,7 +238,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
-    (reporter_trust, *rest) = rest
+    (reporter_trust, said, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
     (*author, groups, cluster_id, cluster_size), last = rest[:-5], rest[-5:]
@@ -284,6 +286,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         ],
         Near(cluster_id, cluster_size) if cluster_id is not None else None,
         LastDecision(*last) if last[0] is not None else None,
+        beside.read(said),
     )
 
 

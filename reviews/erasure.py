@@ -6,7 +6,7 @@ Reviews, decisions and audit entries are never edited: they name versions and ho
 from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit, claims
+from . import access, audit, claims, notes
 from .errors import Invalid
 from .models import Item, Person, content_hash
 
@@ -14,7 +14,7 @@ _REASON = "its item was erased"
 
 
 def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
-    """Blank every version and report text of this item and withdraw its open jobs. Twice is once.
+    """Blank every version, report text and note of this item; withdraw its jobs. Twice is once.
 
     A version that comes in later is new content: it is stored and reviewed as any other.
     """
@@ -29,6 +29,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         cancelled = claims.cancel_open([item.pk], reason=_REASON)
         versions = item.versions.update(content={}, content_hash=content_hash({}))
         reports = item.reports.exclude(text="").update(text="")
+        noted = notes.erase_notes(item)
         # Its fingerprint is made of the text; this one is nobody else's.
         Item.objects.filter(pk=item.pk).update(erased_at=Now(), fingerprint=f"erased{item.pk:026x}")
         item.refresh_from_db()
@@ -41,5 +42,6 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
             versions=versions,
             reports=reports,
             jobs=cancelled,
+            notes=noted,
         )
     return item

@@ -31,6 +31,7 @@ from reviews import (
     dry_run,
     enforcement,
     kinds,
+    notes,
     people,
     policies,
     queues,
@@ -63,6 +64,8 @@ GRANTED = {
     "item.submit": "admin",
     "item.view": ALL_STAFF,
     "item.erase": "admin",
+    "note.view": ALL_STAFF,
+    "note.leave": "reviewer lead policy-owner",
     "report.file": "admin",
     "policy.view": ALL_STAFF,
     "kind.view": ALL_STAFF,
@@ -107,6 +110,8 @@ GRANTED = {
 SCOPED = {
     "item.submit": "items:write",
     "item.view": "items:read",
+    "note.view": "notes:read",
+    "note.leave": "notes:write",
     "report.file": "reports:write",
     "policy.view": "policies:read",
     "kind.view": "items:write",
@@ -141,6 +146,8 @@ ROUTES = {
     "reviews:decision-override": {"GET": "lena", "POST": "lena"},
     "reviews:item-detail": {"GET": STAFF},
     "reviews:item-text": {"GET": STAFF},
+    "reviews:item-notes": {"GET": STAFF, "POST": "rosa remy lena paul"},
+    "reviews:note-withdraw": {"POST": "rosa"},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:item-gold": {"POST": "lena mila"},
@@ -319,6 +326,7 @@ class World:
             by=self.people["lena"],
             token=uuid.uuid4(),
         )
+        self.note = notes.leave_note(self.job.item, by=rosa, text="Seen before.")
         self._near_duplicates()
         mila = self.people["mila"]
         self._set_up()
@@ -426,6 +434,8 @@ class World:
             "reviews:decision-override": [decision],
             "reviews:item-detail": [self.job.item_id],
             "reviews:item-text": [self.job.item_id],
+            "reviews:item-notes": [self.job.item_id],
+            "reviews:note-withdraw": [self.note.pk],
             "reviews:queue-detail": [self.queue.slug],
             "reviews:setup-kind-edit": [self.kind.slug],
             "reviews:setup-kind-restore": [self.kind.slug, 1],
@@ -552,6 +562,7 @@ class World:
             },
             "reviews:cluster-preview": self.cluster_answer(),
             "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
+            "reviews:item-notes": {"text": "Known since last week."},
             "reviews:theme": {"theme": "dark"},
             "reviews:own-filters": {"filter_blur": "on", "reveal": "hold", "strength": "3"},
             "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},

@@ -31,7 +31,7 @@ REVIEWS = [
         ("enforcement",),
         ("routing",),
         ("claims", "assignments", "handovers", "shortages", "starts"),
-        ("metrics", "desk", "jobs"),
+        ("metrics", "desk", "beside", "jobs"),
         ("clusters", "cluster_reads"),
         ("tokens",),
     ],
@@ -39,6 +39,7 @@ REVIEWS = [
         ("decisions", "answers", "opinions", "rounds", "situations"),
         ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
+        ("notes",),
         ("policies",),
     ],
     [

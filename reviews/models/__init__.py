@@ -28,6 +28,7 @@ from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
+from .together import Note
 from .wellness import Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
@@ -60,6 +61,7 @@ __all__ = [
     "Lane",
     "LaneArrival",
     "LaneStart",
+    "Note",
     "PastCall",
     "Person",
     "Platform",

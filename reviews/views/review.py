@@ -17,7 +17,18 @@ from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, claims, comfort, decisions, desk, metrics, ranking, shortages
+from reviews import (
+    access,
+    blind,
+    claims,
+    comfort,
+    decisions,
+    desk,
+    metrics,
+    notes,
+    ranking,
+    shortages,
+)
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
     Claim,
@@ -67,7 +78,12 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     answer = _answer(request)
     try:
-        decisions.record_review(pk, request.POST.get("token", ""), by=request.user, **answer)
+        notes.leave_with(
+            lambda: decisions.record_review(
+                pk, request.POST.get("token", ""), by=request.user, **answer
+            ),
+            **_left(request, pk),
+        )
     except ClaimLost:
         # A second click on the same button: the first one was heard, and that is all she asked.
         if not _has_answered(request):
@@ -82,14 +98,20 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
-    job = claims.skip(pk, request.POST.get("token", ""), by=request.user)
+    job = notes.leave_with(
+        lambda: claims.skip(pk, request.POST.get("token", ""), by=request.user),
+        **_left(request, pk),
+    )
     return _go_on(request, job.queue, _sitting(request))
 
 
 @require_POST
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the job back and stop: nothing new is claimed."""
-    job = claims.release(pk, request.POST.get("token", ""), by=request.user)
+    job = notes.leave_with(
+        lambda: claims.release(pk, request.POST.get("token", ""), by=request.user),
+        **_left(request, pk),
+    )
     messages.success(request, f"Put back. {job.queue.name} keeps its place for the next person.")
     return _to_page(request, reverse("reviews:home"))
 
@@ -159,7 +181,7 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, layout, author, reports, near, last = desk.sight(job.item_id, by=person)
+    item, version, layout, author, reports, near, last, beside = desk.sight(job.item_id, by=person)
     rules = desk.rules(job.queue_id)
     hidden = blind.of_job(job.lane, rules.queue)
     has_author = item.account_id is not None
@@ -183,6 +205,7 @@ def _item_context(person: Person, job: Job) -> dict:
         "reports": [] if blind.REPORTS in hidden else reports,
         "author": None if blind.AUTHOR in hidden else author,
         "near": near,
+        "beside": beside.own(person.pk) if blind.keeps_notes(job, hidden) else beside,
         "may_see_cluster": near is not None and access.may(person, "cluster.view"),
         "so_far": _so_far(job, item, version, hidden=hidden),
         "options": _options(rules, has_author=has_author),
@@ -317,6 +340,12 @@ def _answer(request: HttpRequest) -> dict:
         "item_version_id": int(_number(post.get("item_version"))) or None,
         "score_shown": post.get("score_shown") == "1",
     }
+
+
+def _left(request: HttpRequest, job_id: int) -> dict:
+    """The note she wants to stay with the item, for notes.leave_with; none without her tick."""
+    text = request.POST.get("note", "") if request.POST.get("leave_note") else ""
+    return {"job_id": job_id, "by": request.user, "text": text}
 
 
 def _sitting(request: HttpRequest) -> Sitting:
