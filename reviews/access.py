@@ -335,6 +335,19 @@ def queues_to_work(person: Person) -> QuerySet[Queue]:
     )
 
 
+def queues_to_escalate_to(platform_id: int) -> QuerySet[Queue]:
+    """Queues that take what others cannot settle, for whoever reviews on their platform."""
+    return Queue.objects.filter(platform=platform_id, takes_escalations=True, is_archived=False)
+
+
+def get_queue_to_escalate_to(person: Person, platform_id: int, slug: str) -> Queue:
+    check(person, "review.record", platform_id)
+    queue = queues_to_escalate_to(platform_id).filter(slug=slug).first()
+    if queue is None:
+        raise NotFound("This queue takes no escalations (any more). Choose another one.")
+    return queue
+
+
 def check_works(person: Person, queue: Queue) -> None:
     check_belongs(person, queue)
     if queue.is_archived:

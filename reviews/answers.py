@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
+from django.utils.translation import gettext
+
 from .errors import Invalid
 from .models import Action, QueueAction, Verdict
 from .situations import Situation
@@ -60,11 +62,16 @@ def as_verdict(verdict: str) -> str:
     return str(verdict)
 
 
-def clean_note(note: str, *, required: bool) -> str:
+def clean_note(note: str, *, required: bool, escalates: bool = False) -> str:
     # PostgreSQL's text cannot hold a NUL.
     note = note.replace("\x00", "\ufffd").strip()
+    if escalates and not note:
+        raise Invalid(
+            gettext("Say why you escalate it: whoever settles it reads that first."),
+            details={"note": gettext("required to escalate")},
+        )
     if required and not note:
-        raise Invalid("Say why, in the note.", details={"note": "required here"})
+        raise Invalid(gettext("Say why, in the note."), details={"note": gettext("required here")})
     if len(note) > _NOTE_LENGTH:
         raise Invalid(
             f"The note is too long ({len(note):,} characters of {_NOTE_LENGTH:,}).",

@@ -77,13 +77,15 @@ def record_review(
     active_seconds: float = 0.0,
     item_version_id: int | None = None,
     score_shown: bool = True,
+    escalate_to: str = "",
 ) -> Decision | None:
     """One reviewer's answer on the claim she holds; all of it or nothing.
 
     Violating and clean settle the item and return the decision; where the queue wants several
     independent answers they do so with the last of these, if more than half say the same, and a
-    lead is asked if not. Unsure asks somebody else for a second opinion, escalate (and a second
-    unsure) asks a lead. What settles nothing returns None. So do the lanes that check (gold, qa):
+    lead is asked if not. Unsure asks somebody else for a second opinion; escalate, which says why
+    in the note, asks a lead of this queue or of `escalate_to` (a second unsure a lead here). What
+    settles nothing returns None. So do the lanes that check (gold, qa):
     what stands is not touched; a quality check that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
     she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
@@ -94,7 +96,9 @@ def record_review(
         access.check_records(by, platform_id=now.platform_id, is_member=now.is_member)
         claim = claims.finish(job_id, token, by=by)
         check_seen(now, item_version_id, claimed_at=claim.claimed_at)
-        note = answers.clean_note(note, required=now.note_required)
+        note = answers.clean_note(
+            note, required=now.note_required, escalates=verdict == Verdict.ESCALATE
+        )
         violated = answers.violated(now, verdict, policy_slugs)
         checks = now.lane in Lane.checking()
         actions = [] if checks else answers.actions(now, verdict, action_slugs)
@@ -120,7 +124,7 @@ def record_review(
         if checks:
             found = opinions.hold_against_what_stands(now, verdict, violated)
         elif not settles:
-            opinions.ask_somebody_else(now, verdict)
+            found = opinions.ask_somebody_else(now, verdict, to=escalate_to, by=by)
         elif now.reviews_wanted > 1 and now.lane in rounds.INDEPENDENT:
             settled = opinions.settle_together(now, by=by)
             if settled is not None:

@@ -2,16 +2,19 @@
 
 from collections.abc import Collection
 
-from . import claims, draw_rows, handovers, rounds
+from . import access, claims, draw_rows, handovers, rounds
 from .answers import SETTLING
 from .errors import Invalid
-from .models import Decision, Draw, Job, Lane, Person, PolicyVersion, Verdict
+from .models import Decision, Draw, Job, Lane, Person, PolicyVersion, Queue, Verdict
 from .ranking import UNDONE_LIFT
 from .situations import Situation
 
 
-def ask_somebody_else(now: Situation, verdict: str) -> Job:
-    """A job for another person; it keeps the first one's place and how it was drawn."""
+def ask_somebody_else(
+    now: Situation, verdict: str, *, to: str = "", by: Person
+) -> dict[str, object]:
+    """A job for another person; it keeps the first one's place and how it was drawn. Escalated, it
+    goes to the leads of the queue `to`. What the audit says of it."""
     if now.lane == Lane.ADJUDICATION:
         raise Invalid(
             "Somebody has to settle this item: decide violating or clean, or release it.",
@@ -19,7 +22,14 @@ def ask_somebody_else(now: Situation, verdict: str) -> Job:
         )
     to_lead = verdict == Verdict.ESCALATE or _is_second_doubt(now)
     job = Job.objects.select_related("draw").get(pk=now.job_id)
-    return _ask(job, Lane.ADJUDICATION, after=job) if to_lead else _ask_second(job)
+    if not to_lead:
+        _ask_second(job)
+        return {}
+    queue = None
+    if to and to != now.queue and verdict == Verdict.ESCALATE:
+        queue = access.get_queue_to_escalate_to(by, now.platform_id, to)
+    _ask(job, Lane.ADJUDICATION, after=job, queue=queue)
+    return {"escalated_to": queue.slug} if queue is not None else {}
 
 
 def _ask_second(job: Job) -> Job:
@@ -108,16 +118,18 @@ def _is_asked(item_id: int) -> bool:
     return Job.objects.open().filter(item=item_id, lane=Lane.ADJUDICATION).exists()
 
 
-def _ask(job: Job, lane: Lane, *, after: Job) -> Job:
-    """A job in the place of `job`, which is certain to be there once `after` has been drawn.
+def _ask(job: Job, lane: Lane, *, after: Job, queue: Queue | None = None) -> Job:
+    """A job in the place of `job`, which is certain to be there once `after` has been drawn; in
+    another queue if one is named.
 
     So it has the inclusion probability of `after`; where that came by rank, there is none to speak
     of, and 1 says that asking left nothing to chance.
     """
     origin_id = draw_rows.origin_of(after.draw)
     probability = after.inclusion_probability if origin_id else 1.0
+    queue_id = job.queue_id if queue is None else queue.pk
     draw = draw_rows.Pending(
-        job.queue_id,
+        queue_id,
         lane,
         Draw.Strategy.FOLLOWS if origin_id else Draw.Strategy.CERTAINTY,
         0,
@@ -125,7 +137,13 @@ def _ask(job: Job, lane: Lane, *, after: Job) -> Job:
         pool_size=1,
         follows_id=origin_id,
     )
-    asked = _copy(job, lane=lane, draw_id=draw.set_aside(), inclusion_probability=probability)
+    asked = _copy(
+        job,
+        queue_id=queue_id,
+        lane=lane,
+        draw_id=draw.set_aside(),
+        inclusion_probability=probability,
+    )
     draw_rows.write([draw])
     return asked
 

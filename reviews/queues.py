@@ -49,6 +49,8 @@ LABELS = {
     "hidden_actions": "Actions not on the desk",
     "policy_required": "A violation names its policy",
     "note_required": "Every answer needs a note",
+    "takes_escalations": "Takes escalations of other queues",
+    "skip_reasons": "Reasons to skip",
     "reviews_wanted": "Independent reviews",
     "blind": "Kept from the reviewer",
     "filters": "How media arrives",
@@ -115,6 +117,13 @@ NEW: Data = {
     "hidden_actions": [],
     "policy_required": True,
     "note_required": False,
+    "takes_escalations": False,
+    "skip_reasons": [
+        "I do not read this language",
+        "Too upsetting for me now",
+        "I know the author",
+        "It needs special knowledge",
+    ],
     "reviews_wanted": 1,
     "blind": [],
     "filters": [],
@@ -145,6 +154,7 @@ RANKING = frozenset(
         "report_percent",
     }
 )
+MOST_SKIP_REASONS = 9
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
 
@@ -177,6 +187,8 @@ def read(queue: Queue) -> dict[str, Any]:
         "hidden_actions": [offer.action.slug for offer in offers if offer.is_hidden],
         "policy_required": queue.policy_required,
         "note_required": queue.note_required,
+        "takes_escalations": queue.takes_escalations,
+        "skip_reasons": list(queue.skip_reasons),
         "reviews_wanted": queue.reviews_wanted,
         "blind": list(queue.blind),
         "filters": list(queue.filters),
@@ -411,6 +423,7 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     members = _check_members(platform, data, refuse)
     _check_keys(data, policies, actions, refuse)
     _check_times(data, refuse)
+    _check_skip_reasons(data, refuse)
     _check_shares(data, refuse)
     for name, choices in (("blind", Queue.Blind), ("filters", Queue.Filter)):
         for value in data[name]:
@@ -527,6 +540,16 @@ def _check_times(data: Data, refuse) -> None:
         )
 
 
+def _check_skip_reasons(data: Data, refuse) -> None:
+    reasons = data["skip_reasons"]
+    if len(reasons) > MOST_SKIP_REASONS:
+        refuse("skip_reasons", f"At most {MOST_SKIP_REASONS} reasons: each has a key of its own.")
+    if any(not reason.strip() or len(reason) > 60 or "\x00" in reason for reason in reasons):
+        refuse("skip_reasons", "Each reason has 1 to 60 characters.")
+    if len(set(reasons)) < len(reasons):
+        refuse("skip_reasons", "One reason stands there twice.")
+
+
 def _check_shares(data: Data, refuse) -> None:
     """What claims can keep is lanes.py's to say; people write it in percent."""
     try:
@@ -549,6 +572,8 @@ def _apply(queue: Queue, data: Data, parts: _Parts) -> None:
         "is_default",
         "policy_required",
         "note_required",
+        "takes_escalations",
+        "skip_reasons",
         "reviews_wanted",
         "blind",
         "filters",

@@ -86,6 +86,12 @@ def clean(job, by, **kw):
     return decisions.record_review(job.pk, job.claim_token, by=by, verdict="clean", **kw)
 
 
+def escalate(job, by, *, note="part of a wave", **kw):
+    return decisions.record_review(
+        job.pk, job.claim_token, by=by, verdict="escalate", note=note, **kw
+    )
+
+
 def edit(item):
     """A second version, as intake would write it."""
     first = item.versions.get(number=1)
@@ -297,12 +303,14 @@ def test_two_doubts_go_to_a_lead(queue, job, rosa, remy, lena):
 
 
 def test_an_escalated_item_goes_to_a_lead_who_has_to_settle_it(queue, job, rosa, remy, lena):
-    assert decisions.record_review(job.pk, job.claim_token, by=rosa, verdict="escalate") is None
+    assert escalate(job, rosa) is None
     assert claims.claim_next(queue, by=remy) is None
     theirs = claims.claim_next(queue, by=lena)
     for verdict in ("unsure", "escalate"):
         with pytest.raises(Invalid, match="has to settle"):
-            decisions.record_review(theirs.pk, theirs.claim_token, by=lena, verdict=verdict)
+            decisions.record_review(
+                theirs.pk, theirs.claim_token, by=lena, verdict=verdict, note="who knows"
+            )
     assert violating(theirs, lena).verdict == "violating"
 
 

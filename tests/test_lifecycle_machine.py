@@ -250,6 +250,7 @@ class Lifecycle(RuleBasedStateMachine):
                 token,
                 by=by,
                 verdict=verdict,
+                note="why",
                 policy_slugs=["spam"] if verdict == "violating" else [],
                 action_slugs=["remove", "warn"] if verdict == "violating" else None,
                 item_version_id=seen,

@@ -188,7 +188,7 @@ def test_putting_back_ends_the_sitting(world, rosa):
 @pytest.mark.parametrize("verdict", ["unsure", "escalate"])
 def test_asking_and_escalating_need_no_policy(world, rosa, verdict):
     page = open_desk(rosa, world)
-    answer = decide(rosa, page, headers=HTMX, verdict=verdict)
+    answer = decide(rosa, page, headers=HTMX, verdict=verdict, reason="Part of a wave.")
     assert answer.status_code == 200
     assert Review.objects.get().verdict == verdict
 

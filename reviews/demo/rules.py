@@ -250,6 +250,13 @@ _LANES: dict[str, Any] = {
     "lane_shares": {"random": 0.1, "learning": 0.05, "qa": 0.02, "gold": 0.02},
 }
 
+_SKIP_REASONS = [
+    "I do not read this language",
+    "Too upsetting for me now",
+    "I know the sender",
+    "It needs special knowledge",
+]
+
 QUEUES: list[dict[str, Any]] = [
     {
         "slug": "phishing",
@@ -257,9 +264,11 @@ QUEUES: list[dict[str, Any]] = [
         "description": "Messages that may steal passwords, bank details or identities. Soonest.",
         "policies": ["phishing", "spam"],
         "actions": ["remove", "limit", "strike", "suspend"],
+        "takes_escalations": True,
         "sla_minutes": 240,
         "sla_by_source": {"law_enforcement": 60, "trusted_flagger": 190},
         "soon_minutes": 15,
+        "skip_reasons": _SKIP_REASONS,
         **_LANES,
         "handling_minutes": 1.5,
         "doubling_hours": 1.0,
@@ -273,6 +282,7 @@ QUEUES: list[dict[str, Any]] = [
         "sla_minutes": 720,
         "sla_by_source": {"law_enforcement": 120, "trusted_flagger": 360},
         "soon_minutes": 30,
+        "skip_reasons": _SKIP_REASONS,
         **_LANES,
         "handling_minutes": 0.5,
         "doubling_hours": 3.0,
@@ -287,6 +297,7 @@ QUEUES: list[dict[str, Any]] = [
         "sla_minutes": 480,
         "sla_by_source": {"law_enforcement": 120, "trusted_flagger": 240},
         "soon_minutes": 30,
+        "skip_reasons": _SKIP_REASONS,
         **_LANES,
         "handling_minutes": 0.75,
         "doubling_hours": 2.0,

@@ -54,6 +54,17 @@ class QueueForm(SetUpForm):
         hint="Off: an item can be called violating without saying which policy it breaks.",
     )
     note_required = tick("Every answer needs a note")
+    takes_escalations = tick(
+        "Takes escalations of other queues",
+        hint="Reviewers elsewhere can send here what needs this queue; its leads settle it.",
+    )
+    skip_reasons = forms.CharField(
+        label="Reasons to skip",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One a line, up to nine: each gets a key. None: she is not asked. Skips never "
+        "count against anybody.",
+    )
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class QueueForm(SetUpForm):
     ) -> None:
         initial = {
             **state,
+            "skip_reasons": "\n".join(state["skip_reasons"]),
             **{f"sla_{source}": minutes for source, minutes in state["sla_by_source"].items()},
             **{f"share_{lane}": share for lane, share in state["lane_shares"].items()},
             "seen": seen,
@@ -119,6 +131,9 @@ class QueueForm(SetUpForm):
         return {
             **data,
             **{name: queues.plain(data[name]) for name in queues.BOUNDS},
+            "skip_reasons": [
+                line.strip() for line in values["skip_reasons"].splitlines() if line.strip()
+            ],
             "policies": values["policies"],
             "kinds": sorted(values["kinds"]),
             "members": sorted(values["members"]),

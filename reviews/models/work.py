@@ -89,6 +89,12 @@ class Queue(models.Model):
     lane_shares = models.JSONField(default=dict, blank=True)
     random_rate = models.FloatField(default=0.1)  # inclusion probability of the random lane
     learning_rate = models.FloatField(default=0)  # expected share of scored items for learning
+    # Other queues may send it what they cannot settle; its leads adjudicate.
+    takes_escalations = models.BooleanField(default=False, db_default=False)
+    # What a reviewer may say with one key when she skips; none: she is not asked.
+    skip_reasons = ArrayField(
+        models.CharField(max_length=60), default=list, db_default=[], blank=True
+    )
     qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
 

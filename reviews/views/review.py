@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -39,6 +40,7 @@ from reviews.models import (
     Person,
     PolicyVersion,
     Queue,
+    Review,
     Verdict,
 )
 
@@ -98,8 +100,9 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
+    token, reason = request.POST.get("token", ""), request.POST.get("skip_reason", "")
     job = notes.leave_with(
-        lambda: claims.skip(pk, request.POST.get("token", ""), by=request.user),
+        lambda: claims.skip(pk, token, by=request.user, reason=reason),
         **_left(request, pk),
     )
     return _go_on(request, job.queue, _sitting(request))
@@ -209,6 +212,8 @@ def _item_context(person: Person, job: Job) -> dict:
         "may_see_cluster": near is not None and access.may(person, "cluster.view"),
         "so_far": _so_far(job, item, version, hidden=hidden),
         "options": _options(rules, has_author=has_author),
+        "dialogs": _dialogs(rules),
+        "passed_on": _passed_on(job, hidden),
     }
 
 
@@ -231,8 +236,9 @@ def _told(person: Person, rules: desk.Rules, job: Job, hidden: frozenset[str]) -
 
 def _options(rules: desk.Rules, *, has_author: bool) -> str:
     """Policies and actions as HTML: the same for every job of the queue, so made once."""
-    if has_author not in rules.kept:
-        rules.kept[has_author] = render_to_string(
+    key = ("options", get_language(), has_author)
+    if key not in rules.kept:
+        rules.kept[key] = render_to_string(
             "reviews/_options.html",
             {
                 "queue": rules.queue,
@@ -240,7 +246,27 @@ def _options(rules: desk.Rules, *, has_author: bool) -> str:
                 "actions": rules.actions_for(has_author=has_author),
             },
         )
-    return rules.kept[has_author]
+    return rules.kept[key]
+
+
+def _dialogs(rules: desk.Rules) -> str:
+    """What S and E ask before they act: the same for every job of the queue, so made once."""
+    key = ("dialogs", get_language())
+    if key not in rules.kept:
+        others = access.queues_to_escalate_to(rules.queue.platform_id)
+        rules.kept[key] = render_to_string(
+            "reviews/_dialogs.html",
+            {"queue": rules.queue, "others": list(others.exclude(pk=rules.queue.pk))},
+        )
+    return rules.kept[key]
+
+
+def _passed_on(job: Job, hidden: frozenset[str]) -> list[Review]:
+    """Who could not settle it, and what she said: for whoever has to."""
+    if job.lane != Lane.ADJUDICATION or blind.HISTORY in hidden:
+        return []
+    rows = Review.objects.filter(item=job.item_id, verdict__in=(Verdict.ESCALATE, Verdict.UNSURE))
+    return list(rows.exclude(note="").select_related("reviewer").order_by("-pk")[:5])
 
 
 def _clock(expires_at: datetime) -> dict[str, int]:
@@ -318,8 +344,11 @@ def _answer(request: HttpRequest) -> dict:
     post = request.POST
     policies = post.getlist("policy")
     verdict = post.get("verdict", "")
+    note = post.get("note", "")
     if verdict in (Verdict.UNSURE, Verdict.ESCALATE):
         policies, actions = [], None
+        if verdict == Verdict.ESCALATE:
+            note = "\n\n".join(filter(None, (post.get("reason", "").strip(), note)))
     elif post.get("clean") and (policies or post.get("violating")):
         raise Invalid("Choose policies, or that nothing breaks a rule: not both.")
     elif post.get("clean"):
@@ -335,10 +364,11 @@ def _answer(request: HttpRequest) -> dict:
         "verdict": verdict,
         "policy_slugs": policies,
         "action_slugs": actions,
-        "note": post.get("note", ""),
+        "note": note,
         "active_seconds": _number(post.get("active_seconds")),
         "item_version_id": int(_number(post.get("item_version"))) or None,
         "score_shown": post.get("score_shown") == "1",
+        "escalate_to": post.get("escalate_to", ""),
     }
 
 
