@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from django.db import connection, transaction
 
-from . import access, audit
+from . import access, audit, notifications
 from .errors import Conflict, Invalid, NotFound
-from .models import Job, Lane, Person, Platform, Queue
+from .models import Job, Lane, Notification, Person, Platform, Queue
 
 # Locked in the order of their ids, as everywhere.
 _WAITING = """
@@ -56,6 +56,16 @@ def assign(job_ids: Collection[int], *, to: Person | None, by: Person) -> int:
                 data["to"] = to.username
             verb = "job.assign" if to else "job.unassign"
             audit.record(verb, Platform(pk=platform), by=by, platform=platform, **data)
+            if to is not None:
+                queues = {job.queue_id for job in jobs if job.pk in moving}
+                notifications.tell(
+                    [to],
+                    Notification.Sort.ASSIGNED,
+                    by=by,
+                    platform=platform,
+                    queue=queues.pop() if len(queues) == 1 else None,
+                    count=len(moving),
+                )
     return len(moving)
 
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import IntegrityError
 from django.db.models.functions import Now
 
-from . import access, assignments, audit, bulk, jobs, ranking
+from . import access, assignments, audit, bulk, jobs, notifications, ranking
 from .errors import Conflict, Invalid
-from .models import BulkChange, BulkOperation, Item, Job, Lane, Person, Queue
+from .models import BulkChange, BulkOperation, Item, Job, Lane, Notification, Person, Queue
 from .placement import again_on_deadlock, rerank_jobs
 from .routing import Router
 
@@ -274,6 +274,15 @@ def _operate(
             **{name: value for name, value in parameters.items() if value is not None},
             **({"note": note} if note else {}),
         )
+        if verb == BulkOperation.Verb.ASSIGN and parameters["to"]:
+            notifications.tell(
+                Person.objects.filter(username=parameters["to"]),
+                Notification.Sort.ASSIGNED,
+                by=by,
+                platform=queue.platform_id,
+                queue=queue,
+                count=operation.count,
+            )
         return operation
 
     return _as_one(run)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from . import access, audit, handovers, lanes, starts, wellness
+from . import access, audit, handovers, lanes, notifications, starts, wellness
 from .errors import ClaimLost, Conflict, Invalid
-from .models import Claim, Job, Lane, Person, Queue
+from .models import Claim, Job, Lane, Notification, Person, Queue
 from .ranking import OVERDUE_LIFT, SOON_LIFT, UNDONE_LIFT
 from .statements import Statement
 
@@ -423,6 +423,10 @@ def take_back(
     if ended or freed:
         data = {"claims": ended, "assigned": freed, "reason": reason}
         audit.record("job.take_back", person, by=by, platform=platform_id, **data)
+        queue = queues[0] if queues and len(queues) == 1 else None
+        notifications.tell(
+            [person], Notification.Sort.TAKEN, by=by, platform=platform_id, queue=queue
+        )
     return ended
 
 

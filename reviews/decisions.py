@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from . import access, answers, audit, claims, enforcement, opinions, rounds
+from . import access, answers, audit, claims, enforcement, notifications, opinions, rounds
 from .errors import Conflict, Invalid
 from .models import Action, Decision, Item, Job, Lane, Person, Review, Verdict
 from .signals import decision_recorded
@@ -156,6 +156,7 @@ def record_review(
             **found,
         )
         if decision:
+            notifications.tell_of_decision(decision, lane=now.lane, platform=now.platform_id)
             decision_recorded.send(sender=Decision, decision=decision)
     return decision
 
@@ -239,6 +240,7 @@ def override(
             policies=list(violated),
             actions=[action.slug for action in actions],
         )
+        notifications.tell_of_decision(new, lane=now.lane, platform=now.platform_id)
         decision_recorded.send(sender=Decision, decision=new)
     return new
 

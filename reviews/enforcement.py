@@ -11,9 +11,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit
+from . import access, audit, notifications
 from .errors import Conflict
-from .models import Action, Decision, Enforcement, Person, Strike
+from .models import Action, Decision, Enforcement, Notification, Person, Strike
 
 State = Enforcement.State
 _BATCH = 500
@@ -65,6 +65,7 @@ def approve(enforcement: Enforcement, *, by: Person) -> Enforcement:
         _move(enforcement, State.DUE, believed=State.HELD, approved_by=by)
         _strike([enforcement])
         _record("enforcement.approve", enforcement, by=by)
+        _tell(enforcement, by=by, is_approved=True)
     return enforcement
 
 
@@ -74,6 +75,7 @@ def refuse(enforcement: Enforcement, *, by: Person, note: str = "") -> Enforceme
     with transaction.atomic():
         _move(enforcement, State.REVERSED, believed=State.HELD)
         _record("enforcement.refuse", enforcement, by=by, **({"note": note} if note else {}))
+        _tell(enforcement, by=by, is_approved=False)
     return enforcement
 
 
@@ -148,6 +150,19 @@ def _strike(enforcements: list[Enforcement]) -> None:
             if enforcement.action.is_strike and enforcement.decision.item.account_id is not None
         ),
         ignore_conflicts=True,
+    )
+
+
+def _tell(enforcement: Enforcement, *, by: Person, is_approved: bool) -> None:
+    """Whoever asked for it."""
+    notifications.tell(
+        [enforcement.requested_by_id],
+        Notification.Sort.HOLD,
+        by=by,
+        platform=enforcement.action.platform_id,
+        item=enforcement.decision.item_id,
+        action=enforcement.action.name,
+        is_approved=is_approved,
     )
 
 

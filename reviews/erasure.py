@@ -6,9 +6,9 @@ Reviews, decisions and audit entries are never edited: they name versions and ho
 from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit, claims, notes
+from . import access, audit, claims, notes, notifications
 from .errors import Invalid
-from .models import Item, Person, content_hash
+from .models import Item, Job, Notification, Person, content_hash
 
 _REASON = "its item was erased"
 
@@ -26,6 +26,8 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         item = Item.objects.select_for_update(no_key=True).get(pk=item.pk)
         if item.erased_at is not None:
             return item
+        held = Job.objects.filter(item=item, state=Job.State.CLAIMED, is_prefetched=False)
+        holders = list(held.values_list("claimed_by", flat=True))
         cancelled = claims.cancel_open([item.pk], reason=_REASON)
         versions = item.versions.update(content={}, content_hash=content_hash({}))
         reports = item.reports.exclude(text="").update(text="")
@@ -43,5 +45,8 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
             reports=reports,
             jobs=cancelled,
             notes=noted,
+        )
+        notifications.tell(
+            holders, Notification.Sort.TAKEN, by=by, platform=item.platform_id, item=item
         )
     return item

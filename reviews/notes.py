@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import access, audit, blind
+from . import access, audit, blind, notifications
 from .errors import Conflict, Invalid
 from .models import Item, Job, Note, Person
 
@@ -30,6 +30,7 @@ def leave_note(item: Item, *, by: Person, text: str) -> Note:
             return last
         note = Note.objects.create(item=item, author=by, text=text)
         audit.record("note.leave", note, by=by, platform=item.platform_id, item=item.pk)
+        notifications.tell_mentioned(text, by=by, platform=item.platform_id, item=item)
     return note
 
 

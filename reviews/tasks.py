@@ -11,6 +11,7 @@ from . import (
     dry_run,
     enforcement,
     handovers,
+    notifications,
     reporters,
     reranking,
     routing_versions,
@@ -55,6 +56,11 @@ def draw_for_quality() -> int:
 @shared_task
 def release_enforcements() -> int:
     return enforcement.release_planned()
+
+
+@shared_task
+def prune_notifications() -> int:
+    return notifications.prune()
 
 
 @shared_task

@@ -32,6 +32,7 @@ from reviews import (
     enforcement,
     kinds,
     notes,
+    notifications,
     people,
     policies,
     queues,
@@ -148,6 +149,11 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:item-notes": {"GET": STAFF, "POST": "rosa remy lena paul"},
     "reviews:note-withdraw": {"POST": "rosa"},
+    "reviews:notification-list": {"GET": EVERYONE},
+    "reviews:notification-count": {"GET": EVERYONE},
+    "reviews:notification-read": {"POST": EVERYONE},
+    "reviews:notification": {"GET": "rosa"},
+    "reviews:notification-choices": {"GET": EVERYONE, "POST": EVERYONE},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:item-gold": {"POST": "lena mila"},
@@ -274,6 +280,10 @@ OWN_BUSINESS = {
     "reviews:profile",
     "reviews:theme",
     "reviews:own-filters",
+    "reviews:notification-list",
+    "reviews:notification-count",
+    "reviews:notification-read",
+    "reviews:notification-choices",
 }
 
 
@@ -327,6 +337,10 @@ class World:
             token=uuid.uuid4(),
         )
         self.note = notes.leave_note(self.job.item, by=rosa, text="Seen before.")
+        notifications.tell(
+            [rosa], "mention", by=self.people["lena"], platform=platform, item=self.job.item
+        )
+        self.notification = rosa.notifications.get(sort="mention")
         self._near_duplicates()
         mila = self.people["mila"]
         self._set_up()
@@ -436,6 +450,7 @@ class World:
             "reviews:item-text": [self.job.item_id],
             "reviews:item-notes": [self.job.item_id],
             "reviews:note-withdraw": [self.note.pk],
+            "reviews:notification": [self.notification.pk],
             "reviews:queue-detail": [self.queue.slug],
             "reviews:setup-kind-edit": [self.kind.slug],
             "reviews:setup-kind-restore": [self.kind.slug, 1],

@@ -26,7 +26,14 @@ REVIEWS = [
     [("models",)],
     [("signals",), ("bulk",)],
     [("access",), ("audit",), ("draw_rows",)],
-    [("revisions",), ("wellness", "comfort"), ("facts",), ("blind",), ("history",)],
+    [
+        ("revisions",),
+        ("wellness", "comfort"),
+        ("facts",),
+        ("blind",),
+        ("history",),
+        ("notifications",),
+    ],
     [
         ("enforcement",),
         ("routing",),

@@ -28,7 +28,7 @@ from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
-from .together import Note
+from .together import MutedSort, Note, Notification
 from .wellness import Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
@@ -61,7 +61,9 @@ __all__ = [
     "Lane",
     "LaneArrival",
     "LaneStart",
+    "MutedSort",
     "Note",
+    "Notification",
     "PastCall",
     "Person",
     "Platform",

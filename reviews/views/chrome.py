@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from reviews import access, comfort
+from reviews import access, comfort, notifications
 
 
 class Entry(NamedTuple):
@@ -73,8 +73,18 @@ def chrome(request: HttpRequest) -> dict[str, Callable]:
     return {
         "nav": lambda: list(_entries(request, PAGES)),
         "setup_tabs": lambda: list(_entries(request, SETUP)),
+        "unread_count": lambda: _unread(request),
         "comfort": lambda: comfort.own(request.user),
     }
+
+
+def _unread(request: HttpRequest) -> int | None:
+    """For the bell, with a page only: bell.js keeps it up to date over what htmx swaps in."""
+    if request.htmx or not request.user.is_authenticated:
+        return None
+    if not hasattr(request, "unread_count"):
+        request.unread_count = notifications.unread(request.user)
+    return request.unread_count
 
 
 def _entries(request: HttpRequest, pages: Iterable[tuple[str, str, str, str]]) -> Iterator[Entry]:
