@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0034_notes"),
+        ("reviews", "0035_escalations_and_skip_reasons"),
     ]
 
     operations = [
