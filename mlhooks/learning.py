@@ -4,22 +4,17 @@ The run's row is the work; the task is a nudge and sweeps begin dead runs again.
 how it learns is in training.py, which knows no rows; this file knows no arithmetic.
 """
 
-import contextlib
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import OperationalError, connection, connections, transaction
-from django.db.models import F, Q
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from reviews import access, audit
-from reviews.errors import Conflict, DomainError, Invalid
+from reviews import access, attempts, audit
+from reviews.errors import Conflict, Invalid
 from reviews.models import Person, PolicyVersion
 
 from . import registry
@@ -34,9 +29,6 @@ if TYPE_CHECKING:
     from .training import Examples, Fitted
 
 State = TrainingRun.State
-MAX_ATTEMPTS = 3
-SILENT_FOR = timedelta(seconds=60)  # a run without a heartbeat this long is dead
-PULSE_SECONDS = 10
 ENCODE_AT_ONCE = 256
 MIN_LABELS = 2  # of each class, in the training split, for a policy to be learnt at all
 _KINDS = (ModelVersion.Kind.TRAINED, ModelVersion.Kind.FEW_SHOT)
@@ -92,47 +84,32 @@ def nudge(run_id: int) -> None:
 
 def run(training_run_id: int) -> None:
     """Train, measure, register, unless that is done or another process is at it."""
-    training_run = _begin(training_run_id)
-    if training_run is None:
+    rows = TrainingRun.objects.select_related("platform", "snapshot__platform", "created_by")
+    attempt = attempts.begin(
+        rows, training_run_id, running=State.RUNNING, step="Starting", fraction=0, history=[]
+    )
+    if attempt is None:
         return
-    try:
-        with _pulse(training_run):
-            _train(training_run)
-    except _Stopped:
-        return
-    except DomainError as error:
-        _fail(training_run, str(error), for_good=True)
-    except Exception as error:
-        gone_for_good = (
-            not isinstance(error, OperationalError) or training_run.attempts >= MAX_ATTEMPTS
-        )
-        _fail(training_run, f"{type(error).__name__}: {error}", for_good=gone_for_good)
-        raise
+    with attempt.failing_as("model.fail_training"), attempt.pulse():
+        _train(attempt)
 
 
 def resume_stuck() -> int:
     """Sweep: begin again what waits or lost its heartbeat; give up after three attempts."""
-    silent = Q(state=State.RUNNING, heartbeat_at__lt=Now() - SILENT_FOR)
-    waiting = Q(state=State.WAITING, created_at__lt=Now() - timedelta(seconds=10))
-    for lost in TrainingRun.objects.filter(silent, attempts__gte=MAX_ATTEMPTS):
-        _fail(
-            lost,
-            f"The process that ran it stopped {lost.attempts} times without a word; it may be "
-            "short of memory. Look at the worker's log.",
-            for_good=True,
-        )
-    due = TrainingRun.objects.filter(silent | waiting, attempts__lt=MAX_ATTEMPTS)
-    pks = list(due.values_list("pk", flat=True))
+    pks = attempts.resume(
+        TrainingRun.objects.all(), running=State.RUNNING, verb="model.fail_training"
+    )
     for pk in pks:
         nudge(pk)
     return len(pks)
 
 
-def _train(training_run: TrainingRun) -> None:
+def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
     from . import encoder, training
 
+    training_run = attempt.row
     platform, snapshot = training_run.platform, training_run.snapshot
-    say = _Progress(training_run)
+    say = _Progress(attempt)
     say(0.0, "Reading the snapshot")
     policy_versions = _learnable(snapshot)
     slugs = [version.policy.slug for version in policy_versions]
@@ -164,8 +141,8 @@ def _train(training_run: TrainingRun) -> None:
     say(0.98, "Registering the model")
     with transaction.atomic():
         # Under the row: a run that was cancelled or overtaken registers nothing.
-        if not _mine(training_run).select_for_update().exists():
-            raise _Stopped
+        if not attempt.rows().select_for_update().exists():
+            raise attempts.Overtaken
         model_version = registry.register(
             platform,
             fitted.head,
@@ -177,14 +154,13 @@ def _train(training_run: TrainingRun) -> None:
             by=None,
         )
         ModelVersion.objects.filter(pk=model_version.pk).update(created_by=training_run.created_by)
-        _mine(training_run).update(
+        attempt.write(
             state=State.DONE,
             step="Done",
             fraction=1,
             history=say.history,
             model_version=model_version,
             finished_at=Now(),
-            heartbeat_at=Now(),
         )
 
 
@@ -333,17 +309,12 @@ def _reports(
     }
 
 
-class _Stopped(Exception):
-    """Cancelled, or another process took the run over."""
-
-
 class _Progress:
-    """Writes step, fraction and history to the run's row, at most once a second."""
+    """Writes step, fraction and the curve so far to the run's row, now and then."""
 
-    def __init__(self, training_run: TrainingRun) -> None:
+    def __init__(self, attempt: attempts.Attempt[TrainingRun]) -> None:
         self.history: list[dict] = []
-        self._mine = _mine(training_run)
-        self._next = 0.0
+        self._attempt = attempt
         self._step = ""
 
     def __call__(self, fraction: float, step: str, entry: dict | None = None) -> None:
@@ -352,12 +323,11 @@ class _Progress:
             self.history.append(
                 {key: None if value != value else value for key, value in entry.items()}
             )
-        if step.split(",")[0] == self._step and time.monotonic() < self._next:
-            return
-        self._step, self._next = step.split(",")[0], time.monotonic() + 1
         values = {"step": step[:120], "fraction": min(max(fraction, 0.0), 1.0)}
-        if not self._mine.update(**values, history=self.history, heartbeat_at=Now()):
-            raise _Stopped
+        is_new = step.split(",")[0] != self._step
+        self._step = step.split(",")[0]
+        write = self._attempt.write if is_new else self._attempt.say
+        write(**values, history=self.history)
 
 
 @dataclass
@@ -370,64 +340,3 @@ class _Part:
 
     def __call__(self, fraction: float, step: str, entry: dict | None = None) -> None:
         self.say(self.start + (self.end - self.start) * fraction, step, entry)
-
-
-@contextlib.contextmanager
-def _pulse(training_run: TrainingRun) -> Iterator[None]:
-    """A heartbeat beside the work: one step of it may take longer than SILENT_FOR."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(PULSE_SECONDS):
-            with contextlib.suppress(OperationalError):
-                _mine(training_run).update(heartbeat_at=Now())
-            connections.close_all()
-
-    thread = threading.Thread(target=beat, name="training-pulse", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _mine(training_run: TrainingRun):
-    """The row, as long as this attempt is the one that runs."""
-    return TrainingRun.objects.filter(
-        pk=training_run.pk, state=State.RUNNING, attempts=training_run.attempts
-    )
-
-
-def _begin(training_run_id: int) -> TrainingRun | None:
-    silent = Q(state=State.RUNNING, heartbeat_at__lt=Now() - SILENT_FOR)
-    begun = TrainingRun.objects.filter(
-        silent | Q(state=State.WAITING), pk=training_run_id, attempts__lt=MAX_ATTEMPTS
-    ).update(
-        state=State.RUNNING,
-        attempts=F("attempts") + 1,
-        heartbeat_at=Now(),
-        step="Starting",
-        fraction=0,
-        history=[],
-        error="",
-    )
-    if not begun:
-        return None
-    rows = TrainingRun.objects.select_related("platform", "snapshot__platform", "created_by")
-    return rows.get(pk=training_run_id)
-
-
-def _fail(training_run: TrainingRun, error: str, *, for_good: bool) -> None:
-    values: dict[str, Any] = {"state": State.WAITING, "error": error[:2000]}
-    if for_good:
-        values |= {"state": State.FAILED, "finished_at": Now()}
-    with transaction.atomic():
-        if _mine(training_run).update(**values) and for_good:
-            audit.record(
-                "model.fail_training",
-                training_run,
-                by=None,
-                platform=training_run.platform_id,
-                error=error[:200],
-            )

@@ -7,24 +7,22 @@ same bytes, and a build that dies is simply begun again.
 import os
 import shutil
 import time
-from datetime import timedelta
 from pathlib import Path
 
 from celery import current_app
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
-from django.db.models import F, Max, Q
+from django.db import connection, transaction
+from django.db.models import Max
 from django.db.models.functions import Now
 
-from reviews import access, audit
+from reviews import access, attempts, audit
 from reviews.errors import Conflict, DomainError, Invalid, NotFound
 from reviews.models import Decision, Person, Platform
 
 from . import labels
 from .models import Snapshot
 
-MAX_ATTEMPTS = 3
-SILENT_FOR = timedelta(seconds=60)  # a build that says nothing this long is dead
+State = Snapshot.State
 WRITERS_WAIT_SECONDS = 60
 
 
@@ -79,45 +77,29 @@ def build(snapshot_id: int) -> None:
     """Write the files, unless that is done or another process is at it. Safe to call again."""
     from . import snapshot_files
 
-    snapshot = _begin(snapshot_id)
-    if snapshot is None:
+    rows = Snapshot.objects.select_related("platform")
+    attempt = attempts.begin(rows, snapshot_id, running=State.BUILDING, rows_done=0)
+    if attempt is None:
         return
-    scratch = folder(snapshot).with_name(f".{snapshot.number}.{snapshot.attempts}")
+    snapshot = attempt.row
+    scratch = folder(snapshot).with_name(f".{snapshot.number}.{attempt.number}")
     try:
-        _wait_for_writers(snapshot)
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        manifest = snapshot_files.write(snapshot, scratch, progress=_Heartbeat(snapshot))
-        _publish(scratch, folder(snapshot))
-        _finish(snapshot, manifest)
-    except _Overtaken:
-        return
-    except (DomainError, OSError) as error:
-        _fail(snapshot, str(error), for_good=True)
-    except Exception as error:
-        _fail(
-            snapshot,
-            f"{type(error).__name__}: {error}",
-            for_good=not isinstance(error, OperationalError) or snapshot.attempts >= MAX_ATTEMPTS,
-        )
-        raise
+        with attempt.failing_as("snapshot.fail", refusals=(DomainError, OSError)):
+            _wait_for_writers(attempt)
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            manifest = snapshot_files.write(
+                snapshot, scratch, progress=lambda rows: attempt.say(rows_done=rows)
+            )
+            _publish(scratch, folder(snapshot))
+            _finish(attempt, manifest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def resume_stuck() -> int:
     """Sweep: begin again what waits or fell silent; give up after three attempts."""
-    silent = Q(state=Snapshot.State.BUILDING, heartbeat_at__lt=Now() - SILENT_FOR)
-    waiting = Q(state=Snapshot.State.WAITING, created_at__lt=Now() - timedelta(seconds=10))
-    for snapshot in Snapshot.objects.filter(silent, attempts__gte=MAX_ATTEMPTS):
-        _fail(
-            snapshot,
-            f"The process that built it stopped {snapshot.attempts} times without a word; "
-            "it may be short of memory. Look at the worker's log.",
-            for_good=True,
-        )
-    due = Snapshot.objects.filter(silent | waiting, attempts__lt=MAX_ATTEMPTS)
-    pks = list(due.values_list("pk", flat=True))
+    pks = attempts.resume(Snapshot.objects.all(), running=State.BUILDING, verb="snapshot.fail")
     for pk in pks:
         nudge(pk)
     return len(pks)
@@ -158,49 +140,7 @@ def record_download(snapshot: Snapshot, name: str, *, by: Person | None, part: s
     )
 
 
-class _Overtaken(Exception):
-    """Another process took the build over."""
-
-
-class _Heartbeat:
-    """Writes progress to the row, at most twice a second."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._mine = _mine(snapshot)
-        self._next = 0.0
-
-    def __call__(self, rows: int) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + 0.5
-        if not self._mine.update(rows_done=rows, heartbeat_at=Now()):
-            raise _Overtaken
-
-
-def _mine(snapshot: Snapshot):
-    """The row, as long as this attempt is the one that builds it."""
-    return Snapshot.objects.filter(
-        pk=snapshot.pk, state=Snapshot.State.BUILDING, attempts=snapshot.attempts
-    )
-
-
-def _begin(snapshot_id: int) -> Snapshot | None:
-    silent = Q(state=Snapshot.State.BUILDING, heartbeat_at__lt=Now() - SILENT_FOR)
-    begun = Snapshot.objects.filter(
-        silent | Q(state=Snapshot.State.WAITING), pk=snapshot_id, attempts__lt=MAX_ATTEMPTS
-    ).update(
-        state=Snapshot.State.BUILDING,
-        attempts=F("attempts") + 1,
-        heartbeat_at=Now(),
-        rows_done=0,
-        error="",
-    )
-    if not begun:
-        return None
-    return Snapshot.objects.select_related("platform").get(pk=snapshot_id)
-
-
-def _wait_for_writers(snapshot: Snapshot) -> None:
+def _wait_for_writers(attempt: attempts.Attempt[Snapshot]) -> None:
     """Wait until no open transaction can still commit a decision with an id up to the cutoff.
 
     Ids are given out before commit, so one below the cutoff may appear after it. Whoever was
@@ -215,7 +155,7 @@ def _wait_for_writers(snapshot: Snapshot) -> None:
                 "A transaction that writes decisions has been open for over a minute, so the "
                 "cutoff cannot be closed. End it (see pg_stat_activity) and make a new snapshot."
             )
-        _mine(snapshot).update(heartbeat_at=Now())
+        attempt.write()
         time.sleep(0.1)
 
 
@@ -238,20 +178,19 @@ def _publish(scratch: Path, final: Path) -> None:
     os.replace(scratch, final)
 
 
-def _finish(snapshot: Snapshot, manifest: dict) -> None:
+def _finish(attempt: attempts.Attempt[Snapshot], manifest: dict) -> None:
     from . import snapshot_files
 
+    snapshot = attempt.row
     itself = snapshot_files.entry_of(folder(snapshot) / "manifest.json")
     with transaction.atomic():
-        if not _mine(snapshot).update(
-            state=Snapshot.State.READY,
+        attempt.write(
+            state=State.READY,
             manifest={**manifest, "itself": [itself]},
             rows_done=manifest["rows"],
             rows_expected=manifest["rows"],
             finished_at=Now(),
-            error="",
-        ):
-            raise _Overtaken
+        )
         audit.record(
             "snapshot.finish",
             snapshot,
@@ -260,16 +199,3 @@ def _finish(snapshot: Snapshot, manifest: dict) -> None:
             rows=manifest["rows"],
             manifest_sha256=itself["sha256"],
         )
-
-
-def _fail(snapshot: Snapshot, error: str, *, for_good: bool) -> None:
-    state = Snapshot.State.FAILED if for_good else Snapshot.State.WAITING
-    with transaction.atomic():
-        if _mine(snapshot).update(state=state, error=error[:2000]) and for_good:
-            audit.record(
-                "snapshot.fail",
-                snapshot,
-                by=None,
-                platform=snapshot.platform_id,
-                error=error[:200],
-            )

@@ -6,19 +6,18 @@ SAMPLE_MOST only a sample of them, by a hash of their ids: the same one every ti
 """
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from celery import current_app
-from django.db import OperationalError, connection, transaction
-from django.db.models import F, Max, Q
+from django.db import connection, transaction
+from django.db.models import Max
 from django.db.models.functions import Now
 
-from . import access, audit
-from .errors import Conflict, DomainError, Invalid
+from . import access, attempts, audit
+from .errors import Conflict, Invalid
 from .facts import make_facts, read_background
 from .models import DryRun, Item, Person, Platform, RoutingVersion
 from .placement import database_now
@@ -28,8 +27,6 @@ from .routing_versions import check_rules, find_published, refusal
 MAX_DAYS = 90
 SAMPLE_MOST = 200_000
 AT_ONCE = 2_000  # items that a page waits for; more run in a task
-MAX_ATTEMPTS = 3
-SILENT_FOR = timedelta(seconds=60)  # a run that says nothing this long is dead
 _PAGE = 1000
 _STRIDE = 50_000  # ids counted in one statement
 _PATIENCE = 4  # strides without an item of these days, before all older ones are taken to be older
@@ -326,53 +323,22 @@ def nudge(run_id: int) -> None:
     current_app.send_task("reviews.tasks.run_dry_run", args=[run_id])
 
 
-class _Overtaken(Exception):
-    """Another process took the run over, or its draft was discarded."""
-
-
 def run_dry_run(run_id: int) -> None:
     """Unless that is done or another process is at it. Safe to call again."""
-    begun = DryRun.objects.filter(
-        _silent() | Q(state=DryRun.State.WAITING), pk=run_id, attempts__lt=MAX_ATTEMPTS
-    ).update(
-        state=DryRun.State.RUNNING,
-        attempts=F("attempts") + 1,
-        heartbeat_at=Now(),
-        items_done=0,
-        error="",
-    )
-    if not begun:
+    rows = DryRun.objects.select_related("version__platform", "published")
+    attempt = attempts.begin(rows, run_id, running=DryRun.State.RUNNING, items_done=0)
+    if attempt is None:
         return
-    run = DryRun.objects.select_related("version__platform", "published").get(pk=run_id)
-    mine = DryRun.objects.filter(pk=run.pk, state=DryRun.State.RUNNING, attempts=run.attempts)
-    next_word = 0.0
-
-    def progress(done: int, expected: int) -> None:
-        nonlocal next_word
-        if time.monotonic() < next_word:
-            return
-        next_word = time.monotonic() + 0.5
-        if not mine.update(items_done=done, items_expected=expected, heartbeat_at=Now()):
-            raise _Overtaken
-
-    try:
+    run = attempt.row
+    with attempt.failing_as(""):
         result = replay(
             run.version.platform,
             run.rules,
             published=run.published.rules if run.published else [],
             days=run.days,
-            progress=progress,
+            progress=lambda done, expected: attempt.say(items_done=done, items_expected=expected),
         )
-    except _Overtaken:
-        return
-    except DomainError as error:
-        _fail(mine, str(error), for_good=True)
-    except Exception as error:
-        is_last = not isinstance(error, OperationalError) or run.attempts >= MAX_ATTEMPTS
-        _fail(mine, f"{type(error).__name__}: {error}", for_good=is_last)
-        raise
-    else:
-        mine.update(
+        attempt.write(
             state=DryRun.State.READY,
             result=result,
             items_done=result["items"],
@@ -383,23 +349,7 @@ def run_dry_run(run_id: int) -> None:
 
 def resume_dry_runs() -> int:
     """Sweep: begin again what waits or fell silent; give up after three attempts."""
-    DryRun.objects.filter(_silent(), attempts__gte=MAX_ATTEMPTS).update(
-        state=DryRun.State.FAILED,
-        error="The process that ran it stopped three times without a word.",
-        finished_at=Now(),
-    )
-    waiting = Q(state=DryRun.State.WAITING, created_at__lt=Now() - timedelta(seconds=10))
-    due = DryRun.objects.filter(_silent() | waiting, attempts__lt=MAX_ATTEMPTS)
-    pks = list(due.values_list("pk", flat=True))
+    pks = attempts.resume(DryRun.objects.all(), running=DryRun.State.RUNNING, verb="")
     for pk in pks:
         nudge(pk)
     return len(pks)
-
-
-def _silent() -> Q:
-    return Q(state=DryRun.State.RUNNING, heartbeat_at__lt=Now() - SILENT_FOR)
-
-
-def _fail(mine: Any, error: str, *, for_good: bool) -> None:
-    state = DryRun.State.FAILED if for_good else DryRun.State.WAITING
-    mine.update(state=state, error=error[:500], **({"finished_at": Now()} if for_good else {}))

@@ -2,29 +2,22 @@
 dead ones again. How a replay goes is replay.py's; what it reads is history.py's.
 """
 
-import contextlib
 import math
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from celery import current_app
-from django.db import OperationalError, connections, transaction
-from django.db.models import F, Q
+from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit, charts, history, replay
-from .errors import Conflict, DomainError, Invalid
+from . import access, attempts, audit, charts, history, replay
+from .errors import Conflict, Invalid
 from .models import Person, Queue, ReplayRun, Report
 
 State = ReplayRun.State
-MAX_ATTEMPTS = 3
 MOST_DAYS = 92
-SILENT_FOR = timedelta(seconds=60)  # a run without a heartbeat this long is dead
-PULSE_SECONDS = 10
 
 # What a candidate may change: name → label, least, most.
 FIELDS: dict[str, tuple[str, float, float]] = {
@@ -148,42 +141,35 @@ def nudge(run_id: int) -> None:
 
 def run(replay_run_id: int) -> None:
     """Read the history, replay it, keep the figures; unless done, or another process is at it."""
-    replay_run = _begin(replay_run_id)
-    if replay_run is None:
+    rows = ReplayRun.objects.select_related("platform", "queue__platform", "queue__roster")
+    attempt = attempts.begin(
+        rows, replay_run_id, running=State.RUNNING, step="Starting", fraction=0
+    )
+    if attempt is None:
         return
-    try:
-        with _pulse(replay_run):
-            _replay(replay_run)
-    except _Stopped:
-        return
-    except DomainError as error:
-        _fail(replay_run, str(error), for_good=True)
-    except Exception as error:
-        for_good = not isinstance(error, OperationalError) or replay_run.attempts >= MAX_ATTEMPTS
-        _fail(replay_run, f"{type(error).__name__}: {error}", for_good=for_good)
-        raise
+    with attempt.failing_as("replay.fail"), attempt.pulse():
+        _replay(attempt)
 
 
 def resume_stuck() -> int:
     """Sweep: begin again what waits or lost its heartbeat; give up after three attempts."""
-    silent = Q(state=State.RUNNING, heartbeat_at__lt=Now() - SILENT_FOR)
-    waiting = Q(state=State.WAITING, created_at__lt=Now() - timedelta(seconds=10))
-    for lost in ReplayRun.objects.filter(silent, attempts__gte=MAX_ATTEMPTS):
-        _fail(
-            lost,
-            f"The process that ran it stopped {lost.attempts} times without a word; it may be "
-            "short of memory. Try a shorter period, or look at the worker's log.",
-            for_good=True,
-        )
-    due = ReplayRun.objects.filter(silent | waiting, attempts__lt=MAX_ATTEMPTS)
-    pks = list(due.values_list("pk", flat=True))
+    pks = attempts.resume(
+        ReplayRun.objects.all(),
+        running=State.RUNNING,
+        verb="replay.fail",
+        advice="Try a shorter period. ",
+    )
     for pk in pks:
         nudge(pk)
     return len(pks)
 
 
-def _replay(replay_run: ReplayRun) -> None:
-    say = _Progress(replay_run)
+def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
+    replay_run = attempt.row
+
+    def say(fraction: float, step: str) -> None:
+        attempt.say(step=step[:120], fraction=min(max(fraction, 0.0), 1.0))
+
     say(0.0, "Reading the history")
     people = None
     if replay_run.staff == ReplayRun.Staff.ROSTER:
@@ -209,16 +195,7 @@ def _replay(replay_run: ReplayRun) -> None:
         "is_plausible": past.is_plausible,
         "is_cut": past.is_cut,
     }
-    with transaction.atomic():
-        if not _mine(replay_run).update(
-            state=State.DONE,
-            step="Done",
-            fraction=1,
-            result=result,
-            finished_at=Now(),
-            heartbeat_at=Now(),
-        ):
-            raise _Stopped
+    attempt.write(state=State.DONE, step="Done", fraction=1, result=result, finished_at=Now())
 
 
 def check_enough(past: history.History) -> None:
@@ -235,86 +212,6 @@ def check_enough(past: history.History) -> None:
         raise Invalid(
             "Nobody worked this queue in that time. Choose another period, or the roster's hours."
         )
-
-
-class _Stopped(Exception):
-    """Cancelled, or another process took the run over."""
-
-
-class _Progress:
-    """Writes step and fraction to the run's row, at most once a second."""
-
-    def __init__(self, replay_run: ReplayRun) -> None:
-        self._mine = _mine(replay_run)
-        self._next = 0.0
-
-    def __call__(self, fraction: float, step: str) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + 1
-        values = {"step": step[:120], "fraction": min(max(fraction, 0.0), 1.0)}
-        if not self._mine.update(**values, heartbeat_at=Now()):
-            raise _Stopped
-
-
-@contextlib.contextmanager
-def _pulse(replay_run: ReplayRun) -> Iterator[None]:
-    """A heartbeat beside the work: one order of a long history may take longer than SILENT_FOR."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(PULSE_SECONDS):
-            with contextlib.suppress(OperationalError):
-                _mine(replay_run).update(heartbeat_at=Now())
-            connections.close_all()
-
-    thread = threading.Thread(target=beat, name="replay-pulse", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _mine(replay_run: ReplayRun):
-    """The row, as long as this attempt is the one that runs."""
-    return ReplayRun.objects.filter(
-        pk=replay_run.pk, state=State.RUNNING, attempts=replay_run.attempts
-    )
-
-
-def _begin(replay_run_id: int) -> ReplayRun | None:
-    silent = Q(state=State.RUNNING, heartbeat_at__lt=Now() - SILENT_FOR)
-    begun = ReplayRun.objects.filter(
-        silent | Q(state=State.WAITING), pk=replay_run_id, attempts__lt=MAX_ATTEMPTS
-    ).update(
-        state=State.RUNNING,
-        attempts=F("attempts") + 1,
-        heartbeat_at=Now(),
-        step="Starting",
-        fraction=0,
-        error="",
-    )
-    if not begun:
-        return None
-    rows = ReplayRun.objects.select_related("platform", "queue__platform", "queue__roster")
-    return rows.get(pk=replay_run_id)
-
-
-def _fail(replay_run: ReplayRun, error: str, *, for_good: bool) -> None:
-    values: dict[str, Any] = {"state": State.WAITING, "error": error[:2000]}
-    if for_good:
-        values |= {"state": State.FAILED, "finished_at": Now()}
-    with transaction.atomic():
-        if _mine(replay_run).update(**values) and for_good:
-            audit.record(
-                "replay.fail",
-                replay_run,
-                by=None,
-                platform=replay_run.platform_id,
-                error=error[:200],
-            )
 
 
 # In words

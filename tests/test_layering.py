@@ -28,6 +28,7 @@ REVIEWS = [
     [("access",), ("audit",), ("draw_rows",)],
     [
         ("revisions",),
+        ("attempts",),
         ("wellness", "comfort"),
         ("facts",),
         ("blind",),
