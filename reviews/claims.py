@@ -29,7 +29,7 @@ _TRIES = 5
 # What nobody is given: an item she has answered, or holds in another job; what she skipped; and
 # where somebody is to look at a decision again, one of her own. OFFSET 0 keeps each NOT EXISTS a
 # per-row index probe; as a join it could cost the serving order.
-_FOR_HER = """
+_FOR_HER = f"""
       AND (ready.run_after IS NULL OR ready.run_after <= clock_timestamp())
       AND ready.item_id <> ALL(%(items)s::bigint[])
       AND NOT EXISTS (
@@ -44,7 +44,7 @@ _FOR_HER = """
         SELECT FROM reviews_decision AS own
         WHERE own.item_id = ready.item_id AND own.decided_by_id = %(by)s OFFSET 0
       ))
-"""
+{wellness.CARRIES}"""  # noqa: S608
 
 # Where to start in a lane: from the top, unless she keeps a start there (starts.py), and then no
 # lower than what has come in since. Two seconds more, for whoever had not committed by then.
@@ -291,15 +291,21 @@ def claim_next(
         if shown and not prefetch:
             access.check_belongs(by, queue)
             return shown[0]
-        if not wellness.may_be_served(by, queue):
+        guard = wellness.guard(by, queue)
+        if not guard.is_open:
             access.check_works(by, queue)
             return None
         ahead = next((job for job in held if job.is_prefetched), None)
         if ahead is not None and ahead in here and lane in (None, ahead.lane):
             access.check_works(by, queue)
+            if not wellness.is_for(ahead, guard):
+                _let_go(ahead, by)
+                continue
             job = ahead if prefetch else _show(ahead, queue, by)
             if job is None:
                 continue  # it ran out at this moment
+            if not prefetch:
+                wellness.note_shown(job, by=by)
             return job
         slot = _free_slot(held)
         if ahead is not None and (prefetch or slot is None or ahead in here):
@@ -309,7 +315,7 @@ def claim_next(
         if slot is None:
             raise Conflict(_both_taken(held))
         try:
-            job = _claim(queue, by, slot, prefetch=prefetch, lane=lane, held=held)
+            job = _claim(queue, by, slot, prefetch=prefetch, lane=lane, held=held, guard=guard)
         except IntegrityError:
             continue  # she claimed in another window at the same moment: look again
         if job is None:
@@ -317,15 +323,21 @@ def claim_next(
             access.check_works(by, queue)
             if expire_claims():
                 continue  # somebody's claim had run out since the last sweep
-        elif job.has_expired and not connection.in_atomic_block:
-            # Who died at work is not waited for until the next sweep, while anybody claims.
-            expire_claims()
+        else:
+            if not prefetch:
+                wellness.note_shown(job, by=by)
+            if job.has_expired and not connection.in_atomic_block:
+                # Who died at work is not waited for until the next sweep, while anybody claims.
+                expire_claims()
         return job
     raise Conflict("You are claiming from several windows at once. Try again.")
 
 
-def claim_job(job: Job, *, by: Person) -> Job | None:
-    """This one ready job, leased to her, in the caller's transaction; None if that cannot be."""
+def claim_job(job: Job, *, by: Person, takes_back: bool = False) -> Job | None:
+    """This one ready job, leased to her, in the caller's transaction; None if that cannot be.
+    What she takes back is hers, whatever she has looked at since."""
+    if not takes_back and not wellness.is_for(job, wellness.guard(by, job.queue)):
+        return None
     held = _held(by)
     slot = _free_slot(held)
     ahead = next((one for one in held if one.is_prefetched), None)
@@ -438,6 +450,7 @@ def _claim(
     prefetch: bool,
     lane: str | None,
     held: Iterable[Job],
+    guard: wellness.Guard,
 ) -> Job | None:
     is_inside = connection.in_atomic_block
     values = {
@@ -450,17 +463,23 @@ def _claim(
         **_lanes(queue, by, lane),
         **_lease(queue, by, seconds=PREFETCH_SECONDS if prefetch else None),
     }
-    begun = time.perf_counter()
-    with transaction.atomic() if is_inside else nullcontext():
-        rows = _CLAIM.instances(Job, **values)
-    if not is_inside:
-        starts.keep(
-            rows[0] if rows else None,
-            queue=queue,
-            by=by,
-            looked=values["fallback"],
-            seconds=time.perf_counter() - begun,
-        )
+    rows: list[Job] = []
+    for shunned, unscored in wellness.filters_to_try(queue, guard, values["fallback"]):
+        values |= {"shunned": shunned, "unscored": unscored}
+        begun = time.perf_counter()
+        with transaction.atomic() if is_inside else nullcontext():
+            rows = _CLAIM.instances(Job, **values)
+        # Where a calm one was looked for, the severe ones above it are still for her.
+        if not is_inside and len(shunned) == len(guard.shunned):
+            starts.keep(
+                rows[0] if rows else None,
+                queue=queue,
+                by=by,
+                looked=values["fallback"],
+                seconds=time.perf_counter() - begun,
+            )
+        if rows:
+            break
     if not rows:
         return None
     rows[0].queue = queue

@@ -4,14 +4,17 @@ Nothing here is anybody else's to read: who calls passes the person who is looki
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from . import access, audit
 from .errors import Invalid
-from .models import Person, Queue, Wellbeing
+from .models import Person, Policy, PolicyVersion, Queue, Severity, Strength, Wellbeing
 from .statements import Statement
 
 FILTERS = tuple(Queue.Filter.values)
@@ -22,6 +25,12 @@ _OWN = Statement(
 )
 
 
+def harm_of(policy_slug: str, harm: str, severity: int) -> str:
+    """The harm as it is counted: the policy's word for it, or its own name where it is severe."""
+    word = slugify(harm, allow_unicode=True)
+    return word or (policy_slug if severity >= Severity.HIGH else "")
+
+
 def own(person: Person) -> Wellbeing:
     """Her settings as they are, or the usual ones. Read once a request, with herself (access)."""
     # By getattr and setattr: a request's person is wrapped.
@@ -30,7 +39,7 @@ def own(person: Person) -> Wellbeing:
         row = getattr(person, "_wellbeing", None)
         if row is None and person.pk and not hasattr(person, "_wellbeing"):
             row = next((row for (row,) in _OWN.rows(person=person.pk)), None)
-        found = Wellbeing(**row) if row else Wellbeing(person_id=person.pk)
+        found = _from(row) if row else Wellbeing(person_id=person.pk)
         person._comfort = found
     return found
 
@@ -58,13 +67,46 @@ def save_filters(
         number = int(str(strength or 0))
     except ValueError:
         number = -1
-    if number != 0 and number not in Wellbeing.Strength.values:
+    if number != 0 and number not in Strength.values:
         details["strength"] = [_("Choose one of the strengths.")]
     if details:
         raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=details)
     chosen = {name: filters[name] for name in FILTERS if filters.get(name)}
     values = {"filters": chosen, "reveal": reveal, "strength": number or None}
     return save_own(person, **values)
+
+
+def harms_to_choose(person: Person) -> list[tuple[str, str]]:
+    """(harm, its words) of the policies on her platforms, for her to opt out of."""
+    rows = (
+        Policy.objects.filter(platform__in=access.platform_ids(person), is_archived=False)
+        .annotate(
+            severity=Subquery(
+                PolicyVersion.objects.in_force()
+                .filter(policy=OuterRef("pk"))
+                .values("severity")[:1]
+            )
+        )
+        .order_by("position", "pk")
+    )
+    found: dict[str, str] = {}
+    for policy in rows:
+        harm = harm_of(policy.slug, policy.harm, policy.severity or 0)
+        if harm:
+            found.setdefault(harm, policy.harm or policy.name)
+    return list(found.items())
+
+
+def save_opt_outs(person: Person, *, by: Person, harms: Collection[str]) -> Wellbeing:
+    """What she does not take. No reason is asked for, and nobody is told."""
+    access.check_own_business(by, person)
+    known = {harm for harm, _label in harms_to_choose(person)}
+    kept = [harm for harm in own(person).opt_outs if harm not in known]  # of another platform
+    if unknown := sorted(set(harms) - known):
+        raise Invalid(
+            _("There is no such harm here."), details={"opt_outs": [", ".join(unknown)[:200]]}
+        )
+    return save_own(person, opt_outs=sorted({*harms, *kept}))
 
 
 def save_own(person: Person, **values: Any) -> Wellbeing:
@@ -83,3 +125,11 @@ def words(filters: Collection[str]) -> str:
     if len(found) < 2:
         return "".join(found)
     return _("%(first)s and %(last)s") % {"first": ", ".join(found[:-1]), "last": found[-1]}
+
+
+def _from(row: Mapping[str, Any]) -> Wellbeing:
+    """From the row as JSON, which knows no times."""
+    until = row["break_until"]
+    return Wellbeing(
+        **{**row, "break_until": datetime.fromisoformat(until) if until is not None else None}
+    )

@@ -11,9 +11,19 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from . import access, answers, audit, claims, enforcement, notifications, opinions, rounds
+from . import (
+    access,
+    answers,
+    audit,
+    claims,
+    enforcement,
+    notifications,
+    opinions,
+    rounds,
+    wellness,
+)
 from .errors import Conflict, Invalid
-from .models import Action, Decision, Item, Job, Lane, Person, Review, Verdict
+from .models import Action, Decision, Item, Job, Lane, Person, Queue, Review, Verdict
 from .signals import decision_recorded
 from .situations import Situation, check_seen, look
 from .statements import Statement
@@ -75,6 +85,7 @@ def record_review(
     action_slugs: Collection[str] | None = None,
     note: str = "",
     active_seconds: float = 0.0,
+    revealed_seconds: float | None = None,
     item_version_id: int | None = None,
     score_shown: bool = True,
     escalate_to: str = "",
@@ -88,7 +99,8 @@ def record_review(
     settles nothing returns None. So do the lanes that check (gold, qa):
     what stands is not touched; a quality check that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
-    she read; without it, what was current when she claimed. Raises ClaimLost, Conflict, Invalid.
+    she read; without it, what was current when she claimed. `revealed_seconds`: how long it stood
+    open to her; without it, all her active seconds. Raises ClaimLost, Conflict, Invalid.
     """
     verdict = answers.as_verdict(verdict)
     with transaction.atomic():
@@ -118,6 +130,17 @@ def record_review(
             at=claim.at,
             judged=list(now.policies.values()) if settles and not is_unnamed else [],
             violated=list(violated.values()),
+        )
+        wellness.expose(
+            Queue(pk=now.queue_id, platform_id=now.platform_id),
+            by=by,
+            token=token,
+            risks=now.risks,
+            violated=violated,
+            seconds=answers.as_seconds(
+                active_seconds if revealed_seconds is None else revealed_seconds
+            ),
+            at_most=(claim.at - claim.claimed_at).total_seconds(),
         )
         decision = None
         found: dict[str, object] = {}

@@ -105,7 +105,7 @@ def open_again(job: Job, *, by: Person | None) -> Job:
         return waiting  # a lead has been asked meanwhile
     if by is None:
         return waiting
-    return claims.claim_job(waiting, by=by) or waiting
+    return claims.claim_job(waiting, by=by, takes_back=True) or waiting
 
 
 def cancel_waiting(now: Situation, *, lanes: Collection[str]) -> int:

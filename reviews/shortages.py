@@ -28,17 +28,18 @@ WITH waiting AS MATERIALIZED (
     WHEN run_after > clock_timestamp() THEN 'later'
     WHEN EXISTS (
       SELECT FROM reviews_review AS own
-      WHERE own.item_id = waiting.item_id AND own.reviewer_id = %(by)s
+      WHERE own.item_id = ready.item_id AND own.reviewer_id = %(by)s
     ) OR EXISTS (
       SELECT FROM reviews_claim AS own
-      WHERE own.job_id = waiting.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped'
+      WHERE own.job_id = ready.id AND own.reviewer_id = %(by)s AND own."end" = 'skipped'
     ) OR lane IN ('appeal', 'qa', 'second') AND EXISTS (
       SELECT FROM reviews_decision AS own
-      WHERE own.item_id = waiting.item_id AND own.decided_by_id = %(by)s
+      WHERE own.item_id = ready.item_id AND own.decided_by_id = %(by)s
     ) THEN 'seen'
+    WHEN NOT (true {wellness.CARRIES}) THEN 'spared'
     ELSE 'fresh'
   END AS why
-  FROM waiting
+  FROM waiting AS ready
 )
 SELECT
   (SELECT count(*) FROM (
@@ -59,6 +60,7 @@ SELECT
   count(*) FILTER (WHERE why = 'lead') AS for_lead,
   count(*) FILTER (WHERE why = 'later') AS later,
   count(*) FILTER (WHERE why = 'fresh') AS fresh,
+  count(*) FILTER (WHERE why = 'spared') AS spared,
   (SELECT is_archived FROM reviews_queue WHERE id = %(queue)s) AS is_archived
 FROM looked
 """,  # noqa: S608
@@ -74,6 +76,7 @@ class Shortage(NamedTuple):
     for_lead: int = 0  # to be adjudicated, and she may not
     later: int = 0  # not before its time
     fresh: int = 0  # came in, or back, since she asked
+    spared: int = 0  # carries what she has had enough of, or opted out of
     is_archived: bool = False  # since a moment ago: the desk's own queue may not know it yet
     is_withheld: bool = False  # wellness.py says that she has had enough for now
 
@@ -84,10 +87,13 @@ class Shortage(NamedTuple):
 
 def why_nothing(queue: Queue, *, by: Person, lane: str | None = None) -> Shortage:
     """What claim_next found instead of a job for her. She works the queue: the caller has asked."""
+    guard = wellness.guard(by, queue)
     row = _WHY.row(
         queue=queue.pk,
+        shunned=list(guard.shunned),
+        unscored=False,
         by=by.pk,
         lanes=[lane] if lane else list(lanes.LANES),
         adjudicates=access.may(by, "job.adjudicate"),
     )
-    return Shortage(*row, is_withheld=not wellness.may_be_served(by, queue))
+    return Shortage(*row, is_withheld=not guard.is_open)

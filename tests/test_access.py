@@ -31,6 +31,7 @@ from reviews import (
     dry_run,
     enforcement,
     kinds,
+    limits,
     notes,
     notifications,
     people,
@@ -86,6 +87,7 @@ GRANTED = {
     "action.edit": "lead policy-owner admin",
     "kind.edit": "lead policy-owner admin",
     "policy.edit": "policy-owner admin",
+    "wellness.edit": "lead admin",
     "person.view": "lead policy-owner auditor admin",
     "person.edit": "admin",
     "queue.staff": "lead admin",
@@ -137,6 +139,11 @@ ROUTES = {
     "reviews:profile": {"GET": EVERYONE},
     "reviews:theme": {"POST": EVERYONE},
     "reviews:own-filters": {"GET": EVERYONE, "POST": EVERYONE},
+    "reviews:own-wellness": {"GET": EVERYONE},
+    "reviews:own-opt-outs": {"POST": EVERYONE},
+    "reviews:setup-wellness": {"GET": "lena paul abel ada"},
+    "reviews:setup-limits": {"GET": "lena paul abel ada", "POST": "lena ada"},
+    "reviews:setup-limits-restore": {"POST": "lena ada"},
     "reviews:review": {"GET": "rosa remy lena"},
     "reviews:job-decide": {"POST": "rosa | remy lena"},
     "reviews:job-skip": {"POST": "rosa | remy lena"},
@@ -284,6 +291,8 @@ OWN_BUSINESS = {
     "reviews:notification-count",
     "reviews:notification-read",
     "reviews:notification-choices",
+    "reviews:own-wellness",
+    "reviews:own-opt-outs",
 }
 
 
@@ -380,6 +389,7 @@ class World:
             (remy, people.read(remy, self.platform)),
         ):
             revisions.record(target, data, by=None, platform=self.platform)
+        limits.save_limits(self.platform, {"break_minutes": 50}, by=None)
 
     def _set_up(self):
         """A kind and a policy with a history; a version in force after rosa's decision, and one to
@@ -485,6 +495,8 @@ class World:
             "reviews:cluster-progress": [self.cluster_operation.pk],
             "reviews:cluster-undo": [self.cluster_operation.pk],
             "reviews:policy-detail": ["spam"],
+            "reviews:setup-limits": [platform],
+            "reviews:setup-limits-restore": [platform, 1],
             "reviews:setup-routing": [platform],
             "reviews:setup-routing-draft": [platform],
             "reviews:setup-routing-rule-new": [platform],
@@ -579,6 +591,7 @@ class World:
             "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
             "reviews:item-notes": {"text": "Known since last week."},
             "reviews:theme": {"theme": "dark"},
+            "reviews:setup-limits": limits.read(self.platform) | {"budgets": "", "harms": ""},
             "reviews:own-filters": {"filter_blur": "on", "reveal": "hold", "strength": "3"},
             "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},
             "reviews:setup-routing-rule-new": rule | {"name": "Another"},

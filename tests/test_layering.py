@@ -29,7 +29,7 @@ REVIEWS = [
     [
         ("revisions",),
         ("attempts",),
-        ("wellness", "comfort"),
+        ("wellness", "comfort", "exposures"),
         ("facts",),
         ("blind",),
         ("history",),
@@ -47,6 +47,7 @@ REVIEWS = [
         ("decisions", "answers", "opinions", "rounds", "situations"),
         ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
+        ("limits",),
         ("notes",),
         ("policies",),
     ],

@@ -180,6 +180,8 @@ class World:
             ),
             "you": reverse("reviews:profile"),
             "own-filters": reverse("reviews:own-filters"),
+            "own-wellness": reverse("reviews:own-wellness"),
+            "limits": reverse("reviews:setup-limits", args=[self.platform.slug]),
             "setup-queues": reverse("reviews:setup-queue-list"),
             "setup-queue": reverse("reviews:setup-queue-edit", args=[self.queue.slug]),
             "setup-queue-new": reverse("reviews:setup-queue-new"),
@@ -199,14 +201,14 @@ def world():
 
 _SEEN = (
     "setup-queues setup-queue setup-actions setup-action people person "
-    "routing routing-draft routing-version dry-run kinds kind rules rule old"
+    "limits routing routing-draft routing-version dry-run kinds kind rules rule old"
 )
 _SET_UP = (
     f"{_SEEN} setup-queue-new setup-action-new routing-new routing-rule routing-publish kind-new"
 )
 _WORK = "jobs operations clusters cluster"
 _PLANS = "replays roster forecast forecast-of"
-_READS = "home item text queues queue policies policy you own-filters"
+_READS = "home item text queues queue policies policy you own-filters own-wellness"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
     "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_WORK} {_PLANS} "

@@ -91,7 +91,7 @@ def test_a_queue_archived_a_moment_ago_says_so(queue, rosa):
 
 
 def test_enough_for_now_says_so(queue, rosa, monkeypatch):
-    monkeypatch.setattr(wellness, "may_be_served", lambda person, queue: False)
+    monkeypatch.setattr(wellness, "guard", lambda person, queue: wellness.Guard(False))
     assert why(queue, rosa).is_withheld
 
 

@@ -29,7 +29,7 @@ from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
 from .together import MutedSort, Note, Notification
-from .wellness import Wellbeing
+from .wellness import Exposure, Limits, Strength, Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "DueHash",
     "DueReporter",
     "Enforcement",
+    "Exposure",
     "Finding",
     "Gold",
     "Item",
@@ -66,6 +67,7 @@ __all__ = [
     "Notification",
     "PastCall",
     "Person",
+    "Limits",
     "Platform",
     "Policy",
     "PolicyVersion",
@@ -83,6 +85,7 @@ __all__ = [
     "RoutingVersion",
     "Severity",
     "Shift",
+    "Strength",
     "Strike",
     "Verdict",
     "Wellbeing",

@@ -17,6 +17,9 @@ class Policy(models.Model):
     key = models.CharField(max_length=1, blank=True)  # its hotkey on the review page
     position = models.PositiveSmallIntegerField(default=0)
     is_archived = models.BooleanField(default=False)
+    # What it does to whoever looks (wellness.py): empty for its own name where it is severe.
+    harm = models.CharField(max_length=80, blank=True, db_default="")
+    covers_text = models.BooleanField(default=False, db_default=False)  # behind a line of words
 
     class Meta:
         ordering = ["position", "id"]

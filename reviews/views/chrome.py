@@ -59,6 +59,7 @@ SETUP: tuple[tuple[str, str, str, str], ...] = (
         "reviews:setup-kind-list",
         "setup.view",
     ),
+    ("Wellness", "How much is asked of those who look", "reviews:setup-wellness", "setup.view"),
     ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
     (
         "Reporters",

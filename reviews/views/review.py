@@ -29,6 +29,7 @@ from reviews import (
     notes,
     ranking,
     shortages,
+    wellness,
 )
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
@@ -100,6 +101,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def skip(request: HttpRequest, pk: int) -> HttpResponse:
+    _report_revealed(request, pk)
     token, reason = request.POST.get("token", ""), request.POST.get("skip_reason", "")
     job = notes.leave_with(
         lambda: claims.skip(pk, token, by=request.user, reason=reason),
@@ -111,6 +113,7 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the job back and stop: nothing new is claimed."""
+    _report_revealed(request, pk)
     job = notes.leave_with(
         lambda: claims.release(pk, request.POST.get("token", ""), by=request.user),
         **_left(request, pk),
@@ -122,6 +125,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def renew(request: HttpRequest, pk: int) -> HttpResponse:
     """The heartbeat: answers with the clock, wound up again."""
+    _report_revealed(request, pk)
     expires_at = claims.renew(pk, request.POST.get("token", ""), by=request.user)
     return render(request, "reviews/_claim_clock.html", {"job": Job(pk=pk), **_clock(expires_at)})
 
@@ -172,6 +176,7 @@ def _desk(
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
+        context["guard"] = wellness.guard(request.user, queue)
         context["lane_label"] = Lane(lane).label if lane else ""
         context["last"] = desk.last_undoable(request.user)
         context["others"] = _other_queues(request.user, queue)
@@ -366,6 +371,7 @@ def _answer(request: HttpRequest) -> dict:
         "action_slugs": actions,
         "note": note,
         "active_seconds": _number(post.get("active_seconds")),
+        "revealed_seconds": _revealed(request),
         "item_version_id": int(_number(post.get("item_version"))) or None,
         "score_shown": post.get("score_shown") == "1",
         "escalate_to": post.get("escalate_to", ""),
@@ -376,6 +382,20 @@ def _left(request: HttpRequest, job_id: int) -> dict:
     """The note she wants to stay with the item, for notes.leave_with; none without her tick."""
     text = request.POST.get("note", "") if request.POST.get("leave_note") else ""
     return {"job_id": job_id, "by": request.user, "text": text}
+
+
+def _revealed(request: HttpRequest) -> float | None:
+    """How long the item stood open to her, as wellness.js counts it; None without the script."""
+    told = request.POST.get("revealed_seconds")
+    return None if told is None else _number(told)
+
+
+def _report_revealed(request: HttpRequest, pk: int) -> None:
+    """A claim that goes on, or ends without an answer, was looked at too."""
+    seconds = _revealed(request)
+    if seconds:
+        token = request.POST.get("token", "")
+        wellness.report_held(pk, token, by=request.user, seconds=seconds)
 
 
 def _sitting(request: HttpRequest) -> Sitting:
