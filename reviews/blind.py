@@ -7,6 +7,8 @@ may get the job, and a lead too while she holds it. Who only looks on sees every
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from . import access
 from .models import Item, ItemKind, Job, Lane, Person, Queue
 
@@ -49,6 +51,16 @@ def of_item(person: Person, jobs: Iterable[Job]) -> frozenset[str]:
         if job.lane in FRESH_LANES:
             hidden |= {HISTORY}
     return hidden
+
+
+def telling_jobs(person: Person, jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """Those of `jobs` whose items a list of one author's work would give away to this person: who
+    wrote them, who reported them, or what was decided before. The rule of of_item, as a query."""
+    jobs = jobs.open()
+    if access.may(person, "job.view"):
+        jobs = jobs.filter(claimed_by=person)
+    told = Q(queue__blind__overlap=[AUTHOR, REPORTS, HISTORY])
+    return jobs.filter(told | Q(lane__in=FRESH_LANES))
 
 
 def hide(item: Item, hidden: frozenset[str]) -> None:

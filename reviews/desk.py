@@ -281,7 +281,13 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         layouts.compiled(kind_id, fields, layout),
         AuthorRecord(*author) if account_id is not None else None,
         [
-            ReportGroup(source, reason, n, texts or [], ranking.record(*record) if record else "")
+            ReportGroup(
+                source,
+                reason,
+                n,
+                list(dict.fromkeys(texts or ())),
+                ranking.record(*record) if record else "",
+            )
             for source, reason, n, texts, record in groups or ()
         ],
         Near(cluster_id, cluster_size) if cluster_id is not None else None,

@@ -3,11 +3,13 @@
 from django.urls import path
 
 from .views import (
+    accounts,
     audit,
     clusters,
     decisions,
     draws,
     enforcements,
+    evidence,
     forecasts,
     home,
     items,
@@ -40,6 +42,7 @@ urlpatterns = [
     path("jobs/<int:pk>/skip/", review.skip, name="job-skip"),
     path("jobs/<int:pk>/release/", review.release, name="job-release"),
     path("jobs/<int:pk>/renew/", review.renew, name="job-renew"),
+    path("jobs/<int:pk>/evidence/", evidence.job_evidence, name="job-evidence"),
     path("decisions/", decisions.decision_list, name="decision-list"),
     path("decisions/<int:pk>/undo/", decisions.undo, name="decision-undo"),
     path("decisions/<int:pk>/override/", decisions.override, name="decision-override"),
@@ -222,6 +225,7 @@ urlpatterns = [
     path("enforcements/", enforcements.enforcement_list, name="enforcement-list"),
     path("enforcements/<int:pk>/approve/", enforcements.approve, name="enforcement-approve"),
     path("enforcements/<int:pk>/refuse/", enforcements.refuse, name="enforcement-refuse"),
+    path("accounts/<int:pk>/", accounts.account_detail, name="account-detail"),
     path("audit/", audit.audit_list, name="audit-list"),
     path("you/", profile.profile, name="profile"),
     path("you/filters/", wellbeing.filters, name="own-filters"),

@@ -149,6 +149,7 @@ ROUTES = {
     "reviews:job-skip": {"POST": "rosa | remy lena"},
     "reviews:job-release": {"POST": "rosa | remy lena"},
     "reviews:job-renew": {"POST": "rosa | remy lena"},
+    "reviews:job-evidence": {"GET": "rosa | remy lena"},
     "reviews:decision-list": {"GET": "rosa remy lena"},
     "reviews:decision-undo": {"POST": "rosa"},
     "reviews:decision-override": {"GET": "lena", "POST": "lena"},
@@ -242,6 +243,7 @@ ROUTES = {
     "reviews:enforcement-list": {"GET": "lena abel ada"},
     "reviews:enforcement-approve": {"POST": "lena"},
     "reviews:enforcement-refuse": {"POST": "lena"},
+    "reviews:account-detail": {"GET": STAFF},
     "reviews:audit-list": {"GET": "abel ada"},
     "mlhooks:snapshot-list": {"GET": "mila paul abel"},
     "mlhooks:snapshot-preview": {"GET": "mila"},
@@ -262,6 +264,7 @@ ROUTES = {
     "mlhooks:roll-back": {"POST": "mila"},
     "reviews_api:items": {"GET": STAFF, "POST": "ada"},
     "reviews_api:item": {"GET": STAFF},
+    "reviews_api:account": {"GET": STAFF},
     "reviews_api:reports": {"POST": "ada"},
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
@@ -454,6 +457,7 @@ class World:
             "reviews:job-skip": [job],
             "reviews:job-release": [job],
             "reviews:job-renew": [job],
+            "reviews:job-evidence": [job],
             "reviews:decision-undo": [decision],
             "reviews:decision-override": [decision],
             "reviews:item-detail": [self.job.item_id],
@@ -494,6 +498,8 @@ class World:
             "reviews:cluster-operation": [self.cluster_operation.pk],
             "reviews:cluster-progress": [self.cluster_operation.pk],
             "reviews:cluster-undo": [self.cluster_operation.pk],
+            "reviews:account-detail": [self.job.item.account_id],
+            "reviews_api:account": [self.job.item.account.external_id],
             "reviews:policy-detail": ["spam"],
             "reviews:setup-limits": [platform],
             "reviews:setup-limits-restore": [platform, 1],
@@ -801,7 +807,7 @@ def test_lists_show_nothing_of_another_platform(world):
     for route, methods in ROUTES.items():
         if "GET" not in methods or world.url(route).count("/") > 4 or route in OWN_BUSINESS:
             continue
-        for name in methods["GET"].split():
+        for name in methods["GET"].replace("|", " ").split():
             client = client_of(world.people[name]) if name != "anonymous" else client_of()
             response = ask(client, world, route, "GET")
             if response.status_code != 200 or response.streaming or route.endswith("schema"):
@@ -816,6 +822,7 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("reviews_api:items", "POST"): "items:write",
         ("reviews_api:items", "GET"): "items:read",
         ("reviews_api:item", "GET"): "items:read",
+        ("reviews_api:account", "GET"): "items:read",
         ("reviews_api:reports", "POST"): "reports:write",
         ("reviews_api:decisions", "GET"): "decisions:read",
         ("reviews_api:queues", "GET"): "queues:read",

@@ -134,6 +134,41 @@ class ItemOut(serializers.Serializer):
     decision = DecisionOut(allow_null=True, required=False, help_text="The one that stands.")
 
 
+class VerdictCounts(serializers.Serializer):
+    violating = serializers.IntegerField()
+    clean = serializers.IntegerField()
+
+
+class PolicyCount(serializers.Serializer):
+    slug = serializers.CharField()
+    decisions = serializers.IntegerField(help_text="Violating ones that stand.")
+    last_decided_at = serializers.DateTimeField()
+
+
+class StrikeOut(serializers.Serializer):
+    item = serializers.IntegerField()
+    decision = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    reversed_at = serializers.DateTimeField(allow_null=True)
+    counts = serializers.BooleanField(help_text="Neither expired nor reversed.")
+
+
+class AccountOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    external_id = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
+    joined_at = serializers.DateTimeField(allow_null=True)
+    items = serializers.IntegerField()
+    first_submitted_at = serializers.DateTimeField(allow_null=True)
+    last_submitted_at = serializers.DateTimeField(allow_null=True)
+    reports = serializers.IntegerField(help_text="About its items.")
+    decisions = VerdictCounts(help_text="Those that stand.")
+    policies = PolicyCount(many=True, help_text="Broken ones, the most often broken first.")
+    languages = serializers.DictField(child=serializers.IntegerField(), help_text="Items by tag.")
+    strikes = StrikeOut(many=True, help_text="Newest first.")
+
+
 class ItemList(serializers.Serializer):
     results = ItemOut(many=True)
 

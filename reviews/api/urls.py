@@ -4,6 +4,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.permissions import IsAuthenticated
 
+from .accounts import AccountView
 from .decisions import DecisionsView
 from .items import ItemsView, ItemView, ReportsView
 from .kinds import KindsView
@@ -15,6 +16,7 @@ schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
 urlpatterns = [
     path("items", ItemsView.as_view(), name="items"),
     path("items/<int:pk>", ItemView.as_view(), name="item"),
+    path("accounts/<path:external_id>", AccountView.as_view(), name="account"),
     path("reports", ReportsView.as_view(), name="reports"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("queues", QueuesView.as_view(), name="queues"),
