@@ -36,6 +36,7 @@ class Person(AbstractUser):
         AUTO = "auto", _("Like my system")
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
+        CONTRAST = "contrast", _("High contrast")
 
     class Density(models.TextChoices):
         COSY = "cosy", _("Cosy")

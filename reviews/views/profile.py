@@ -25,6 +25,8 @@ def profile(request: HttpRequest) -> HttpResponse:
 def set_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "")
     if theme not in Person.Theme.values:
-        raise Invalid("Choose one of the themes.", details={"theme": "auto, light or dark"})
+        raise Invalid(
+            "Choose one of the themes.", details={"theme": ", ".join(Person.Theme.values)}
+        )
     Person.objects.filter(pk=request.user.pk).update(theme=theme)
     return redirect("reviews:profile")
