@@ -24,6 +24,7 @@ from .models import (
     ItemKind,
     Job,
     Lane,
+    Medium,
     Note,
     Person,
     Platform,
@@ -77,6 +78,8 @@ GRANTS: dict[str, Grant] = {
     "item.erase": _to(Role.ADMIN),
     "note.view": _to(*_STAFF, scope="notes:read"),
     "note.leave": _to(Role.REVIEWER, Role.LEAD, Role.POLICY_OWNER, scope="notes:write"),
+    "medium.view": _to(*_STAFF),
+    "medium.upload": _to(Role.ADMIN, scope="items:write"),
     "report.file": _to(Role.ADMIN, scope="reports:write"),
     "policy.view": _to(*_STAFF, scope="policies:read"),
     "kind.view": _to(*_STAFF, scope="items:write"),  # whoever sends items has to know it
@@ -208,6 +211,16 @@ def get_account(person: Person, pk: int) -> Account:
     """Whoever sees items sees who wrote them; what a blind queue keeps back, accounts.py leaves
     out."""
     return get(person, "item.view", Account.objects.select_related("platform"), "platform", pk=pk)
+def get_medium(person: Person, pk: int) -> Medium:
+    """One of her platforms'; media.py asks whether it is shown to her."""
+    rows = Medium.objects.exclude(state=Medium.State.ERASED)
+    return get(person, "medium.view", rows, "platform", pk=pk)
+
+
+def get_medium_to_send(person: Person, pk: int) -> Medium:
+    """For who uploads: how far is it?"""
+    rows = Medium.objects.exclude(state=Medium.State.ERASED)
+    return get(person, "medium.upload", rows, "platform", pk=pk)
 
 
 def get_policy(person: Person, slug: str) -> Policy:

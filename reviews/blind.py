@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from . import access
+from . import access, layouts
 from .models import Item, ItemKind, Job, Lane, Person, Queue
 
 SCORE, REPORTS, AUTHOR, HISTORY = (
@@ -22,6 +22,9 @@ NOTHING: frozenset[str] = frozenset()
 SCORELESS_LANES = frozenset(Lane.blind())
 # Somebody else answered before; whoever answers now is not to be led by it.
 FRESH_LANES = frozenset({Lane.SECOND, *Lane.checking()})
+
+# Fields that say who the author is.
+AUTHOR_ROLES = ("author", "handle", "avatar")
 
 _WORDS = {
     SCORE: "risk and reasons",
@@ -76,7 +79,7 @@ def hide(item: Item, hidden: frozenset[str]) -> None:
 
 def hidden_roles(hidden: frozenset[str]) -> tuple[str, ...]:
     """Roles of fields that are hidden with it."""
-    return ("author",) if AUTHOR in hidden else ()
+    return AUTHOR_ROLES if AUTHOR in hidden else ()
 
 
 def content_of(kind: ItemKind, content: Mapping[str, Any], hidden: frozenset[str]) -> dict:
@@ -84,8 +87,16 @@ def content_of(kind: ItemKind, content: Mapping[str, Any], hidden: frozenset[str
     have named the author."""
     if AUTHOR not in hidden:
         return dict(content)
-    known = {field["name"] for field in kind.fields if field.get("role") != "author"}
-    return {name: value for name, value in content.items() if name in known}
+    known = {
+        field["name"]: field.get("type", "")
+        for field in kind.fields
+        if field.get("role") not in AUTHOR_ROLES
+    }
+    return {
+        name: layouts.nameless(known[name], value)
+        for name, value in content.items()
+        if name in known
+    }
 
 
 def words(hidden: Sequence[str]) -> str:

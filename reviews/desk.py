@@ -65,6 +65,7 @@ SELECT
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
   reports.groups, cluster.id, cluster.size,
+  media.shown,
   last.pk, last.verdict, last.kind_name, last.author, last.seconds_left
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
@@ -110,6 +111,13 @@ LEFT JOIN LATERAL (
     GROUP BY newest.source, reason
   ) AS merged
 ) AS reports ON item.report_count > 0
+LEFT JOIN LATERAL (
+  SELECT json_agg(json_build_array(
+    medium.id, address, state, form, width, height, seconds, error, renditions
+  )) AS shown
+  FROM reviews_mediumuse AS use JOIN reviews_medium AS medium ON medium.id = use.medium_id
+  WHERE use.item_version_id = version.id
+) AS media ON true
 LEFT JOIN reviews_clustermember AS member ON member.item_id = item.id
 LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id AND cluster.size > 1
 LEFT JOIN ({last}) AS last ON true
@@ -151,6 +159,7 @@ class Sight(NamedTuple):
     author: AuthorRecord | None
     reports: list[ReportGroup]
     near: Near | None
+    media: dict[str, layouts.Medium]  # by what the fields say
     last: LastDecision | None
     beside: Beside
 
@@ -241,7 +250,8 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     (reporter_trust, said, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
-    (*author, groups, cluster_id, cluster_size), last = rest[:-5], rest[-5:]
+    (*author, groups, cluster_id, cluster_size, shown), last = rest[:-5], rest[-5:]
+    media = [layouts.Medium(*columns) for columns in shown or ()]
     kind = ItemKind(id=kind_id, platform_id=platform_id, name=kind_name)
     item = Item(
         id=item_id,
@@ -291,6 +301,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
             for source, reason, n, texts, record in groups or ()
         ],
         Near(cluster_id, cluster_size) if cluster_id is not None else None,
+        {medium.reference: medium for medium in media},
         LastDecision(*last) if last[0] is not None else None,
         beside.read(said),
     )

@@ -6,7 +6,7 @@ Reviews, decisions and audit entries are never edited: they name versions and ho
 from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit, claims, notes, notifications
+from . import access, audit, claims, media, notes, notifications
 from .errors import Invalid
 from .models import Item, Job, Notification, Person, content_hash
 
@@ -14,7 +14,8 @@ _REASON = "its item was erased"
 
 
 def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
-    """Blank every version, report text and note of this item; withdraw its jobs. Twice is once.
+    """Blank every version, report text and note of this item, erase the media that only it shows,
+    withdraw its jobs. Twice is once.
 
     A version that comes in later is new content: it is stored and reviewed as any other.
     """
@@ -30,6 +31,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         holders = list(held.values_list("claimed_by", flat=True))
         cancelled = claims.cancel_open([item.pk], reason=_REASON)
         versions = item.versions.update(content={}, content_hash=content_hash({}))
+        erased_media = media.erase_uses(item)
         reports = item.reports.exclude(text="").update(text="")
         noted = notes.erase_notes(item)
         # Its fingerprint is made of the text; this one is nobody else's.
@@ -45,6 +47,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
             reports=reports,
             jobs=cancelled,
             notes=noted,
+            media=erased_media,
         )
         notifications.tell(
             holders, Notification.Sort.TAKEN, by=by, platform=item.platform_id, item=item

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from django.db import connection
 
-from . import access, audit, bulk, clusters, signals, stage
+from . import access, audit, bulk, clusters, media, signals, stage
 from .errors import Conflict, Invalid
 from .facts import RECENT_MOST, count_recent, count_strikes
 from .models import Account, Item, ItemVersion, Person, Platform
@@ -139,6 +139,7 @@ def store_items(
 def _store(
     platform: Platform, read: Sequence[ItemRow | Errors], *, by: Person | None
 ) -> list[Outcome]:
+    read = _with_media(platform, read)
     outcomes = {
         index: Outcome(index, "rejected", errors=errors)
         for index, errors in enumerate(read)
@@ -147,11 +148,22 @@ def _store(
     call = _Call(platform, outcomes)
     for rows in _rounds(row for row in read if isinstance(row, ItemRow)):
         call.store(rows)
+    if call.media:
+        media.link(platform, call.media)
     if call.version_ids:
         clusters.mark_versions(call.version_ids)
         signals.item_submitted.send(sender=Item, version_ids=call.version_ids)
     call.record(by=by)
     return [outcomes[index] for index in range(len(read))]
+
+
+def _with_media(platform: Platform, read: Sequence[ItemRow | Errors]) -> Sequence[ItemRow | Errors]:
+    """What was read, but what names a medium that is not here is wrong."""
+    naming = [row for row in read if isinstance(row, ItemRow) and row.media]
+    if not naming:
+        return read
+    missing = media.find_missing(platform, naming)
+    return [missing.get(index, row) for index, row in enumerate(read)]
 
 
 def _rounds(rows: Iterable[ItemRow]) -> list[list[ItemRow]]:
@@ -174,6 +186,7 @@ class _Call:
         self.platform = platform
         self.outcomes = outcomes
         self.version_ids: list[int] = []
+        self.media: list[tuple[int, list[tuple[str, str]]]] = []  # by version
         self.router = Router(platform)
         self.now = database_now()
 
@@ -281,6 +294,8 @@ class _Call:
         self.router.write_draws()
         for item in new:
             self.version_ids.append(item.version_id)
+            if item.row.media:
+                self.media.append((item.version_id, item.row.media))
             self._settle(item.row, "created", item.item_id, 1)
         return []
 
@@ -369,7 +384,7 @@ class _Call:
                 }
             )
         updated = dict(bulk.over_rows(_CHANGE, values))
-        missed, versions, reopened = [], [], []
+        missed, versions, reopened, shown = [], [], [], []
         for row, found in pairs:
             number = updated.get(found.item_id)
             if number is None:
@@ -378,6 +393,7 @@ class _Call:
             self._settle(row, "changed", found.item_id, number)
             if number != found.version:
                 reopened.append(found.item_id)
+                shown.append(row.media)
                 versions.append(
                     ItemVersion(
                         item_id=found.item_id,
@@ -388,6 +404,9 @@ class _Call:
                 )
         made = ItemVersion.objects.bulk_create(versions, batch_size=1000)
         self.version_ids += [version.pk for version in made]
+        self.media += [
+            (version.pk, named) for version, named in zip(made, shown, strict=True) if named
+        ]
         rerank_jobs(updated.keys(), router=self.router)
         open_missing_jobs(reopened, router=self.router)
         return missed

@@ -19,12 +19,17 @@ TYPES = {
     "datetime": "Date and time",
     "url": "Address (URL)",
     "boolean": "Yes or no",
-    "image": "Image (URL)",
-    "video": "Video (URL)",
+    "image": "Image",
+    "images": "Images, a list",
+    "video": "Video",
+    "audio": "Audio",
+    "messages": "Messages, a list",
     "key-value": "Key-value",
 }
 _TEXTS = frozenset({"string", "text"})
-_ADDRESSES = frozenset({"url", "image", "video"})
+# One medium: `media:<id>`, or the address where it lies.
+MEDIA = frozenset({"image", "video", "audio"})
+_ADDRESSES = MEDIA | {"url"}
 
 
 class Role(NamedTuple):
@@ -40,17 +45,24 @@ ROLES = {
     "title": Role("Title", _TEXTS, is_single=True),
     "text": Role("Text", _TEXTS),
     "image": Role("Image", frozenset({"image", "url"})),
+    "images": Role("Images", frozenset({"images"})),
     "video": Role("Video", frozenset({"video", "url"})),
+    "audio": Role("Audio", frozenset({"audio", "url"})),
+    "alt": Role("Description for those who cannot see it", _TEXTS),
+    "transcript": Role("Transcript", _TEXTS),
     "url": Role("Address", frozenset({"url"})),
     "author": Role("Author", frozenset({"string", "url"}), is_single=True),
+    "handle": Role("Author’s handle", frozenset({"string"}), is_single=True),
+    "avatar": Role("Author’s picture", frozenset({"image", "url"}), is_single=True),
     "parent": Role("Parent", frozenset({"string", "number", "url"}), is_single=True),
     "thread": Role("Thread", frozenset({"string", "number", "url"}), is_single=True),
+    "messages": Role("Conversation", frozenset({"messages"})),
     "date": Role("Date", frozenset({"datetime"})),
     "number": Role("Number", frozenset({"number"})),
     "key-value": Role("Key-value", frozenset({"key-value"})),
 }
 # One of these makes an item something to look at.
-SEEN_ROLES = ("title", "text", "image", "video")
+SEEN_ROLES = ("title", "text", "image", "images", "video", "audio")
 
 
 class Block(NamedTuple):
@@ -65,11 +77,23 @@ BLOCKS = {
     "title": Block("Title", _TEXTS, "One line, large"),
     "text": Block("Text", _TEXTS, "The text itself, in full reading size"),
     "quote": Block("Quote", _TEXTS, "Set apart: what is answered or quoted"),
-    "image": Block("Image", _TEXTS | {"image", "url"}, "A frame; a text field is its caption"),
-    "video": Block("Video", _TEXTS | {"video", "url"}, "A frame; a text field is its caption"),
+    "image": Block("Image", _TEXTS | {"image", "url"}, "A picture; a text field is its caption"),
+    "gallery": Block("Gallery", _TEXTS | {"images", "image"}, "Pictures side by side"),
+    "video": Block("Video", _TEXTS | {"video", "url"}, "A film; text is caption or transcript"),
+    "audio": Block("Audio", _TEXTS | {"audio", "url"}, "A sound; text is caption or transcript"),
     "link": Block("Address", _ADDRESSES, "Made harmless; nobody can click it"),
+    "card": Block(
+        "Link card", _TEXTS | {"url", "image"}, "An address with what the platform says of it"
+    ),
+    "profile": Block(
+        "Profile",
+        frozenset(TYPES) - {"images", "messages", "video", "audio"},
+        "Picture, name, handle, text and counts of an account",
+    ),
     "facts": Block("Facts", frozenset(TYPES), "Names beside values"),
-    "thread": Block("Thread", frozenset({"string", "number", "url"}), "What it answers or is in"),
+    "thread": Block(
+        "Thread", frozenset({"string", "number", "url", "messages"}), "What it answers or is in"
+    ),
     "data": Block("Other data", frozenset(TYPES), "As it came; without fields: all the rest"),
 }
 
@@ -78,15 +102,25 @@ TEXT_SHOWN = 10_000
 _SHOWN = {"title": 1_000, "text": TEXT_SHOWN, "quote": 2_000}
 _SHOWN_ELSEWHERE = 1_000
 _PAIRS_SHOWN = 100
+PICTURES_SHOWN = 24
+MESSAGES_SHOWN = 30
+# Blocks that show media themselves; elsewhere a medium is told by its name.
+_SEEING = frozenset({"image", "gallery", "video", "audio", "card", "profile"})
+_CAPTIONED = frozenset({"image", "gallery", "video", "audio"})
+# The box that a picture or a film is fitted into, in CSS pixels.
+_BOX = (720, 540)
 # The usual order of an item without a layout of its own.
 _USUAL = (
     ("title", ("title",)),
     ("text", ("text",)),
     ("image", ("image",)),
+    ("gallery", ("images",)),
     ("video", ("video",)),
+    ("audio", ("audio",)),
+    ("text", ("transcript",)),
     ("link", ("url",)),
-    ("thread", ("parent", "thread")),
-    ("facts", ("author", "date", "number", "key-value", "")),
+    ("thread", ("messages", "parent", "thread")),
+    ("facts", ("author", "handle", "avatar", "date", "number", "key-value", "alt", "")),
 )
 
 
@@ -97,8 +131,62 @@ class Field(NamedTuple):
     role: str
 
 
+class Medium(NamedTuple):
+    """A picture, film or sound as we hold it; the columns of its row."""
+
+    pk: int
+    address: str
+    state: str
+    form: str
+    width: int
+    height: int
+    seconds: float
+    error: str
+    renditions: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def reference(self) -> str:
+        return self.address or f"media:{self.pk}"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == "ready"
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """Width and height to reserve on the page: as it is, or fitted."""
+        return _fitted("image", self.renditions)
+
+    @property
+    def thumb(self) -> tuple[int, int]:
+        return _fitted("thumb", self.renditions)
+
+    @property
+    def strip(self) -> tuple[int, int] | None:
+        """Of the row of frames from a film, if it has one."""
+        return _fitted("strip", self.renditions) if "strip" in self.renditions else None
+
+
+class Seen(NamedTuple):
+    """A medium in its place: what the item says of it, and what we hold, if anything."""
+
+    reference: str
+    medium: Medium | None
+    alt: str = ""
+
+
+class Message(NamedTuple):
+    """One message of a conversation, as the platform gave it."""
+
+    author: str
+    text: str
+    at: datetime | None
+    left: int  # characters beyond what is shown
+    is_this: bool  # the very item
+
+
 class Entry(NamedTuple):
-    """One value as it is written. `form`: text, address, time, pairs or raw."""
+    """One value as it is written. `form`: text, address, time, pairs, media, messages or raw."""
 
     name: str
     label: str
@@ -107,6 +195,12 @@ class Entry(NamedTuple):
     left: int = 0  # characters beyond what is shown
     shown: int = 0  # characters shown, where some are left
     wanted: str = ""  # raw only: the type that it does not fit
+    role: str = ""
+    media: Sequence[Seen] = ()
+
+    @property
+    def is_raw(self) -> bool:
+        return self.form == "raw"
 
 
 class Shown(NamedTuple):
@@ -117,6 +211,19 @@ class Shown(NamedTuple):
     is_collapsed: bool
     entries: list[Entry]
     captions: list[Entry]
+
+    @property
+    def alt(self) -> str:
+        """What the item itself says is to be seen, for those who cannot see it."""
+        return next((one.value for one in self.captions if one.role == "alt"), "")
+
+    @property
+    def parts(self) -> dict[str, list[Entry]]:
+        """The entries of a profile or a card by the part they play in it."""
+        parts: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            parts.setdefault(_part(entry), []).append(entry)
+        return parts
 
 
 class _Step(NamedTuple):
@@ -140,24 +247,30 @@ class Layout:
         if not any(step.is_rest for step in self.steps):
             self.steps.append(_Step("data", "Other data", True, (), (), True))
 
-    def show(self, content: object, *, without: Collection[str] = ()) -> list[Shown]:
-        """The blocks of one item, empty ones left out.
+    def show(
+        self,
+        content: object,
+        *,
+        without: Collection[str] = (),
+        media: Mapping[str, Medium] | None = None,
+    ) -> list[Shown]:
+        """The blocks of one item, empty ones left out. `media`: by what fields say of them.
 
         `without` names roles that are kept from the reader; with any, so is what the kind does not
         know (any more), since it may have played that role.
         """
         if not isinstance(content, dict):
-            raw = _entry(Field("content", "Content", "", ""), content, _SHOWN_ELSEWHERE)
+            raw = _entry(Field("content", "Content", "", ""), content, "data", {})
             return [Shown("data", "Other data", False, [raw], [])]
         shown = []
         for step in self.steps:
             fields = step.fields
             if step.is_rest:
                 fields = tuple(self._rest(content, with_unknown=not without))
-            entries = _entries(fields, content, step.block, without)
+            entries = _entries(fields, content, step.block, without, media or {})
             if not entries:
                 continue
-            captions = _entries(step.captions, content, step.block, without)
+            captions = _entries(step.captions, content, step.block, without, {})
             shown.append(Shown(step.block, step.label, step.is_collapsed, entries, captions))
         return shown
 
@@ -198,7 +311,7 @@ def usual(fields: object) -> list[dict[str, Any]]:
             for field in known
             if field.role == role and field.type in BLOCKS[block].types
         ]
-        if block in ("text", "image", "video"):
+        if block in ("text", "image", "gallery", "video", "audio"):
             blocks += [{"block": block, "fields": [name]} for name in names]
         elif names:
             blocks.append({"block": block, "fields": names})
@@ -259,30 +372,100 @@ def _steps(layout: object, fields: Mapping[str, Field]) -> list[_Step]:
 
 
 def _is_caption(block: str, field: Field) -> bool:
-    return block in ("image", "video") and field.type in _TEXTS
+    return block in _CAPTIONED and field.type in _TEXTS
 
 
 def _entries(
-    fields: Sequence[Field], content: Mapping[str, Any], block: str, without: Collection[str]
+    fields: Sequence[Field],
+    content: Mapping[str, Any],
+    block: str,
+    without: Collection[str],
+    media: Mapping[str, Medium],
 ) -> list[Entry]:
-    most = _SHOWN.get(block, _SHOWN_ELSEWHERE)
     return [
-        _entry(field, value, most)
+        _entry(field, nameless(field.type, value) if without else value, block, media)
         for field in fields
-        if (value := content.get(field.name)) not in (None, "", {})
+        if (value := content.get(field.name)) not in (None, "", {}, [])
         and not (without and field.role in without)
     ]
 
 
-def _entry(field: Field, value: object, most: int) -> Entry:
+def _entry(field: Field, value: object, block: str, media: Mapping[str, Medium]) -> Entry:
+    if block in _SEEING and (seen := _seen(field.type, block, value, media)):
+        reference = seen[0].reference
+        return Entry(field.name, field.label, "media", reference, role=field.role, media=seen)
+    most = _SHOWN.get(block, _SHOWN_ELSEWHERE)
+    if field.role == "transcript":
+        most = TEXT_SHOWN
     form, written = _written(field.type, value)
+    left = shown = 0
     if form in ("text", "address", "raw") and len(written) > most:
-        left = len(written) - most
+        left, shown = len(written) - most, most
         written = written[:most]
-        wanted = TYPES.get(field.type, "") if form == "raw" else ""
-        return Entry(field.name, field.label, form, written, left, most, wanted)
     wanted = TYPES.get(field.type, "") if form == "raw" else ""
-    return Entry(field.name, field.label, form, written, wanted=wanted)
+    return Entry(field.name, field.label, form, written, left, shown, wanted, field.role)
+
+
+def _seen(type_: str, block: str, value: object, media: Mapping[str, Medium]) -> tuple[Seen, ...]:
+    """The media that a value names, () where it names none."""
+    if type_ in MEDIA or (type_ == "url" and block in ("image", "video", "audio", "profile")):
+        return (Seen(value, media.get(value)),) if isinstance(value, str) else ()
+    if type_ != "images" or not isinstance(value, list):
+        return ()
+    found = []
+    for one in value:
+        reference, alt = (one.get("image"), one.get("alt")) if isinstance(one, dict) else (one, "")
+        if not isinstance(reference, str):
+            return ()
+        found.append(Seen(reference, media.get(reference), alt if isinstance(alt, str) else ""))
+    return tuple(found)
+
+
+def references(type_: str, value: object) -> list[str]:
+    """The media that a field's value names, whatever block shows it."""
+    return [seen.reference for seen in _seen(type_, "", value, {})]
+
+
+def nameless(type_: str, value: Any) -> Any:
+    """A conversation without its authors: one of them may be the item's own."""
+    if type_ != "messages" or not isinstance(value, list):
+        return value
+    return [
+        {key: part for key, part in one.items() if key != "author"} if isinstance(one, dict) else ""
+        for one in value
+    ]
+
+
+def as_json(value: Any) -> Any:
+    """A JSON column as Python, however the driver hands it over."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _part(entry: Entry) -> str:
+    """What an entry is in a profile or a link card."""
+    if entry.form == "media":
+        return "picture"
+    if entry.form == "raw":
+        return "facts"
+    if entry.form == "address":
+        return "address"
+    if entry.role in ("title", "handle"):
+        return entry.role
+    if entry.role == "author":
+        return "handle"
+    if entry.form == "text" and (entry.role == "number" or entry.role == ""):
+        return "counts" if entry.role == "number" else "facts"
+    return "text" if entry.role in ("text", "alt") else "facts"
+
+
+def _fitted(name: str, renditions: Mapping[str, Mapping[str, Any]]) -> tuple[int, int]:
+    """A rendition's size inside the box; never larger than it is."""
+    one = renditions.get(name, {})
+    width, height = one.get("width") or 4, one.get("height") or 3
+    if name == "strip":
+        return width, height
+    scale = min(_BOX[0] / width, _BOX[1] / height, 1)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _written(type_: str, value: object) -> tuple[str, Any]:
@@ -300,11 +483,36 @@ def _written(type_: str, value: object) -> tuple[str, Any]:
     elif isinstance(value, int | float):
         if type_ == "number":
             return "text", _number(value)
+    elif type_ == "messages" and (messages := _messages(value)) is not None:
+        return "messages", messages
     elif type_ == "key-value" and isinstance(value, dict):
         pairs = list(value.items())[:_PAIRS_SHOWN]
         if all(not isinstance(one, dict | list) for _, one in pairs):
             return "pairs", [(str(name), _scalar(one)) for name, one in pairs]
     return "raw", text_of(value)
+
+
+def _messages(value: object) -> list[Message] | None:
+    """A conversation, None where it is none. Around the item itself, where there are many."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        return None
+    this = next((at for at, one in enumerate(value) if one.get("is_this") is True), len(value))
+    first = max(min(this - MESSAGES_SHOWN // 2, len(value) - MESSAGES_SHOWN), 0)
+    messages = []
+    for one in value[first : first + MESSAGES_SHOWN]:
+        author, text, at = one.get("author") or "", one.get("text") or "", one.get("at")
+        if not isinstance(author, str) or not isinstance(text, str):
+            return None
+        messages.append(
+            Message(
+                author[:_SHOWN_ELSEWHERE],
+                text[:_SHOWN_ELSEWHERE],
+                _time(at) if isinstance(at, str) else None,
+                max(len(text) - _SHOWN_ELSEWHERE, 0),
+                one.get("is_this") is True,
+            )
+        )
+    return messages
 
 
 def _scalar(value: object) -> str:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import layouts
+
 MAX_ROWS = 10_000  # a call, so that one transaction stays short
 MAX_TEXT_BYTES = 2**20  # one text field, UTF-8
 MAX_STRING = 10_000  # characters of a string field
@@ -21,6 +23,9 @@ MAX_URL = 4_000
 MAX_PAIRS = 100  # of a key-value field
 MAX_PAIR_NAME = 200
 MAX_PAIR_TEXT = 1_000
+MAX_IMAGES = 100  # of a list
+MAX_MESSAGES = 200
+MAX_ALT = 2_000
 MAX_ID = 200
 MAX_NUMBER = 2**53  # beyond it JSON readers disagree
 MAX_VIEWS = 1e12
@@ -31,7 +36,10 @@ _ITEM_KEYS = frozenset(
     {"kind", "external_id", "content", "account", "language", "posted_at", "views_per_hour"}
 )
 _ACCOUNT_KEYS = frozenset({"external_id", "name", "joined_at"})
+_IMAGE_KEYS = frozenset({"image", "alt"})
+_MESSAGE_KEYS = frozenset({"id", "author", "text", "at", "is_this"})
 _REPORT_KEYS = frozenset({"kind", "item", "source", "reporter", "reason", "text", "external_id"})
+_REFERENCE = re.compile(r"media:[1-9][0-9]{0,17}")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 # The recipe of models.content_hash: what is stored is what was hashed.
 _canonical = json.JSONEncoder(
@@ -52,6 +60,13 @@ class Shape:
         self.required = [each["name"] for each in fields if each.get("required")]
         self.text_names = [each["name"] for each in fields if each.get("role") == "title"]
         self.text_names += [each["name"] for each in fields if each.get("role") == "text"]
+        self.media_types = {
+            each["name"]: "image" if each["type"] == "url" else each["type"]
+            for each in fields
+            if each["type"] in layouts.MEDIA
+            or each["type"] == "images"
+            or (each["type"] == "url" and each.get("role") in ("image", "video", "audio", "avatar"))
+        }
 
 
 @dataclass(slots=True)
@@ -78,6 +93,7 @@ class ItemRow:
     posted_at: datetime | None
     views_per_hour: float | None
     known_answer: dict[str, bool] | None
+    media: list[tuple[str, str]] = field(default_factory=list)  # field and what it says
 
 
 @dataclass(slots=True)
@@ -158,6 +174,7 @@ def read_item(
         posted_at,
         views,
         row.get("known_answer"),
+        media_of(content, shape) if shape.media_types else [],
     )
 
 
@@ -222,6 +239,16 @@ def text_of(content: Mapping[str, Any], shape: Shape) -> str:
     """Title and text fields, one blank line apart; the same as ItemVersion.text()."""
     values = (content.get(name) for name in shape.text_names)
     return "\n\n".join(str(value) for value in values if value)
+
+
+def media_of(content: Mapping[str, Any], shape: Shape) -> list[tuple[str, str]]:
+    """(field, reference) for every medium that the content names."""
+    return [
+        (name, reference)
+        for name, type_ in shape.media_types.items()
+        if name in content
+        for reference in layouts.references(type_, content[name])
+    ]
 
 
 def author_group(platform_id: int, author: str) -> str:
@@ -375,6 +402,73 @@ def _url(value: object) -> str:
     return value
 
 
+def _medium(value: object) -> str:
+    if isinstance(value, str) and _REFERENCE.fullmatch(value):
+        return value
+    try:
+        return _url(value)
+    except ValueError:
+        raise ValueError(
+            "Give media:<id> of an uploaded medium, or a URL that begins with https:// or http://."
+        ) from None
+
+
+def _images(value: object) -> list[dict[str, str]]:
+    """References, or objects of one and its alternative text; stored as objects."""
+    if not isinstance(value, list):
+        raise ValueError("Give a list of images.")
+    if len(value) > MAX_IMAGES:
+        raise ValueError(f"At most {MAX_IMAGES} images; these are {len(value):,}.")
+    read = []
+    for number, one in enumerate(value, start=1):
+        given = one if isinstance(one, dict) else {"image": one}
+        if not given.keys() <= _IMAGE_KEYS or "image" not in given:
+            raise ValueError(f"Image {number}: give image, and alt if there is one.")
+        alt = given.get("alt") or ""
+        if not isinstance(alt, str) or len(alt) > MAX_ALT:
+            raise ValueError(f"Image {number}: alt is text of at most {MAX_ALT:,} characters.")
+        try:
+            image = {"image": _medium(given["image"])}
+        except ValueError as error:
+            raise ValueError(f"Image {number}: {error}") from None
+        read.append(image | {"alt": clean(alt)} if alt else image)
+    return read
+
+
+def _messages(value: object) -> list[dict[str, Any]]:
+    """A conversation, oldest first; `is_this` marks the item's own place in it."""
+    if not isinstance(value, list):
+        raise ValueError("Give a list of messages.")
+    if len(value) > MAX_MESSAGES:
+        raise ValueError(f"At most {MAX_MESSAGES} messages; these are {len(value):,}.")
+    read = []
+    for number, one in enumerate(value, start=1):
+        if not isinstance(one, dict) or not one.keys() <= _MESSAGE_KEYS:
+            known = ", ".join(sorted(_MESSAGE_KEYS))
+            raise ValueError(f"Message {number}: give an object of {known}.")
+        try:
+            read.append(_message(one))
+        except ValueError as error:
+            raise ValueError(f"Message {number}: {error}") from None
+    return read
+
+
+def _message(one: Mapping[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {}
+    for name, most in (("id", MAX_ID), ("author", MAX_ID), ("text", MAX_STRING)):
+        part = one.get(name)
+        if part is None:
+            continue
+        if not isinstance(part, str) or len(part) > most:
+            raise ValueError(f"{name} is text of at most {most:,} characters.")
+        message[name] = clean(part)
+    if one.get("at") is not None:
+        message["at"] = _datetime(one["at"])
+    if one.get("is_this") is not None:
+        message["is_this"] = _boolean(one["is_this"])
+    return message
+
+
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("Give true or false.")
@@ -410,7 +504,10 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "datetime": _datetime,
     "url": _url,
     "boolean": _boolean,
-    "image": _url,
-    "video": _url,
+    "image": _medium,
+    "images": _images,
+    "video": _medium,
+    "audio": _medium,
+    "messages": _messages,
     "key-value": _key_value,
 }

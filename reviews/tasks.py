@@ -11,6 +11,8 @@ from . import (
     dry_run,
     enforcement,
     handovers,
+    media,
+    media_work,
     notifications,
     reporters,
     reranking,
@@ -125,6 +127,29 @@ def sweep_hashes() -> int:
     if clusters.is_any_due():
         clusters.nudge()
     return 0
+
+
+@shared_task
+def prepare_media() -> int:
+    """Media that are due, a while of work; nudges itself while some is left."""
+    done = media_work.prepare_due(seconds=BUDGET_SECONDS)
+    media.remove_erased()
+    if done and media_work.is_any_due():
+        media.nudge()
+    return done
+
+
+@shared_task
+def sweep_media() -> int:
+    """The guarantee behind the nudges. It prepares nothing itself."""
+    if media_work.is_any_due():
+        media.nudge()
+    return media.remove_erased()
+
+
+@shared_task
+def erase_unused_media() -> int:
+    return media.erase_unused()
 
 
 @shared_task

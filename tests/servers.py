@@ -21,13 +21,14 @@ os.environ.setdefault(
     "SECRET_KEY", "only-for-tests-and-long-enough-that-no-check-complains-0123456789"
 )
 if PROCESS:  # inherited from the process that leads
-    for name in ("STATIC_ROOT", "MODEL_DIR", "SNAPSHOT_DIR"):
+    for name in ("STATIC_ROOT", "MODEL_DIR", "SNAPSHOT_DIR", "MEDIA_DIR"):
         os.environ.pop(name, None)
     os.environ["CELERY_BROKER_URL"] = os.environ["CELERY_BROKER_URL"].partition("?")[0]
 os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
 Path(os.environ["STATIC_ROOT"]).mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("MODEL_DIR", str(FOLDER / "models"))
 os.environ.setdefault("SNAPSHOT_DIR", str(FOLDER / "snapshots"))
+os.environ.setdefault("MEDIA_DIR", str(FOLDER / "media"))
 
 from trustconsole import embedded  # noqa: E402
 

@@ -13,6 +13,8 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core import signing
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
@@ -32,6 +34,7 @@ from reviews import (
     enforcement,
     kinds,
     limits,
+    media,
     notes,
     notifications,
     people,
@@ -43,7 +46,7 @@ from reviews import (
     tokens,
 )
 from reviews.errors import DomainError, Forbidden, NotFound
-from reviews.models import Cluster, Enforcement, Item, Role
+from reviews.models import Cluster, Enforcement, Item, Medium, MediumUse, Role
 
 from .factories import (
     claimed_job,
@@ -68,6 +71,8 @@ GRANTED = {
     "item.erase": "admin",
     "note.view": ALL_STAFF,
     "note.leave": "reviewer lead policy-owner",
+    "medium.view": ALL_STAFF,
+    "medium.upload": "admin",
     "report.file": "admin",
     "policy.view": ALL_STAFF,
     "kind.view": ALL_STAFF,
@@ -115,6 +120,7 @@ SCOPED = {
     "item.view": "items:read",
     "note.view": "notes:read",
     "note.leave": "notes:write",
+    "medium.upload": "items:write",
     "report.file": "reports:write",
     "policy.view": "policies:read",
     "kind.view": "items:write",
@@ -162,6 +168,8 @@ ROUTES = {
     "reviews:notification-read": {"POST": EVERYONE},
     "reviews:notification": {"GET": "rosa"},
     "reviews:notification-choices": {"GET": EVERYONE, "POST": EVERYONE},
+    "reviews:medium-figure": {"GET": STAFF},
+    "reviews:medium": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
     "reviews:queue-detail": {"GET": STAFF},
     "reviews:item-gold": {"POST": "lena mila"},
@@ -265,6 +273,8 @@ ROUTES = {
     "reviews_api:items": {"GET": STAFF, "POST": "ada"},
     "reviews_api:item": {"GET": STAFF},
     "reviews_api:account": {"GET": STAFF},
+    "reviews_api:media": {"POST": "ada"},
+    "reviews_api:medium": {"GET": "ada"},
     "reviews_api:reports": {"POST": "ada"},
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
@@ -354,6 +364,7 @@ class World:
         )
         self.notification = rosa.notifications.get(sort="mention")
         self._near_duplicates()
+        self._media()
         mila = self.people["mila"]
         self._set_up()
         self.snapshot = snapshots.create_snapshot(platform, by=mila)
@@ -406,6 +417,21 @@ class World:
         policies.add_version(
             self.policy, by=None, text={**text, "summary": "Looser."}, effective_at=later
         )
+
+    def _media(self):
+        """A picture that an item shows."""
+        rendition = {"name": media.store(self.platform.pk, "image.webp", ContentFile(b"RIFF"))}
+        rendition |= {"type": "image/webp", "bytes": 4, "sha256": "0" * 64}
+        self.medium = Medium.objects.create(
+            platform=self.platform,
+            source=Medium.Source.UPLOAD,
+            key="0" * 64,
+            state=Medium.State.READY,
+            form=Medium.Form.IMAGE,
+            renditions={"image": rendition},
+        )
+        version = self.job.item.current_version
+        MediumUse.objects.create(item_version=version, medium=self.medium, field="body")
 
     def _near_duplicates(self):
         """A cluster of three: one decided together with others, two that wait."""
@@ -465,6 +491,8 @@ class World:
             "reviews:item-notes": [self.job.item_id],
             "reviews:note-withdraw": [self.note.pk],
             "reviews:notification": [self.notification.pk],
+            "reviews:medium-figure": [self.medium.pk],
+            "reviews:medium": [self.medium.pk, "image"],
             "reviews:queue-detail": [self.queue.slug],
             "reviews:setup-kind-edit": [self.kind.slug],
             "reviews:setup-kind-restore": [self.kind.slug, 1],
@@ -544,6 +572,7 @@ class World:
             "mlhooks:promotion-approve": [promotion],
             "mlhooks:promotion-withdraw": [promotion],
             "reviews_api:item": [self.job.item_id],
+            "reviews_api:medium": [self.medium.pk],
             "mlhooks_api:snapshot": [snapshot.number],
             "mlhooks_api:snapshot-file": [snapshot.number, "manifest.json"],
             "mlhooks_api:training-run": [self.run.pk],
@@ -624,6 +653,7 @@ class World:
             "mlhooks:promotion-propose": {"reason": "better"},
             "reviews_api:items": item,
             "reviews_api:reports": report,
+            "reviews_api:media": {"file": SimpleUploadedFile("a.png", b"a picture")},
             "mlhooks_api:training-runs": {"snapshot": self.snapshot.number},
         }.get(route, {})
 
@@ -666,7 +696,8 @@ def ask(client, world, route, method, **headers):
     """The status, with everything undone again."""
     url, is_api = world.url(route), "_api:" in route
     body = world.body(route) if method == "POST" else {}
-    kind = {"content_type": "application/json"} if is_api and method == "POST" else {}
+    is_json = is_api and method == "POST" and route != "reviews_api:media"
+    kind = {"content_type": "application/json"} if is_json else {}
     with transaction.atomic():
         response = getattr(client, method.lower())(url, body, headers=headers, **kind)
         if getattr(response, "streaming", False):

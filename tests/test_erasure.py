@@ -62,6 +62,7 @@ def test_erasing_writes_one_audit_entry_and_twice_is_once(item, queue, ada):
         "reports": 0,
         "jobs": 1,
         "notes": 0,
+        "media": 0,
     }
 
 

@@ -146,7 +146,7 @@ def test_the_deployment_check_is_clean_with_https_and_a_key():
 
 
 def test_every_variable_is_in_the_table_and_nothing_else_is():
-    readers = r"_(?:text|flag|number|choice|list|folder|url)\(\s*\"([A-Z_]+)\""
+    readers = r"_(?:text|flag|number|choice|list|folder|url|json)\(\s*\"([A-Z_]+)\""
     read = set(re.findall(readers, SOURCE.read_text()))
     table = (ROOT / "docs" / "configuration.md").read_text()
     listed = set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE))

@@ -4,6 +4,7 @@ An empty variable counts as not set; a value that makes no sense is refused with
 name. docs/configuration.md lists the variables.
 """
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -59,6 +60,17 @@ def _list(name: str, default: list[str]) -> list[str]:
 
 def _folder(name: str, default: Path) -> Path:
     return Path(_text(name, str(default))).expanduser().resolve()
+
+
+def _json(name: str) -> dict:
+    """An object; never in an error message: it may carry a key."""
+    try:
+        value = json.loads(_text(name, "{}"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"{name} must be a JSON object.")
+    return value
 
 
 def _url(name: str, *, schemes: list[str]) -> str:
@@ -303,6 +315,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF],
+        "media-src": [SELF],
         "font-src": [SELF],
         "connect-src": [SELF],
         "form-action": [SELF],
@@ -314,11 +327,23 @@ CONTENT_SECURITY_POLICY = {
 
 # Static files
 
+MEDIA_STORAGE = _text("MEDIA_STORAGE", "django.core.files.storage.FileSystemStorage")
+MEDIA_STORAGE_OPTIONS = _json("MEDIA_STORAGE_OPTIONS")
+if MEDIA_STORAGE == "django.core.files.storage.FileSystemStorage":
+    MEDIA_STORAGE_OPTIONS.setdefault("location", str(_folder("MEDIA_DIR", VAR_DIR / "media")))
+    MEDIA_STORAGE_OPTIONS.setdefault("file_permissions_mode", 0o600)
+    MEDIA_STORAGE_OPTIONS.setdefault("directory_permissions_mode", 0o700)
+MEDIA_MAX_BYTES = _number("MEDIA_MAX_MB", 100, least=1, most=2_000) * 1_000_000
+# Hosts from which a worker may fetch media by their address; none by default.
+MEDIA_FETCH = [host.lower() for host in _list("MEDIA_FETCH", [])]
+
 STATIC_URL = "static/"
 STATIC_ROOT = _folder("STATIC_ROOT", VAR_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Pictures, films and sounds of items: never under a URL of their own, always through media.py.
+    "media": {"BACKEND": MEDIA_STORAGE, "OPTIONS": MEDIA_STORAGE_OPTIONS},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
@@ -367,6 +392,7 @@ CELERY_TASK_ROUTES = {
     # Seconds of arithmetic at a time: not beside the sweeps that rescue claims.
     "mlhooks.tasks.find_neighbours": {"queue": "score"},
     "reviews.tasks.hash_items": {"queue": "score"},
+    "reviews.tasks.prepare_media": {"queue": "score"},
     "reviews.tasks.answer_cluster": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
@@ -426,6 +452,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
     "sweep-hashes": _every(5, "reviews.tasks.sweep_hashes"),
+    "sweep-media": _every(5, "reviews.tasks.sweep_media"),
+    "erase-unused-media": _every(3600, "reviews.tasks.erase_unused_media"),
     "sweep-cluster-answers": _every(5, "reviews.tasks.sweep_cluster_answers"),
     "sweep-neighbours": _every(5, "mlhooks.tasks.sweep_neighbours"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),

@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from reviews import layouts
-from reviews.models import Decision, Enforcement, Job, Lane, Report, Severity, Verdict
+from reviews.models import Decision, Enforcement, Job, Lane, Medium, Report, Severity, Verdict
 
 
 class Refusal(serializers.Serializer):
@@ -39,6 +39,23 @@ class ReportIn(serializers.Serializer):
         required=False,
         help_text="Your id of the report. Without it, the same words are the same report.",
     )
+
+
+class MediumIn(serializers.Serializer):
+    file = serializers.FileField(help_text="JPEG, PNG, GIF, WebP, MP4, WebM, MP3, WAV, Ogg …")
+
+
+class MediumOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    reference = serializers.CharField(help_text="What a field of an item says to show it.")
+    state = serializers.ChoiceField(
+        choices=[one for one in Medium.State.choices if one[0] != Medium.State.ERASED]
+    )
+    form = serializers.ChoiceField(choices=Medium.Form.choices, allow_blank=True)
+    width = serializers.IntegerField(help_text="As it came in; 0 until it is ready.")
+    height = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    error = serializers.CharField(allow_blank=True, help_text="Why it cannot be shown.")
 
 
 class RowOutcome(serializers.Serializer):

@@ -8,6 +8,7 @@ from .accounts import AccountView
 from .decisions import DecisionsView
 from .items import ItemsView, ItemView, ReportsView
 from .kinds import KindsView
+from .media import MediaView, MediumView
 from .queues import PoliciesView, QueuesView
 from .routing import RoutingView
 
@@ -18,6 +19,8 @@ urlpatterns = [
     path("items/<int:pk>", ItemView.as_view(), name="item"),
     path("accounts/<path:external_id>", AccountView.as_view(), name="account"),
     path("reports", ReportsView.as_view(), name="reports"),
+    path("media", MediaView.as_view(), name="media"),
+    path("media/<int:pk>", MediumView.as_view(), name="medium"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("queues", QueuesView.as_view(), name="queues"),
     path("kinds", KindsView.as_view(), name="kinds"),

@@ -21,6 +21,7 @@ from .content import (
     Reporter,
     content_hash,
 )
+from .media import Medium, MediumUse
 from .operation import BulkChange, BulkOperation
 from .outcome import Decision, Enforcement, Finding, Gold, Relabelling, Review, Strike, Verdict
 from .people import ApiToken, PastCall, Person, Role
@@ -65,6 +66,8 @@ __all__ = [
     "MutedSort",
     "Note",
     "Notification",
+    "Medium",
+    "MediumUse",
     "PastCall",
     "Person",
     "Limits",

@@ -95,7 +95,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     blind.hide(item, hidden)
     title = newest.title()
     blocks = Layout(item.kind.fields, item.kind.layout).show(
-        newest.content, without=blind.hidden_roles(hidden)
+        newest.content, without=blind.hidden_roles(hidden), media=sight.media
     )
     return render(
         request,

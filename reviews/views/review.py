@@ -189,7 +189,8 @@ def _desk(
 
 
 def _item_context(person: Person, job: Job) -> dict:
-    item, version, layout, author, reports, near, last, beside = desk.sight(job.item_id, by=person)
+    sight = desk.sight(job.item_id, by=person)
+    item, version, layout, author, reports, near, media, last, beside = sight
     rules = desk.rules(job.queue_id)
     hidden = blind.of_job(job.lane, rules.queue)
     has_author = item.account_id is not None
@@ -201,7 +202,7 @@ def _item_context(person: Person, job: Job) -> dict:
         "last": last,
         "item": item,
         "version": version,
-        "blocks": layout.show(version.content, without=blind.hidden_roles(hidden)),
+        "blocks": layout.show(version.content, without=blind.hidden_roles(hidden), media=media),
         "language": language_name(item.language),
         "level": level,
         "severity": SEVERITY_OF_LEVEL.get(level, 1),

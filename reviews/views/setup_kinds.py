@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, kinds, layouts, revisions
+from reviews import access, kinds, layouts, media, revisions
 from reviews.errors import Conflict, Invalid
 from reviews.models import Item, ItemKind, Platform, Queue
 
@@ -391,6 +391,10 @@ def _preview(request: HttpRequest, kind: ItemKind, draft: Draft) -> dict[str, An
     if is_missing:
         item = kinds.example_item(kind)
     content = item.current_version.content if item is not None else kinds.example(data)
+    shown: dict[str, layouts.Medium] = {}
+    if item is not None:
+        version_id = item.current_version.pk
+        shown = media.shown_in([version_id]).get(version_id, {})
     offered: list[Item] = []
     if kind.pk is not None:
         offered = list(kind.items.order_by("-id").select_related("kind")[:_NEWEST])
@@ -400,7 +404,7 @@ def _preview(request: HttpRequest, kind: ItemKind, draft: Draft) -> dict[str, An
     impact = kinds.impact(kind, values["fields"]) if changed and not errors else []
     return {
         "item": item,
-        "blocks": layout.show(content),
+        "blocks": layout.show(content, media=shown),
         "sample": draft.sample,
         "is_missing": is_missing,
         "offered": offered,
