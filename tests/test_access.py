@@ -854,6 +854,8 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("reviews_api:items", "GET"): "items:read",
         ("reviews_api:item", "GET"): "items:read",
         ("reviews_api:account", "GET"): "items:read",
+        ("reviews_api:media", "POST"): "items:write",
+        ("reviews_api:medium", "GET"): "items:write",
         ("reviews_api:reports", "POST"): "reports:write",
         ("reviews_api:decisions", "GET"): "decisions:read",
         ("reviews_api:queues", "GET"): "queues:read",
