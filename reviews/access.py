@@ -211,6 +211,8 @@ def get_account(person: Person, pk: int) -> Account:
     """Whoever sees items sees who wrote them; what a blind queue keeps back, accounts.py leaves
     out."""
     return get(person, "item.view", Account.objects.select_related("platform"), "platform", pk=pk)
+
+
 def get_medium(person: Person, pk: int) -> Medium:
     """One of her platforms'; media.py asks whether it is shown to her."""
     rows = Medium.objects.exclude(state=Medium.State.ERASED)
