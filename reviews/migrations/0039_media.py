@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0037_exposure"),
+        ("reviews", "0038_high_contrast"),
     ]
 
     operations = [
