@@ -140,12 +140,12 @@ RETURNING {columns}
     model=Job,
 )
 
-# Shown from now on: the lease begins anew, and what she reads is what stands now.
+# Shown from now on, or kept a little longer: the lease begins anew.
 _SHOW = Statement(
     "claim_show",
     """
 UPDATE reviews_job SET
-  is_prefetched = false, claimed_at = clock_timestamp(),
+  is_prefetched = %(prefetch)s, claimed_at = clock_timestamp(),
   expires_at = clock_timestamp() + %(lease)s::interval
 WHERE id = %(job)s AND claim_token = %(token)s AND claimed_by_id = %(by)s
   AND expires_at > clock_timestamp()
@@ -301,7 +301,7 @@ def claim_next(
             if not wellness.is_for(ahead, guard):
                 _let_go(ahead, by)
                 continue
-            job = ahead if prefetch else _show(ahead, queue, by)
+            job = _show(ahead, queue, by, prefetch=prefetch)
             if job is None:
                 continue  # it ran out at this moment
             if not prefetch:
@@ -373,6 +373,17 @@ def renew(job_id: int, token: uuid.UUID | str, *, by: Person) -> datetime:
 def release(job_id: int, token: uuid.UUID | str, *, by: Person) -> Job:
     """Give it back unanswered; anyone may have it next, she too."""
     return _give_back(job_id, token, by=by, end=Claim.End.RELEASED, verb="job.release")
+
+
+def let_go(job_id: int, token: uuid.UUID | str, *, by: Person) -> bool:
+    """Give back what was prefetched and never looked at; what she has been shown stays hers."""
+    access.check_holds(by, job_id)
+    token = _as_uuid(token)
+    for job in _held(by):
+        if job.pk == job_id and job.claim_token == token and job.is_prefetched:
+            _let_go(job, by)
+            return True
+    return False
 
 
 def skip(job_id: int, token: uuid.UUID | str, *, by: Person, reason: str = "") -> Job:
@@ -505,8 +516,9 @@ def _lease(queue: Queue, by: Person, *, seconds: int | None = None) -> dict:
     return {"by": by.pk, "token": uuid.uuid4(), "lease": timedelta(seconds=lease)}
 
 
-def _show(job: Job, queue: Queue, by: Person) -> Job | None:
-    values = {**_lease(queue, by), "job": job.pk, "token": job.claim_token}
+def _show(job: Job, queue: Queue, by: Person, *, prefetch: bool) -> Job | None:
+    lease = _lease(queue, by, seconds=PREFETCH_SECONDS if prefetch else None)
+    values = {**lease, "job": job.pk, "token": job.claim_token, "prefetch": prefetch}
     rows = _SHOW.instances(Job, **values)
     if not rows:
         return None

@@ -1,20 +1,21 @@
 // The desk: keeps the note, counts active time, couples policies with actions, tells of a new job.
-"use strict";
 
 const IDLE_MS = 60_000;
+const words = document.getElementById("desk-words").dataset;
 const desk = () => document.getElementById("_job");
 const form = () => document.getElementById("_decide");
 const noteKey = (job) => `note:${job}`;
 
-// Active time: visible, and something was touched in the last minute.
-let activeMs = 0;
+// Active time: visible, and something was touched in the last minute. Each job has its own, which
+// begins when it is shown and goes on if it comes back.
+const activeMs = new WeakMap();
 let touchedAt = Date.now();
 let countedAt = Date.now();
 
 function count() {
   const now = Date.now();
   const isActive = document.visibilityState === "visible" && now - touchedAt < IDLE_MS;
-  if (isActive) activeMs += Math.min(now - countedAt, 2000);
+  if (isActive) activeMs.set(desk(), (activeMs.get(desk()) ?? 0) + Math.min(now - countedAt, 2000));
   countedAt = now;
 }
 setInterval(count, 1000);
@@ -24,7 +25,7 @@ for (const sign of ["keydown", "pointerdown", "pointermove", "wheel", "scroll"])
 document.addEventListener("submit", (event) => {
   if (event.target !== form()) return;
   count();
-  form().elements.active_seconds.value = (activeMs / 1000).toFixed(1);
+  form().elements.active_seconds.value = ((activeMs.get(desk()) ?? 0) / 1000).toFixed(1);
 }, { capture: true });
 
 // Policies and actions: "clean" excludes both; the first policy chosen brings the usual action.
@@ -53,6 +54,9 @@ document.addEventListener("input", (event) => {
     sessionStorage.setItem(noteKey(desk().dataset.job), event.target.value);
   }
 });
+document.addEventListener("desk:recorded", (event) => {
+  sessionStorage.removeItem(noteKey(event.detail.job));
+});
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, requestConfig } = event.detail;
   if (xhr.status === 200 && requestConfig.elt === form()) {
@@ -64,7 +68,6 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 function arrive() {
   const note = form()?.elements.note;
   if (note && !note.value) note.value = sessionStorage.getItem(noteKey(desk().dataset.job)) ?? "";
-  activeMs = 0;
   countedAt = touchedAt = Date.now();
   document.getElementById("_item")?.focus({ preventScroll: true });
 }
@@ -75,7 +78,7 @@ document.addEventListener("htmx:afterSwap", () => {
   if (job === shown) return;
   shown = job;
   arrive();
-  const why = document.querySelector("#_item .why")?.textContent ?? "Nothing waits in this queue.";
-  document.getElementById("announce").textContent = `New item. ${why.replace(/\s+/g, " ").trim()}`;
+  const why = document.querySelector("#_item .why")?.textContent ?? words.empty;
+  document.getElementById("announce").textContent = `${words.arrived} ${why.replace(/\s+/g, " ").trim()}`;
 });
 arrive();

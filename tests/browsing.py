@@ -17,11 +17,13 @@ def settle(page):
 
 
 def press_and_wait(page, *keys):
-    """Press keys, the last of which brings another job."""
+    """Press keys, the last of which brings another job; back when the answer is recorded."""
     before = page.locator("#_job").get_attribute("data-job")
     for key in keys:
         page.keyboard.press(key)
     page.wait_for_function(
-        "before => document.getElementById('_job').dataset.job !== before", arg=before
+        "before => { const { job, sending } = document.getElementById('_job').dataset;"
+        " return job !== before && sending === undefined; }",
+        arg=before,
     )
     settle(page)

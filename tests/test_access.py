@@ -151,6 +151,8 @@ ROUTES = {
     "reviews:setup-limits": {"GET": "lena paul abel ada", "POST": "lena ada"},
     "reviews:setup-limits-restore": {"POST": "lena ada"},
     "reviews:review": {"GET": "rosa remy lena"},
+    "reviews:review-ahead": {"POST": "rosa remy lena"},
+    "reviews:job-let-go": {"POST": "rosa remy lena"},
     "reviews:job-decide": {"POST": "rosa | remy lena"},
     "reviews:job-skip": {"POST": "rosa | remy lena"},
     "reviews:job-release": {"POST": "rosa | remy lena"},
@@ -479,6 +481,8 @@ class World:
         platform = self.platform.slug
         arguments = {
             "reviews:review": [self.queue.slug],
+            "reviews:review-ahead": [self.queue.slug],
+            "reviews:job-let-go": [job],
             "reviews:job-decide": [job],
             "reviews:job-skip": [job],
             "reviews:job-release": [job],
@@ -613,6 +617,7 @@ class World:
         action = {"name": "Take down", "target": "item", "strike_days": "90", "position": "0"}
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
+            "reviews:job-let-go": {"token": self.job.claim_token},
             "reviews:job-skip": {"token": self.job.claim_token},
             "reviews:job-release": {"token": self.job.claim_token},
             "reviews:job-renew": {"token": self.job.claim_token},

@@ -161,6 +161,29 @@ def test_a_prefetched_job_that_nobody_looked_at_goes_back_by_itself(queue, rosa,
     assert claims.live_claims(rosa) == [first]
 
 
+def test_asking_again_keeps_the_prefetched_job_a_little_longer(queue, rosa, first):
+    before = ahead_of(queue, rosa)
+    again = ahead_of(queue, rosa)
+    assert (again, again.claim_token) == (before, before.claim_token)
+    assert again.expires_at > before.expires_at
+
+
+def test_a_prefetched_job_is_let_go_without_a_trace_of_a_look(queue, rosa, remy, first):
+    ahead = ahead_of(queue, rosa)
+    assert not claims.let_go(first.pk, first.claim_token, by=rosa)
+    assert claims.let_go(ahead.pk, ahead.claim_token, by=rosa)
+    assert not claims.let_go(ahead.pk, ahead.claim_token, by=rosa)
+    assert claims.live_claims(rosa) == [first]
+    assert claims.claim_next(queue, by=remy) == ahead
+
+
+def test_what_she_was_shown_is_not_let_go(queue, rosa, first):
+    ahead = ahead_of(queue, rosa)
+    claims.renew(ahead.pk, ahead.claim_token, by=rosa)
+    assert not claims.let_go(ahead.pk, ahead.claim_token, by=rosa)
+    assert Job.objects.held_by(rosa).count() == 2
+
+
 def test_a_prefetched_job_makes_room_for_another_queue(queue, rosa, first):
     ahead = ahead_of(queue, rosa)
     other = make_queue(platform=queue.platform, members=[rosa])

@@ -2,7 +2,7 @@
 by redirect for everybody else."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf.locale import LANG_INFO
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -33,7 +34,6 @@ from reviews import (
 )
 from reviews.errors import ClaimLost, Conflict, Invalid
 from reviews.models import (
-    Claim,
     Item,
     ItemVersion,
     Job,
@@ -89,14 +89,19 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except ClaimLost:
         # A second click on the same button: the first one was heard, and that is all she asked.
-        if not _has_answered(request):
+        recorded = _recorded(request)
+        if recorded is None:
             raise
+        if _differs(recorded, answer):
+            messages.warning(request, _already(recorded))
     except Conflict as conflict:
         if "item_version" not in conflict.details:
             raise
         messages.warning(request, str(conflict))
         return _go_on(request, _queue(request, pk), _sitting(request), note=answer["note"])
-    return _go_on(request, _queue(request, pk), _sitting(request).after_one_more())
+    return _go_on(
+        request, _queue(request, pk), _sitting(request).after_one_more(), shown=_shown(request)
+    )
 
 
 @require_POST
@@ -107,7 +112,43 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: claims.skip(pk, token, by=request.user, reason=reason),
         **_left(request, pk),
     )
-    return _go_on(request, job.queue, _sitting(request))
+    return _go_on(request, job.queue, _sitting(request), shown=_shown(request))
+
+
+@require_POST
+@never_cache
+def ahead(request: HttpRequest, slug: str) -> HttpResponse:
+    """The job after the one on her screen, as a fragment that her page keeps until she answers;
+    204 when there is none for her. Nothing of it counts as looked at."""
+    queue = access.get_queue_to_work(request.user, slug)
+    lane = request.POST.get("lane") or None
+    job = _job_ahead(request, queue, lane)
+    if job is None:
+        return HttpResponse(status=204)
+    # What will be hers once she is shown it: the lease begins then.
+    seconds_kept = _seconds_until(job.expires_at) if job.is_prefetched else queue.lease_seconds
+    job.expires_at = timezone.now() + timedelta(seconds=queue.lease_seconds)
+    context = {
+        "queue": queue,
+        "job": job,
+        "sitting": _sitting(request).after_one_more(),
+        "lane": lane,
+        "note": "",
+        "seconds_kept": seconds_kept,
+        "is_prefetched": job.is_prefetched,
+        **_item_context(request.user, job),
+        # What can be undone then is known then; and nobody reads messages in advance.
+        "last": None,
+        "messages": (),
+    }
+    return render(request, "reviews/_job.html", context)
+
+
+@require_POST
+def let_go(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page is left: what was fetched in advance is for somebody else. Nobody reads this."""
+    claims.let_go(pk, request.POST.get("token", ""), by=request.user)
+    return HttpResponse(status=204)
 
 
 @require_POST
@@ -143,13 +184,60 @@ def _queue(request: HttpRequest, job_id: int) -> Queue:
     return access.get_held_job(request.user, job_id).queue
 
 
-def _go_on(request: HttpRequest, queue: Queue, sitting: Sitting, *, note: str = "") -> HttpResponse:
+def _job_ahead(request: HttpRequest, queue: Queue, lane: str | None) -> Job | None:
+    try:
+        job = claims.claim_next(queue, by=request.user, lane=lane, prefetch=True)
+    except Conflict:
+        # Both her places are taken. One she was shown before she undid another comes next.
+        held = [job for job in claims.live_claims(request.user) if job.queue_id == queue.pk]
+        job = next((one for one in held if one.pk != _shown(request)), None)
+    return None if job is None or job.pk == _shown(request) else job
+
+
+def _shown(request: HttpRequest) -> int | None:
+    """The job her page shows while it asks, if it says so."""
+    return int(_number(request.POST.get("shown"))) or None
+
+
+def _go_on(
+    request: HttpRequest,
+    queue: Queue,
+    sitting: Sitting,
+    *,
+    note: str = "",
+    shown: int | None = None,
+) -> HttpResponse:
+    """The next job. Where her page shows the right one already (`shown`), what it lacks is enough:
+    the clock, the counts and what can be undone."""
     lane = request.POST.get("lane") or None
     if not request.htmx and not note:
         url = reverse("reviews:review", args=[queue.slug])
         return redirect(f"{url}?{urlencode({'lane': lane})}" if lane else url)
     job = claims.claim_next(queue, by=request.user, lane=lane)
+    if shown is not None and job is not None:
+        if job.pk == shown:
+            return _arrived(request, queue, job, sitting, lane)
+        messages.warning(
+            request, _("The item you just saw went back to the queue. This one is yours.")
+        )
     return _desk(request, queue, job, sitting, lane=lane, note=note)
+
+
+def _arrived(
+    request: HttpRequest, queue: Queue, job: Job, sitting: Sitting, lane: str | None
+) -> HttpResponse:
+    last = desk.last_undoable(request.user)
+    if last is not None and blind.AUTHOR in blind.of_job(job.lane, queue):
+        last = last._replace(author=None)
+    context = {
+        "queue": queue,
+        "job": job,
+        "sitting": sitting,
+        "lane": lane,
+        "last": last,
+        **_clock(job.expires_at),
+    }
+    return render(request, "reviews/_arrived.html", context)
 
 
 def _to_page(request: HttpRequest, url: str) -> HttpResponse:
@@ -412,11 +500,26 @@ def _number(text: str | None) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _has_answered(request: HttpRequest) -> bool:
-    claim = Claim.objects.filter(
-        token=request.POST["token"], reviewer=request.user, end=Claim.End.FINISHED
-    )
-    return claim.exists()
+def _recorded(request: HttpRequest) -> Review | None:
+    """Her answer on this very claim, if she has given one."""
+    token = request.POST["token"]
+    return Review.objects.filter(claim__token=token, reviewer=request.user).first()
+
+
+def _differs(review: Review, answer: dict) -> bool:
+    if review.verdict != answer["verdict"]:
+        return True
+    violated = review.findings.filter(violates=True)
+    slugs = set(violated.values_list("policy_version__policy__slug", flat=True))
+    return slugs != set(answer["policy_slugs"])
+
+
+def _already(review: Review) -> str:
+    """Two windows on one job: the second answer is not the one that counts, and she is told."""
+    return _(
+        "You had answered that item already, in another window: %(verdict)s. "
+        "Your second answer was not recorded; undo the first if it was wrong."
+    ) % {"verdict": str(review.get_verdict_display()).lower()}
 
 
 def _seconds_until(moment: datetime) -> int:
