@@ -3,19 +3,43 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-# One value of JSON; null where nobody has said anything. Of notes the newest ten.
+from .models import Consultation
+
+# One value of JSON. Notes of all, the newest ten; opinions and answers are for whoever asked.
 SQL = """
-(
-  SELECT json_agg(
-    json_build_object('text', text, 'author', username, 'at', created_at, 'by', author_id)
-    ORDER BY id
+json_build_object(
+  'notes', (
+    SELECT json_agg(json_build_array(text, username, created_at, author_id) ORDER BY id) FROM (
+      SELECT note.id, note.text, note.created_at, note.author_id, person.username
+      FROM reviews_note AS note JOIN reviews_person AS person ON person.id = note.author_id
+      WHERE note.item_id = item.id AND note.withdrawn_at IS NULL AND note.text <> ''
+      ORDER BY note.id DESC LIMIT 10
+    ) AS newest
+  ),
+  'opinions', (
+    SELECT json_agg(json_build_array(text, username, ended_at, opinion, policies) ORDER BY id)
+    FROM (
+      SELECT asked.id, asked.text, asked.ended_at, asked.opinion, person.username, ARRAY(
+        SELECT policy.name FROM reviews_consultation_policy_versions AS link
+        JOIN reviews_policyversion AS version ON version.id = link.policyversion_id
+        JOIN reviews_policy AS policy ON policy.id = version.policy_id
+        WHERE link.consultation_id = asked.id ORDER BY policy.position, policy.id
+      ) AS policies
+      FROM reviews_consultation AS asked
+      JOIN reviews_person AS person ON person.id = asked.answered_by_id
+      WHERE asked.item_id = item.id AND asked.asked_by_id = %(person)s
+      ORDER BY asked.id DESC LIMIT 5
+    ) AS newest
+  ),
+  'answers', (
+    SELECT json_agg(json_build_array(id, text, answer, name) ORDER BY id) FROM (
+      SELECT asked.id, asked.text, asked.answer, policy.name
+      FROM reviews_question AS asked JOIN reviews_policy AS policy ON policy.id = asked.policy_id
+      WHERE asked.item_id = item.id AND asked.asked_by_id = %(person)s
+        AND asked.state <> 'withdrawn'
+      ORDER BY asked.id DESC LIMIT 5
+    ) AS newest
   )
-  FROM (
-    SELECT note.id, note.text, note.created_at, note.author_id, person.username
-    FROM reviews_note AS note JOIN reviews_person AS person ON person.id = note.author_id
-    WHERE note.item_id = item.id AND note.withdrawn_at IS NULL AND note.text <> ''
-    ORDER BY note.id DESC LIMIT 10
-  ) AS newest
 )
 """
 
@@ -27,23 +51,47 @@ class Note(NamedTuple):
     author_id: int
 
 
+class Opinion(NamedTuple):
+    """Of a colleague she asked about this item."""
+
+    text: str
+    author: str
+    at: datetime
+    opinion: str
+    policies: list[str]
+
+    @property
+    def label(self) -> str:
+        return str(Consultation.Opinion(self.opinion).label)
+
+
+class Answer(NamedTuple):
+    """To what she asked about a policy because of this item; empty: not there yet."""
+
+    question_id: int
+    text: str
+    answer: str
+    policy: str
+
+
 class Beside(NamedTuple):
     notes: list[Note]
+    opinions: list[Opinion]
+    answers: list[Answer]
 
     def own(self, person_id: int) -> "Beside":
-        """Where others' are kept from her: what she said herself she knows."""
-        return Beside([note for note in self.notes if note.author_id == person_id])
+        """Where others' notes are kept from her: what she said herself, or asked for, she knows."""
+        return self._replace(notes=[note for note in self.notes if note.author_id == person_id])
 
 
-NOTHING = Beside([])
-
-
-def read(found: list[dict[str, Any]] | None) -> Beside:
-    if not found:
-        return NOTHING
+def read(found: dict[str, list | None]) -> Beside:
     return Beside(
-        [
-            Note(one["text"], one["author"], datetime.fromisoformat(one["at"]), one["by"])
-            for one in found
-        ]
+        [Note(*_at(row)) for row in found["notes"] or ()],
+        [Opinion(*_at(row)) for row in found["opinions"] or ()],
+        [Answer(*row) for row in found["answers"] or ()],
     )
+
+
+def _at(row: list[Any]) -> list[Any]:
+    """Its third value as the time that it is."""
+    return [*row[:2], datetime.fromisoformat(row[2]), *row[3:]]

@@ -6,7 +6,16 @@ Reviews, decisions and audit entries are never edited: they name versions and ho
 from django.db import transaction
 from django.db.models.functions import Now
 
-from . import access, audit, claims, media, notes, notifications
+from . import (
+    access,
+    audit,
+    claims,
+    consultations,
+    media,
+    notes,
+    notifications,
+    questions,
+)
 from .errors import Invalid
 from .models import Item, Job, Notification, Person, content_hash
 
@@ -34,6 +43,8 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         erased_media = media.erase_uses(item)
         reports = item.reports.exclude(text="").update(text="")
         noted = notes.erase_notes(item)
+        consultations.erase_consultations(item)
+        questions.erase_questions(item)
         # Its fingerprint is made of the text; this one is nobody else's.
         Item.objects.filter(pk=item.pk).update(erased_at=Now(), fingerprint=f"erased{item.pk:026x}")
         item.refresh_from_db()

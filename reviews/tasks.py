@@ -7,6 +7,7 @@ from . import (
     claims,
     cluster_work,
     clusters,
+    consultations,
     draws,
     dry_run,
     enforcement,
@@ -58,6 +59,11 @@ def draw_for_quality() -> int:
 @shared_task
 def release_enforcements() -> int:
     return enforcement.release_planned()
+
+
+@shared_task
+def let_consultations_go() -> int:
+    return consultations.sweep()
 
 
 @shared_task

@@ -28,6 +28,7 @@ from reviews import (
     bulk_work,
     cluster_work,
     clusters,
+    consultations,
     decisions,
     draws,
     dry_run,
@@ -39,6 +40,7 @@ from reviews import (
     notifications,
     people,
     policies,
+    questions,
     queues,
     replays,
     revisions,
@@ -69,6 +71,10 @@ GRANTED = {
     "item.submit": "admin",
     "item.view": ALL_STAFF,
     "item.erase": "admin",
+    "consultation.ask": "reviewer lead",
+    "consultation.answer": "reviewer lead",
+    "question.ask": "reviewer lead",
+    "question.answer": "policy-owner admin",
     "note.view": ALL_STAFF,
     "note.leave": "reviewer lead policy-owner",
     "medium.view": ALL_STAFF,
@@ -165,6 +171,16 @@ ROUTES = {
     "reviews:item-text": {"GET": STAFF},
     "reviews:item-notes": {"GET": STAFF, "POST": "rosa remy lena paul"},
     "reviews:note-withdraw": {"POST": "rosa"},
+    "reviews:job-ask": {"GET": "rosa remy lena", "POST": "rosa | remy lena"},
+    "reviews:consultation": {"GET": "rosa remy lena mila abel ada"},
+    "reviews:consultation-answer": {"POST": "remy"},
+    "reviews:consultation-withdraw": {"POST": "rosa"},
+    "reviews:question-list": {"GET": STAFF},
+    "reviews:question-new": {"GET": "rosa remy lena", "POST": "rosa remy lena"},
+    "reviews:question": {"GET": "rosa paul ada"},
+    "reviews:question-answer": {"POST": "paul ada"},
+    "reviews:question-publish": {"POST": "| paul ada"},
+    "reviews:question-withdraw": {"POST": "rosa"},
     "reviews:notification-list": {"GET": EVERYONE},
     "reviews:notification-count": {"GET": EVERYONE},
     "reviews:notification-read": {"POST": EVERYONE},
@@ -361,6 +377,14 @@ class World:
             token=uuid.uuid4(),
         )
         self.note = notes.leave_note(self.job.item, by=rosa, text="Seen before.")
+        asked = claimed_job(rosa, queue=self.queue, item=self.make_item())
+        self.consultation = consultations.ask_colleague(
+            asked.pk,
+            asked.claim_token,
+            consultations.Ask(self.people["remy"], "Have you seen this before?"),
+            by=rosa,
+        )
+        self.question = questions.ask_question(self.queue.policies.get(), by=rosa, text="Satire?")
         notifications.tell(
             [rosa], "mention", by=self.people["lena"], platform=platform, item=self.job.item
         )
@@ -497,6 +521,15 @@ class World:
             "reviews:notification": [self.notification.pk],
             "reviews:medium-figure": [self.medium.pk],
             "reviews:medium": [self.medium.pk, "image"],
+            "reviews:job-ask": [job],
+            **{
+                f"reviews:consultation{deed}": [self.consultation.pk]
+                for deed in ("", "-answer", "-withdraw")
+            },
+            **{
+                f"reviews:question{deed}": [self.question.pk]
+                for deed in ("", "-answer", "-publish", "-withdraw")
+            },
             "reviews:queue-detail": [self.queue.slug],
             "reviews:setup-kind-edit": [self.kind.slug],
             "reviews:setup-kind-restore": [self.kind.slug, 1],
@@ -629,6 +662,10 @@ class World:
             },
             "reviews:cluster-preview": self.cluster_answer(),
             "reviews:cluster-decide": {**self.cluster_answer(), "token": str(uuid.uuid4())},
+            "reviews:job-ask": {"token": self.job.claim_token, "text": "Do you know it?"},
+            "reviews:consultation-answer": {"opinion": "clean"},
+            "reviews:question-new": {"policy": "spam", "text": "And newsletters?"},
+            "reviews:question-answer": {"text": "Satire is fine."},
             "reviews:item-notes": {"text": "Known since last week."},
             "reviews:theme": {"theme": "dark"},
             "reviews:setup-limits": limits.read(self.platform) | {"budgets": "", "harms": ""},

@@ -43,13 +43,15 @@ REVIEWS = [
         ("clusters", "cluster_reads"),
         ("tokens",),
         ("media", "media_work"),
+        ("notes",),
     ],
     [
         ("decisions", "answers", "opinions", "rounds", "situations"),
         ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
         ("limits",),
-        ("notes",),
+        ("questions",),
+        ("consultations",),
         ("policies",),
     ],
     [

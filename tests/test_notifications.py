@@ -45,7 +45,7 @@ class Desk:
         job = claims.claim_next(self.queue, by=person)
         slugs = [self.queue.policies.get().slug] if verdict == "violating" else []
         return decisions.record_review(
-            job.pk, job.claim_token, by=person, verdict=verdict, policy_slugs=slugs
+            job.pk, job.claim_token, by=person, verdict=verdict, policy_slugs=slugs, note="Hm."
         )
 
     def client(self, person):

@@ -89,6 +89,9 @@ SHOWN = {
     "reviews.tasks.rerank_queues": "test_tasks.test_a_changed_queue_is_walked_once",
     "reviews.tasks.draw_for_quality": "test_tasks.test_a_decision_is_drawn_from_once",
     "reviews.tasks.release_enforcements": "test_tasks.test_an_enforcement_is_due_and_strikes_once",
+    "reviews.tasks.let_consultations_go": (
+        "test_consultations.test_what_nobody_answers_in_time_goes_back_to_everybody_once"
+    ),
     "reviews.tasks.prune_notifications": (
         "test_notifications.test_what_is_old_goes_and_what_is_new_stays"
     ),

@@ -97,6 +97,8 @@ WEB_THREADS = _number("WEB_THREADS", 4, least=1, most=256)
 SCORE_WORKERS = _number("SCORE_WORKERS", 2, least=1, most=256)
 SWEEP_WORKERS = _number("SWEEP_WORKERS", 1, least=1, most=256)
 LOAD_DEMO = _flag("LOAD_DEMO", True)
+CONSULTATION_HOURS = _number("CONSULTATION_HOURS", 8, least=1, most=720)
+CONSULTATION_SHOWS_LEANING = _flag("CONSULTATION_SHOWS_LEANING")
 NOTIFICATION_DAYS = _number("NOTIFICATION_DAYS", 90, least=1, most=3650)
 
 
@@ -445,6 +447,7 @@ CELERY_BEAT_SCHEDULE = {
     "release-enforcements": _every(5, "reviews.tasks.release_enforcements"),
     "reroute-jobs": _every(5, "reviews.tasks.reroute_jobs"),
     "sweep-dry-runs": _every(15, "reviews.tasks.sweep_dry_runs"),
+    "let-consultations-go": _every(15, "reviews.tasks.let_consultations_go"),
     "prune-notifications": _every(3600, "reviews.tasks.prune_notifications"),
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),

@@ -29,7 +29,7 @@ from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
-from .together import MutedSort, Note, Notification
+from .together import Consultation, MutedSort, Note, Notification, Question
 from .wellness import Exposure, Limits, Strength, Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
 
@@ -47,6 +47,7 @@ __all__ = [
     "ClusterAnswer",
     "ClusterMember",
     "ClusterOperation",
+    "Consultation",
     "Decision",
     "Draw",
     "DryRun",
@@ -74,6 +75,7 @@ __all__ = [
     "Platform",
     "Policy",
     "PolicyVersion",
+    "Question",
     "Queue",
     "QueueAction",
     "QueueRanking",

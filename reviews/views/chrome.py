@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from reviews import access, comfort, notifications
+from reviews import access, comfort, notifications, questions
 
 
 class Entry(NamedTuple):
@@ -14,6 +14,7 @@ class Entry(NamedTuple):
     about: str
     url: str
     is_here: bool
+    count: int = 0  # what waits there for her
 
 
 # Label, what it is for, URL name, the verb that opens it ("" for everybody who signed in).
@@ -23,6 +24,7 @@ PAGES = (
     ("Clusters", "Messages that say nearly the same", "reviews:cluster-list", "cluster.view"),
     ("My decisions", "What you decided, and undo", "reviews:decision-list", "review.record"),
     ("Policies", "The rules, as they stand and stood", "reviews:policy-list", "policy.view"),
+    ("Questions", "What reviewers ask about policies", "reviews:question-list", "question.answer"),
     (
         "Enforcements",
         "What decisions asked for, and what is held",
@@ -35,6 +37,9 @@ PAGES = (
     ("Models", "What scores the items, and what could", "mlhooks:model-list", "model.view"),
     ("Audit", "Who did what to what, when", "reviews:audit-list", "audit.view"),
 )
+
+# Where what waits for her is counted in the bar.
+_COUNTED = "reviews:question-list"
 
 
 # The parts of the set-up, as tabs; the same columns.
@@ -94,4 +99,5 @@ def _entries(request: HttpRequest, pages: Iterable[tuple[str, str, str, str]]) -
             continue
         url = reverse(name)
         is_here = request.path == url if url == "/" else request.path.startswith(url)
-        yield Entry(label, about, url, is_here)
+        count = questions.open_for(request.user).count() if name == _COUNTED else 0
+        yield Entry(label, about, url, is_here, count)

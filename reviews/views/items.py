@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, comfort, desk, draws, layouts, notes, placement
+from reviews import access, blind, comfort, consultations, desk, draws, layouts, notes, placement
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
@@ -276,6 +276,8 @@ def _events(
         events += [Event(one.created_at, "report", one) for one in reports]
     events += [Event(one.created_at, "decided", one) for one in reviews]
     events += [Event(one.decided_at, "decision", one) for one in decisions]
+    asked = consultations.on_item(item, by=request.user)
+    events += [Event(one.asked_at, "consultation", one) for one in asked[:50]]
     noted = notes.notes_on(item, by=request.user, open_jobs=jobs)
     events += [Event(one.created_at, "note", one) for one in noted.exclude(text="")[:100]]
     if may_see_work:

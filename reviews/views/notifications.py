@@ -9,11 +9,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, notifications
+from reviews import access, consultations, notifications, questions
+from reviews.errors import Forbidden, NotFound
 from reviews.models import Notification, Person
 
 PAGE = 50
 Sort = Notification.Sort
+# A notification's data names one of these by its id.
+_GETS = {"consultation": consultations.get_consultation, "question": questions.get_question}
 
 
 @require_GET
@@ -91,6 +94,15 @@ def leads_to(notification: Notification, person: Person) -> str | None:
         works = access.queues_to_work(person).filter(pk=queue.pk).exists()
         if works and person.assigned_jobs.filter(queue=queue, state="ready").exists():
             return reverse("reviews:review", args=[queue.slug])
+    for name, get in _GETS.items():
+        if name in notification.data:
+            try:
+                get(person, notification.data[name])
+            except (Forbidden, NotFound):
+                continue  # answered by somebody else, or no longer shown: what else stands?
+            return reverse(f"reviews:{name}", args=[notification.data[name]])
+    if notification.policy is not None and access.may(person, "policy.view"):
+        return reverse("reviews:policy-detail", args=[notification.policy.slug])
     if item is not None and access.may(person, "item.view"):
         return reverse("reviews:item-detail", args=[item.pk])
     if queue is not None and access.may(person, "queue.view"):

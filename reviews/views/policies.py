@@ -8,6 +8,8 @@ from django.views.decorators.http import require_GET
 from reviews import access
 from reviews.models import Policy, PolicyVersion
 
+from .questions import beside_policy
+
 
 @require_GET
 def policy_list(request: HttpRequest) -> HttpResponse:
@@ -43,5 +45,6 @@ def policy_detail(request: HttpRequest, slug: str) -> HttpResponse:
             "in_force": in_force,
             "queues": policy.queues.all(),
             "may_set_up": access.may(request.user, "setup.view"),
+            **beside_policy(request, policy),
         },
     )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, policies, relabelling, revisions
+from reviews import access, policies, questions, relabelling, revisions
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.models import Platform, Policy, PolicyVersion, Queue, Severity, Verdict
 
@@ -142,6 +142,7 @@ def write_version(request: HttpRequest, slug: str) -> HttpResponse:
         of = request.GET.get("of", "")
         start = _version(policy, int(of)) if of.isdecimal() and len(of) < 6 else _in_force(policy)
         text = policies.text_of(start)._asdict() if start else _FIRST
+        text = _with_example(request, policy, text)
         return _version_page(request, policy, None, text=text, start=start)
     text = _text_sent(request.POST)
     if request.POST.get("do") == "preview":
@@ -153,6 +154,18 @@ def write_version(request: HttpRequest, slug: str) -> HttpResponse:
     except Invalid as error:
         return _version_page(request, policy, None, text=text, error=error, status=422)
     return _said(request, policy, version)
+
+
+def _with_example(request: HttpRequest, policy: Policy, text: Mapping) -> Mapping:
+    """?question=5&as=examples: what that question was about, filled in among them."""
+    pk, place = request.GET.get("question", ""), request.GET.get("as", "")
+    if not pk.isdecimal() or len(pk) > 17 or place not in ("examples", "counter_examples"):
+        return text
+    question = questions.get_question(request.user, int(pk))
+    example = questions.as_example(question) if question.policy_id == policy.pk else ""
+    if not example or example in text[place]:
+        return text
+    return {**text, place: [*text[place], example]}
 
 
 @require_http_methods(["GET", "POST"])
