@@ -80,6 +80,7 @@ GRANTS: dict[str, Grant] = {
     "consultation.answer": _to(Role.REVIEWER, Role.LEAD),
     "question.ask": _to(Role.REVIEWER, Role.LEAD),
     "question.answer": _to(Role.POLICY_OWNER, Role.ADMIN),
+    "notification.view": _to(*_STAFF),
     "note.view": _to(*_STAFF, scope="notes:read"),
     "note.leave": _to(Role.REVIEWER, Role.LEAD, Role.POLICY_OWNER, scope="notes:write"),
     "medium.view": _to(*_STAFF),

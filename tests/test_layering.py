@@ -43,6 +43,7 @@ REVIEWS = [
         ("clusters", "cluster_reads"),
         ("tokens",),
         ("media", "media_work"),
+        ("feedback",),
         ("notes",),
     ],
     [
@@ -56,6 +57,7 @@ REVIEWS = [
     ],
     [
         ("idempotency",),
+        ("needs",),
         ("routing_versions",),
         ("actions",),
         ("queues", "reranking"),

@@ -3,7 +3,18 @@
 from rest_framework import serializers
 
 from reviews import layouts
-from reviews.models import Decision, Enforcement, Job, Lane, Medium, Report, Severity, Verdict
+from reviews.models import (
+    Decision,
+    Enforcement,
+    Job,
+    Lane,
+    Medium,
+    Notification,
+    Question,
+    Report,
+    Severity,
+    Verdict,
+)
 
 
 class Refusal(serializers.Serializer):
@@ -288,3 +299,62 @@ class RoutingOut(serializers.Serializer):
 
 class RoutingList(serializers.Serializer):
     results = RoutingOut(many=True)
+
+
+class NoteIn(serializers.Serializer):
+    text = serializers.CharField(max_length=2_000)
+
+
+class NoteOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    author = serializers.CharField()
+    text = serializers.CharField(help_text="Empty once its item was erased.")
+    created_at = serializers.DateTimeField()
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+
+
+class NoteList(serializers.Serializer):
+    results = NoteOut(many=True)
+
+
+class QuestionOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    policy = serializers.CharField(help_text="Slug.")
+    state = serializers.ChoiceField(choices=Question.State.choices)
+    text = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    answer = serializers.CharField(help_text="Empty until it is answered.")
+    answered_at = serializers.DateTimeField(allow_null=True)
+    policy_version = serializers.IntegerField(
+        allow_null=True, help_text="In force when it was answered."
+    )
+    is_published = serializers.BooleanField(help_text="To all reviewers; else to the asker only.")
+
+
+class QuestionPage(serializers.Serializer):
+    results = QuestionOut(many=True)
+    next_before = serializers.IntegerField(allow_null=True)
+
+
+class NotificationOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    sort = serializers.ChoiceField(choices=Notification.Sort.choices)
+    actor = serializers.CharField(allow_null=True)
+    item = serializers.IntegerField(allow_null=True)
+    policy = serializers.CharField(allow_null=True)
+    queue = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    read_at = serializers.DateTimeField(allow_null=True)
+
+
+class NotificationPage(serializers.Serializer):
+    results = NotificationOut(many=True)
+    next_before = serializers.IntegerField(allow_null=True)
+
+
+class ReadIn(serializers.Serializer):
+    upto = serializers.IntegerField(help_text="This id and those below it.")
+
+
+class ReadOut(serializers.Serializer):
+    read = serializers.IntegerField(help_text="How many were unread.")

@@ -11,6 +11,7 @@ from .kinds import KindsView
 from .media import MediaView, MediumView
 from .queues import PoliciesView, QueuesView
 from .routing import RoutingView
+from .together import NotesView, NotificationsReadView, NotificationsView, QuestionsView
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
 
@@ -18,6 +19,10 @@ urlpatterns = [
     path("items", ItemsView.as_view(), name="items"),
     path("items/<int:pk>", ItemView.as_view(), name="item"),
     path("accounts/<path:external_id>", AccountView.as_view(), name="account"),
+    path("items/<int:pk>/notes", NotesView.as_view(), name="notes"),
+    path("questions", QuestionsView.as_view(), name="questions"),
+    path("notifications", NotificationsView.as_view(), name="notifications"),
+    path("notifications/read", NotificationsReadView.as_view(), name="notifications-read"),
     path("reports", ReportsView.as_view(), name="reports"),
     path("media", MediaView.as_view(), name="media"),
     path("media/<int:pk>", MediumView.as_view(), name="medium"),
