@@ -18,13 +18,16 @@ from reviews import (
     claims,
     cluster_work,
     clusters,
+    consultations,
     decisions,
     draws,
     dry_run,
     enforcement,
     kinds,
+    notes,
     planning,
     policies,
+    questions,
     queues,
     ranking,
     relabelling,
@@ -107,6 +110,7 @@ class Day:
         self._route()
         self._posts()
         self._new_versions()
+        self._talk()
         audit.seal()
 
     def _report_and_draw(self) -> None:
@@ -391,6 +395,45 @@ class Day:
         )
         relabelling.ask_again(policy, by=self.people["paul"], number=1, seed=11)
 
+    def _talk(self) -> None:
+        """What people say to each other: notes, opinions, questions, and what each is told."""
+        rosa, remy, lena, paul = (self.people[name] for name in ("rosa", "remy", "lena", "paul"))
+        queue = Queue.objects.get(pk=self.queue.pk)
+        Job.objects.filter(claimed_by__in=[rosa, remy]).update(expires_at=timezone.now())
+        claims.expire_claims()
+
+        def ask(by, of, note):
+            job = claims.claim_next(queue, by=by)
+            wanted = consultations.Ask(of, note)
+            return consultations.ask_colleague(job.pk, job.claim_token, wanted, by=by)
+
+        self.asked = ask(remy, rosa, "Is “postponed” an idiom in this trade, or bait?")
+        ask(rosa, None, "Does anybody know this newsletter? I cannot find who sends it.")
+        answered = ask(rosa, remy, "Is this pharmacy licensed? I do not know the seal.")
+        notes.leave_note(answered.item, by=lena, text="The same seal was forged last week, @rosa.")
+        consultations.give_opinion(
+            answered,
+            by=remy,
+            opinion="violating",
+            policy_slugs=["spam"],
+            text="The seal is a copy. The licence number belongs to a vet in another country.",
+        )
+        self.question = questions.ask_question(
+            self.spam,
+            by=rosa,
+            item=answered.item,
+            text="Is a newsletter spam if it has no way out?",
+        )
+        questions.answer_question(
+            self.question,
+            by=paul,
+            text="Yes, from this version on: no way to leave it, no consent that still holds.",
+            is_published=True,
+        )
+        questions.ask_question(
+            self.spam, by=remy, text="And one that hides the way out in an image?"
+        )
+
     def _change_many(self) -> None:
         """Bulk work, and clusters: every text of the day came three times, one a little changed."""
         lena, rosa = self.people["lena"], self.people["rosa"]
@@ -485,6 +528,13 @@ SHOTS = {
     "rosa": {
         "home": "/",
         "decisions": "/decisions/",
+        "notifications": "/notifications/",
+        "notification-choices": "/you/notifications/",
+        "consultation": "consultation",
+        "question": "question",
+        "questions": "/questions/?state=all",
+        "question-new": "/questions/new/?policy=spam",
+        "item-notes": "noted item",
         "review": "/review/spam-and-scams/",
         "review-empty": "/review/adult/",
         "review-blocks": "/review/posts/",
@@ -502,6 +552,7 @@ SHOTS = {
     },
     "ada": {"person": "/setup/people/rosa/", "person-new": "/setup/people/new/"},
     "lena": {
+        "home-lead": "/",
         "setup-queues": "/setup/queues/",
         "setup-queue": "/setup/queues/spam-and-scams/",
         "setup-queue-new": "/setup/queues/new/",
@@ -542,7 +593,10 @@ SHOTS = {
         "setup-kind-new": "/setup/kinds/new/",
         "item-blocks": "post",
     },
+    "remy": {"home-asked": "/", "notifications-few": "/notifications/?unread=1"},
     "paul": {
+        "home-owner": "/",
+        "questions-open": "/questions/",
         "setup-policies": "/setup/policies/",
         "setup-policy": "/setup/policies/spam/",
         "setup-policy-version": "/setup/policies/spam/versions/3/",
@@ -577,6 +631,9 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
                 "first item": f"/items/{Item.objects.order_by('pk').first().pk}/",
                 "open item": f"/items/{Job.objects.ready().latest('rank').item_id}/",
                 "draw": f"/draws/{day.draw.pk}/",
+                "consultation": f"/consultations/{day.asked.pk}/",
+                "question": f"/questions/{day.question.pk}/",
+                "noted item": f"/items/{day.question.item_id}/notes/",
                 "decided item": f"/items/{decision.item_id}/",
                 "post": f"/items/{Item.objects.order_by('pk').last().pk}/",
                 "largest cluster": f"/clusters/{day.cluster.pk}/",

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0036_notifications"),
+        ("reviews", "0039_media"),
     ]
 
     operations = [
