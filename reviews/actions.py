@@ -6,7 +6,7 @@ What happens when one is asked for is enforcement.py's; where it is offered is q
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,6 +23,7 @@ LABELS = {
     "key": "Key",
     "target": "Acts on",
     "parameters": "Parameters",
+    "asked": "Asked of whoever decides",
     "needs_approval": "Held for a second person",
     "is_strike": "Counts as a strike",
     "strike_days": "A strike stands",
@@ -35,6 +36,7 @@ NEW: Data = {
     "key": "",
     "target": "item",
     "parameters": {},
+    "asked": {},
     "needs_approval": False,
     "is_strike": False,
     "strike_days": 90,
@@ -179,6 +181,9 @@ def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = 
         refuse("position", "Give a number from 0 to 999.")
     for text in _parameter_refusals(data["parameters"]):
         refuse("parameters", text)
+    if "parameters" not in wrong:
+        for name, text in _asked_refusals(data["parameters"], data["asked"]):
+            refuse(f"asked.{name}", text)
     if wrong:
         raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
 
@@ -199,6 +204,35 @@ def _parameter_refusals(parameters: object) -> list[str]:
     if len(json.dumps(parameters)) > 10_000:
         texts.append("All parameters together have at most 10,000 characters.")
     return texts
+
+
+def _asked_refusals(
+    parameters: Mapping[str, Any], asked: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """What is offered on the desk has to be a value that a small field can take."""
+    for name, about in asked.items():
+        usual = parameters.get(name)
+        if name not in parameters:
+            yield name, f"There is no parameter {name} to ask for."
+            continue
+        if not isinstance(usual, bool | int | float | str):
+            yield name, "Only a text, a number or a yes or no can be asked for."
+        if len(about.get("label") or "") > 60:
+            yield name, "What it is called has at most 60 characters."
+        choices = about.get("choices") or []
+        if choices and (isinstance(usual, bool) or not isinstance(usual, str)):
+            yield name, "Only a text can be chosen from a list."
+        elif choices and usual not in choices:
+            yield name, "The usual value has to be one of the choices."
+        elif any(len(choice) > 60 for choice in choices) or len(choices) > 20:
+            yield name, "At most 20 choices of at most 60 characters."
+        least, most = about.get("least"), about.get("most")
+        if least is None and most is None:
+            continue
+        if isinstance(usual, bool) or not isinstance(usual, int | float):
+            yield name, "Only a number has a least and a most."
+        elif least is None or most is None or not least <= usual <= most:
+            yield name, "The usual value has to lie between the least and the most."
 
 
 def _queue_where_it_clashes(action: Action, key: str) -> str | None:

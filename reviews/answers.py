@@ -1,13 +1,16 @@
 """What an answer says, checked against what its queue judges and does: text becomes values."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.utils.translation import gettext
 
 from .errors import Invalid
-from .models import Action, QueueAction, Verdict
+from .models import Action, ItemVersion, QueueAction, Verdict
 from .situations import Situation
 
+# A mark: the field of the content, its first and behind its last character there, the policy.
+SPAN = ("field", "start", "end", "policy")
+MOST_SPANS = 100
 SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
 
@@ -52,6 +55,60 @@ def actions(now: Situation, verdict: str, slugs: Collection[str] | None) -> list
             details={"actions": f"not offered for this item: {', '.join(unknown)}"},
         )
     return [offered[slug] for slug in dict.fromkeys(slugs)]
+
+
+def severities(
+    now: Situation, violated: Collection[str], given: Mapping[str, object] | None
+) -> dict[str, int]:
+    """The level of each policy that asks for one; None grades nothing, and none is missed."""
+    if given is None:
+        return {}
+    graded = {}
+    for slug in violated:
+        most = now.levels.get(slug)
+        if most is None:
+            continue
+        level = given.get(slug)
+        if not isinstance(level, int) or not 1 <= level <= most:
+            raise Invalid(
+                gettext("Say how severe it is: choose one of the levels of %(policy)s.")
+                % {"policy": slug},
+                details={"severity": f"{slug}: 1 to {most}"},
+            )
+        graded[slug] = level
+    return graded
+
+
+def spans(
+    now: Situation, violated: Collection[str], given: Sequence[Mapping[str, object]]
+) -> list[dict[str, object]]:
+    """What she marked, in order, held against the text as it stands in the version she answers."""
+    if not given:
+        return []
+    if len(given) > MOST_SPANS:
+        raise Invalid(
+            gettext("Mark at most %(most)s places.") % {"most": MOST_SPANS},
+            details={"spans": f"at most {MOST_SPANS}"},
+        )
+    content = ItemVersion.objects.values_list("content", flat=True).get(pk=now.version_id)
+    kept = []
+    for span in given:
+        field, start, end, policy = (span.get(name) for name in SPAN)
+        text = content.get(field) if isinstance(content, dict) and isinstance(field, str) else None
+        if policy not in violated:
+            raise Invalid(
+                gettext("A mark belongs to a policy that you did not choose."),
+                details={"spans": f"not chosen: {policy}"},
+            )
+        is_whole = all(type(at) is int for at in (start, end))
+        if not isinstance(text, str) or not is_whole or not 0 <= start < end <= len(text):
+            raise Invalid(
+                gettext("A mark does not fit the text. Remove it and mark it again."),
+                details={"spans": f"not in {field}: {start} to {end}"},
+            )
+        kept.append(dict(zip(SPAN, (field, start, end, policy), strict=True)))
+    unique = {tuple(span.values()): span for span in kept}
+    return [unique[key] for key in sorted(unique)]
 
 
 def as_verdict(verdict: str) -> str:

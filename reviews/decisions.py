@@ -6,7 +6,7 @@ answer never pass each other unseen, and never wait for each other in a circle.
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from . import (
     rounds,
     wellness,
 )
+from . import parameters as parameters_
 from .errors import Conflict, Invalid
 from .models import Action, Decision, Item, Job, Lane, Person, Queue, Review, Verdict
 from .signals import decision_recorded
@@ -33,14 +34,14 @@ _REVIEW = Statement(
     """
 WITH review AS (
   INSERT INTO reviews_review (job_id, claim_id, item_id, item_version_id, reviewer_id, verdict,
-    note, active_seconds, score_shown, created_at)
+    note, active_seconds, score_shown, spans, created_at)
   VALUES (%(job)s, %(claim)s, %(item)s, %(version)s, %(reviewer)s, %(verdict)s, %(note)s,
-    %(active_seconds)s, %(score_shown)s, %(at)s)
+    %(active_seconds)s, %(score_shown)s, %(spans)s::jsonb, %(at)s)
   RETURNING id
 ), findings AS (
-  INSERT INTO reviews_finding (review_id, policy_version_id, violates)
-  SELECT review.id, judged, judged = ANY(%(violated)s::bigint[])
-  FROM review, unnest(%(judged)s::bigint[]) AS judged
+  INSERT INTO reviews_finding (review_id, policy_version_id, violates, severity)
+  SELECT review.id, judged.id, judged.id = ANY(%(violated)s::bigint[]), judged.severity
+  FROM review, unnest(%(judged)s::bigint[], %(severities)s::smallint[]) AS judged(id, severity)
 )
 SELECT id FROM review
 """,
@@ -53,9 +54,11 @@ _DECIDE = Statement(
     """
 WITH decision AS (
   INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id,
-    verdict, supersedes_id, decided_by_id, decided_at, undo_until, note, risks, risk_source)
+    verdict, severities, supersedes_id, decided_by_id, decided_at, undo_until, note, risks,
+    risk_source)
   VALUES (%(kind)s, %(item)s, %(version)s, %(queue)s, %(job)s, %(review)s, %(verdict)s,
-    %(supersedes)s, %(by)s, %(at)s, %(undo_until)s, %(note)s, %(risks)s::jsonb, %(risk_source)s)
+    %(severities)s::jsonb, %(supersedes)s, %(by)s, %(at)s, %(undo_until)s, %(note)s,
+    %(risks)s::jsonb, %(risk_source)s)
   RETURNING id
 ), violated AS (
   INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
@@ -89,6 +92,9 @@ def record_review(
     item_version_id: int | None = None,
     score_shown: bool = True,
     escalate_to: str = "",
+    severities: Mapping[str, object] | None = None,
+    spans: Sequence[Mapping[str, object]] = (),
+    parameters: parameters_.Given | None = None,
 ) -> Decision | None:
     """One reviewer's answer on the claim she holds; all of it or nothing.
 
@@ -99,8 +105,11 @@ def record_review(
     settles nothing returns None. So do the lanes that check (gold, qa):
     what stands is not touched; a quality check that disagrees asks a lead.
     `action_slugs=None` takes the queue's first action for a violation. `item_version_id` is what
-    she read; without it, what was current when she claimed. `revealed_seconds`: how long it stood
-    open to her; without it, all her active seconds. Raises ClaimLost, Conflict, Invalid.
+    she read; without it, what was current when she claimed. `severities` grades policies that ask
+    for it ({slug: level}; None leaves all ungraded), `spans` are her marks in the text, and
+    `parameters` what she changed of the actions' ({slug: {name: value}}). `revealed_seconds`: how
+    long it stood open to her; without it, all her active seconds. Raises ClaimLost, Conflict,
+    Invalid.
     """
     verdict = answers.as_verdict(verdict)
     with transaction.atomic():
@@ -112,11 +121,15 @@ def record_review(
             note, required=now.note_required, escalates=verdict == Verdict.ESCALATE
         )
         violated = answers.violated(now, verdict, policy_slugs)
+        graded = answers.severities(now, violated, severities)
+        marked = answers.spans(now, violated, spans)
         checks = now.lane in Lane.checking()
         actions = [] if checks else answers.actions(now, verdict, action_slugs)
+        changed = parameters_.check(actions, parameters)
         settles = verdict in answers.SETTLING
         # A violation whose policy she need not name judges none of them.
         is_unnamed = verdict == Verdict.VIOLATING and not violated
+        judged = now.policies if settles and not is_unnamed else {}
         ((review_id,),) = _REVIEW.rows(
             job=job_id,
             claim=claim.claim_id,
@@ -128,7 +141,9 @@ def record_review(
             active_seconds=answers.as_seconds(active_seconds),
             score_shown=score_shown,
             at=claim.at,
-            judged=list(now.policies.values()) if settles and not is_unnamed else [],
+            judged=list(judged.values()),
+            severities=[graded.get(slug) for slug in judged],
+            spans=json.dumps(marked),
             violated=list(violated.values()),
         )
         wellness.expose(
@@ -151,7 +166,7 @@ def record_review(
         elif now.reviews_wanted > 1 and now.lane in rounds.INDEPENDENT:
             settled = opinions.settle_together(now, by=by)
             if settled is not None:
-                decision = _decide_together(now, settled, actions, by=by, at=claim.at)
+                decision = _decide_together(now, settled, actions, changed, by=by, at=claim.at)
         else:
             # One settling review is enough; whatever stood for the item is superseded.
             decision = _decide(
@@ -162,6 +177,8 @@ def record_review(
                 at=claim.at,
                 verdict=verdict,
                 note=note,
+                severities=graded,
+                parameters=changed,
                 review_id=review_id,
                 supersedes_id=now.standing_id,
             )
@@ -176,6 +193,8 @@ def record_review(
             policies=list(violated),
             actions=[action.slug for action in actions],
             **({"decision": decision.pk} if decision else {}),
+            **({"severities": graded} if graded else {}),
+            **({"spans": len(marked)} if marked else {}),
             **found,
         )
         if decision:
@@ -224,6 +243,8 @@ def override(
     verdict: str,
     policy_slugs: Collection[str] = (),
     action_slugs: Collection[str] | None = None,
+    severities: Mapping[str, object] | None = None,
+    parameters: parameters_.Given | None = None,
     note: str,
 ) -> Decision:
     """A lead decides otherwise: supersedes the standing decision, its actions and its strikes."""
@@ -238,7 +259,9 @@ def override(
             raise Conflict("This decision was taken back; there is nothing to override.")
         note = answers.clean_note(note, required=True)
         violated = answers.violated(now, verdict, policy_slugs)
+        graded = answers.severities(now, violated, severities)
         actions = answers.actions(now, verdict, action_slugs)
+        changed = parameters_.check(actions, parameters)
         at = claims.clock()
         new = _decide(
             now,
@@ -249,6 +272,8 @@ def override(
             kind=Decision.Kind.OVERRIDE,
             verdict=verdict,
             note=note,
+            severities=graded,
+            parameters=changed,
             supersedes_id=decision.pk,
             item_version_id=decision.item_version_id,
         )
@@ -262,6 +287,7 @@ def override(
             verdict=verdict,
             policies=list(violated),
             actions=[action.slug for action in actions],
+            **({"severities": graded} if graded else {}),
         )
         notifications.tell_of_decision(new, lane=now.lane, platform=now.platform_id)
         decision_recorded.send(sender=Decision, decision=new)
@@ -278,6 +304,8 @@ def _decide(
     verdict: str | None,
     kind: str = Decision.Kind.SETTLED,
     note: str = "",
+    severities: Mapping[str, int] | None = None,
+    parameters: Mapping[int, dict[str, object]] | None = None,
     review_id: int | None = None,
     supersedes_id: int | None,
     item_version_id: int | None = None,
@@ -291,6 +319,7 @@ def _decide(
         job_id=now.job_id,
         review_id=review_id,
         verdict=verdict,
+        severities=dict(severities or {}),
         supersedes_id=supersedes_id,
         decided_by=by,
         decided_at=at,
@@ -307,6 +336,7 @@ def _decide(
         job=decision.job_id,
         review=review_id,
         verdict=verdict,
+        severities=json.dumps(decision.severities),
         supersedes=supersedes_id,
         by=by.pk,
         at=at,
@@ -320,12 +350,18 @@ def _decide(
     )
     decision._state.adding, decision._state.db = False, connection.alias
     if actions or supersedes_id is not None:
-        enforcement.plan(decision, actions)
+        enforcement.plan(decision, actions, parameters=parameters or {})
     return decision
 
 
 def _decide_together(
-    now: Situation, settled: rounds.Settled, actions: list[Action], *, by: Person, at: datetime
+    now: Situation,
+    settled: rounds.Settled,
+    actions: list[Action],
+    parameters: Mapping[int, dict[str, object]],
+    *,
+    by: Person,
+    at: datetime,
 ) -> Decision:
     is_hers = settled.reviewer_id == by.pk
     return _decide(
@@ -336,6 +372,8 @@ def _decide_together(
         by=by if is_hers else Person.objects.get(pk=settled.reviewer_id),
         at=at,
         verdict=settled.verdict,
+        severities=settled.severities,
+        parameters=parameters if is_hers else None,
         review_id=settled.review_id,
         supersedes_id=now.standing_id,
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.utils.translation import get_language
 
-from . import beside, layouts, ranking
+from . import beside, layouts, parameters, ranking
 from .beside import Beside
 from .errors import NotFound
 from .layouts import Layout
@@ -30,7 +30,7 @@ from .statements import Statement
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
-RESERVED_KEYS = frozenset("0abceghmnpqsuv?")
+RESERVED_KEYS = frozenset("0abceghkmnpqsuvy?")
 
 # Hers, while it still stands and can be undone.
 _LAST_SQL = """
@@ -172,6 +172,10 @@ class PolicyOption(NamedTuple):
 class ActionOption(NamedTuple):
     key: str
     action: Action
+
+    @property
+    def questions(self) -> list[parameters.Question]:
+        return parameters.questions(self.action)
 
 
 class Rules(NamedTuple):

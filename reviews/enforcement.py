@@ -5,7 +5,7 @@ the platform starts where a row becomes due.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from django.db import transaction
@@ -19,28 +19,43 @@ State = Enforcement.State
 _BATCH = 500
 
 
-def plan(decision: Decision, actions: Iterable[Action]) -> list[Enforcement]:
+def plan(
+    decision: Decision,
+    actions: Iterable[Action],
+    *,
+    parameters: Mapping[int, dict[str, object]] | None = None,
+) -> list[Enforcement]:
     """Make the item's live enforcements those of `decision`, in the caller's transaction.
 
     An action that the superseded decision already asked for is carried over, not reversed and
     asked for again: the platform must not see the item come back in between, nor the account get
-    a second strike. Only a new version of the item is a new breach.
+    a second strike. Only a new version of the item is a new breach, and other `parameters`
+    ({action id: all of them}; without, the action's own) another measure.
     """
     wanted = {action.pk: action for action in actions}
+    chosen = parameters or {}
     missing = dict(wanted)
     if decision.supersedes_id is not None:
         live = _live_for_item(decision)
-        _reverse([one for one in live if one.action_id not in wanted], by=decision.decided_by)
+        asks_otherwise = [
+            one
+            for one in live
+            if one.action_id not in wanted
+            or chosen.get(one.action_id, one.parameters) != one.parameters
+        ]
+        _reverse(asks_otherwise, by=decision.decided_by)
         for enforcement in live:
+            if enforcement in asks_otherwise:
+                continue
             is_same_breach = enforcement.decision.item_version_id == decision.item_version_id
-            if enforcement.action_id in wanted and is_same_breach:
+            if is_same_breach:
                 Enforcement.objects.filter(pk=enforcement.pk).update(decision=decision)
                 del missing[enforcement.action_id]
     return Enforcement.objects.bulk_create(
         Enforcement(
             decision=decision,
             action=action,
-            parameters=action.parameters,
+            parameters=chosen.get(action.pk, action.parameters),
             requested_by_id=decision.decided_by_id,
             due_at=decision.undo_until,
         )

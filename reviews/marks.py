@@ -16,11 +16,13 @@ PLAIN, GLYPH, URL, STYLED, SPACE = "plain", "glyph", "url", "styled", "space"
 
 
 class Run(NamedTuple):
-    """`text` is what to show; `title` says what it is, for marks."""
+    """`text` is what to show; `title` says what it is, for marks; `size` how many characters of the
+    original it stands for, where these are not the text itself."""
 
     kind: str
     text: str
     title: str = ""
+    size: int | None = None
 
 
 _SHORT = {
@@ -101,11 +103,12 @@ def _marked(match: re.Match[str], text: str) -> Iterator[Run]:
         yield from _url(token)
     elif match.lastgroup == "space":
         yield Run(PLAIN, "\n")
-        yield Run(SPACE, f"{token.count(chr(10)) - 1} empty lines")
+        yield Run(SPACE, f"{token.count(chr(10)) - 1} empty lines", size=len(token) - 2)
         yield Run(PLAIN, "\n")
     elif match.lastgroup == "pile":
         yield Run(PLAIN, token[:2])
-        yield Run(GLYPH, f"+{len(token) - 2} marks", "combining marks piled on one letter")
+        more = len(token) - 2
+        yield Run(GLYPH, f"+{more} marks", "combining marks piled on one letter", more)
     elif match.lastgroup == "hidden":
         if _joins_rightly(token, text, match.start()):
             yield Run(PLAIN, token)
@@ -123,18 +126,20 @@ def _url(token: str) -> Iterator[Run]:
     title = "address, defanged"
     if "xn--" in host.lower():
         title = f"address, defanged; its name reads {_decoded(host)}"
-    at = 0
+    at = size = 0
     shown = defang(token)
     # A look-alike letter in an address matters most of all: marked even where all of it is one.
-    for found in re.finditer(r"[^\x00-\x7f]", shown):
+    for found, original in zip(
+        re.finditer(r"[^\x00-\x7f]", shown), re.finditer(r"[^\x00-\x7f]", token), strict=True
+    ):
         if found.start() > at:
-            yield Run(URL, shown[at : found.start()], title)
+            yield Run(URL, shown[at : found.start()], title, original.start() - size)
         character = found.group()
-        yield Run(URL, character, title)
-        yield Run(GLYPH, f"U+{ord(character):04X}", _name(character))
-        at = found.end()
+        yield Run(URL, character, title, 1)
+        yield Run(GLYPH, f"U+{ord(character):04X}", _name(character), 0)
+        at, size = found.end(), original.end()
     if at < len(shown):
-        yield Run(URL, shown[at:], title)
+        yield Run(URL, shown[at:], title, len(token) - size)
     if rest:
         yield Run(PLAIN, rest)
 
@@ -160,7 +165,7 @@ def _word(word: str) -> Iterator[Run]:
         if run:
             yield Run(PLAIN, run)
             run = ""
-        yield Run(GLYPH, f"{character} U+{ord(character):04X}", _name(character))
+        yield Run(GLYPH, f"{character} U+{ord(character):04X}", _name(character), 1)
     if run:
         yield Run(PLAIN, run)
 
@@ -168,9 +173,9 @@ def _word(word: str) -> Iterator[Run]:
 def _glyph(character: str) -> Run:
     code = ord(character)
     if 0xE0020 <= code <= 0xE007E:
-        return Run(GLYPH, f"TAG {chr(code - 0xE0000)}", "invisible tag character")
+        return Run(GLYPH, f"TAG {chr(code - 0xE0000)}", "invisible tag character", 1)
     name = _name(character)
-    return Run(GLYPH, _SHORT.get(character, f"U+{code:04X}"), f"{name}, U+{code:04X}")
+    return Run(GLYPH, _SHORT.get(character, f"U+{code:04X}"), f"{name}, U+{code:04X}", 1)
 
 
 def _joins_rightly(character: str, text: str, at: int) -> bool:

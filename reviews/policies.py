@@ -25,6 +25,7 @@ MAX_DEFINITION = 20_000
 MAX_EXAMPLES = 200
 MAX_EXAMPLE = 2_000
 MAX_WEIGHT = 10_000.0
+MAX_LEVEL = 60
 # Nobody changes a version in its last moments before it takes effect: a decision made meanwhile
 # would point at words that were changed after it read them.
 TOO_LATE = timedelta(seconds=5)
@@ -46,6 +47,7 @@ class Text(NamedTuple):
     severity: int
     severity_weight: float
     legal_category: str
+    severity_levels: list[str] = []
 
 
 def create_policy(
@@ -229,6 +231,7 @@ def text_of(version: PolicyVersion) -> Text:
         version.severity,
         version.severity_weight,
         version.legal_category,
+        list(version.severity_levels),
     )
 
 
@@ -243,6 +246,7 @@ def as_words(text: Text) -> dict[str, str]:
         "severity": _severity(text.severity),
         "severity_weight": f"{text.severity_weight:g}",
         "legal_category": text.legal_category,
+        "severity_levels": "".join(f"{level}\n" for level in text.severity_levels),
     }
 
 
@@ -276,6 +280,8 @@ def in_words(old: Text, new: Text) -> str:
         found.append("summary reworded")
     if old.legal_category != new.legal_category:
         found.append(f"legal category: {new.legal_category or 'none'}")
+    if old.severity_levels != new.severity_levels:
+        found.append(f"levels: {', '.join(new.severity_levels) or 'none'}")
     text = "; ".join(found) or "says the same"
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -408,7 +414,18 @@ def _text(text: Mapping[str, Any], errors: Errors) -> Text:
         severity or 0,
         weight or 0.0,
         legal,
+        _levels(text.get("severity_levels"), errors),
     )
+
+
+def _levels(value: object, errors: Errors) -> list[str]:
+    rows = value if isinstance(value, list | tuple) else []
+    levels = [line for row in rows if (line := _line(row))]
+    if len(levels) not in (0, 2, 3, 4) or len(set(levels)) < len(levels):
+        errors["severity_levels"] = ["Give two to four different words, or none."]
+    elif any(len(level) > MAX_LEVEL for level in levels):
+        errors["severity_levels"] = [f"Each has at most {MAX_LEVEL} characters."]
+    return levels
 
 
 def _examples(value: object, name: str, errors: Errors) -> list[str]:

@@ -1,10 +1,12 @@
 """A round: the independent answers to one item since it was last settled, and what they come to."""
 
+import statistics
+from collections.abc import Collection
 from typing import NamedTuple
 
 from .agreement import Answer, consensus
 from .answers import SETTLING
-from .models import Decision, Job, Lane, Person
+from .models import Decision, Finding, Job, Lane, Person
 from .situations import Situation
 from .statements import Statement
 
@@ -64,6 +66,7 @@ class Settled(NamedTuple):
     violated: frozenset[str]
     reviewer_id: int
     review_id: int
+    severities: dict[str, int]  # of the policies it found violated, the middle of what was said
 
 
 def given(now: Situation) -> list[Given]:
@@ -87,7 +90,21 @@ def outcome(answers: list[Given], *, by: Person) -> Settled | None:
     with_it = [one for one in answers if one.answer.verdict == settled.verdict]
     exact = [one for one in with_it if one.answer == settled] or with_it
     last = max(exact, key=lambda one: (one.reviewer_id == by.pk, one.review_id))
-    return Settled(settled.verdict, settled.violated, last.reviewer_id, last.review_id)
+    severities = _severities([one.review_id for one in with_it], settled.violated)
+    return Settled(settled.verdict, settled.violated, last.reviewer_id, last.review_id, severities)
+
+
+def _severities(review_ids: list[int], violated: Collection[str]) -> dict[str, int]:
+    """By policy the middle level, the milder of two: nobody's word alone makes it worse."""
+    graded = Finding.objects.filter(
+        review__in=review_ids,
+        policy_version__policy__slug__in=violated,
+        severity__isnull=False,
+    ).order_by("policy_version__policy__position", "policy_version__policy_id")
+    levels: dict[str, list[int]] = {}
+    for slug, level in graded.values_list("policy_version__policy__slug", "severity"):
+        levels.setdefault(slug, []).append(level)
+    return {slug: statistics.median_low(said) for slug, said in levels.items()}
 
 
 def was_settled_since(now: Situation, job: Job) -> bool:

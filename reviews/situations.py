@@ -30,8 +30,9 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
     SELECT id FROM reviews_decision WHERE item_id = item.id ORDER BY id DESC LIMIT 1
   ) AS standing_id,
   ARRAY(
-    SELECT json_build_array(slug, id)::text FROM (
-      SELECT DISTINCT ON (policy.id) policy.slug, policy.position, policy.id AS policy, version.id
+    SELECT json_build_array(slug, id, levels)::text FROM (
+      SELECT DISTINCT ON (policy.id) policy.slug, policy.position, policy.id AS policy, version.id,
+        cardinality(version.severity_levels) AS levels
       FROM reviews_queue_policies AS link
       JOIN reviews_policy AS policy ON policy.id = link.policy_id
       JOIN reviews_policyversion AS version ON version.policy_id = policy.id
@@ -75,6 +76,7 @@ class Situation(NamedTuple):
     policies: dict[str, int]  # slug → id of the policy version in force
     is_member: bool  # of the queue: the person who acts
     is_reported: bool
+    levels: dict[str, int] = {}  # slug → how many levels its severity has, where it asks for one
 
 
 def look(job_id: int, by: Person) -> Situation:
@@ -83,8 +85,11 @@ def look(job_id: int, by: Person) -> Situation:
     if row is None:
         raise NotFound("There is no such job here.")
     now = Situation(*row)
+    policies = [json.loads(policy) for policy in now.policies]
     return now._replace(
-        risks=json.loads(now.risks), policies=dict(json.loads(pair) for pair in now.policies)
+        risks=json.loads(now.risks),
+        policies={slug: pk for slug, pk, _ in policies},
+        levels={slug: levels for slug, _, levels in policies if levels},
     )
 
 

@@ -13,6 +13,12 @@ function missing() {
   const say = submit().dataset;
   const chosen = form().querySelector("[name=policy]:checked, [name=violating]:checked, [name=clean]:checked");
   if (!chosen) return [form().querySelector("#policies"), say.missingAnswer];
+  const ungraded = [...form().querySelectorAll(".option:has([name=policy]:checked) .levels")]
+    .find((levels) => !levels.querySelector(":checked"));
+  if (ungraded) return [ungraded, say.missingSeverity];
+  const empty = [...form().querySelectorAll(".option:has([name=action]:checked) .asked input")]
+    .find((input) => !input.checkValidity());
+  if (empty) return [empty, say.missingParameter];
   if (fields.note.getAttribute("aria-required") && !fields.note.value.trim()) return [fields.note, say.missingNote];
   return null;
 }
@@ -46,6 +52,7 @@ window.addEventListener("submit", (event) => {
   if (field.matches("input, select, textarea")) field.setAttribute("aria-invalid", "true");
   field.scrollIntoView({ block: "nearest" });
   if (field.matches("textarea, input, select")) field.focus();
+  else field.querySelector("input[type=radio]")?.focus();
   document.getElementById("announce").textContent = words;
 }, { capture: true });
 
@@ -108,6 +115,30 @@ for (const sign of ["change", "input"]) document.addEventListener(sign, (event) 
   if (event.target.closest("dialog.ask")) refuse(event.target, false);
   show();
 });
+// Severity: choosing a policy that asks for it takes the digits, until one is pressed.
+
+document.addEventListener("change", (event) => {
+  if (event.target.name !== "policy" || event.target.form !== form()) return;
+  const levels = event.target.closest(".option").querySelector(".levels");
+  if (!levels) return;
+  if (event.target.checked) levels.querySelector("input").focus();
+  else for (const level of levels.querySelectorAll(":checked")) level.checked = false;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches?.(".levels input") || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key === "Escape") {
+    document.getElementById("_item").focus({ preventScroll: true });
+    return;
+  }
+  const level = event.target.closest(".levels").querySelector(`input[value="${CSS.escape(event.key)}"]`);
+  if (!/^[1-4]$/.test(event.key) || !level) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  level.click();
+  document.getElementById("_item").focus({ preventScroll: true });
+}, { capture: true });
+
 document.addEventListener("htmx:afterSwap", show);
 // The desk restores a kept note and couples boxes after this file: look again when all have run.
 document.addEventListener("DOMContentLoaded", show);

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.models import Claim, Job, Review
+from reviews.models import Claim, Decision, Enforcement, Job, Review
 from tests.browsing import press_and_wait, settle
 from tests.factories import make_queue
 from tests.test_pages_all import World
@@ -94,3 +94,111 @@ def test_who_settles_it_reads_what_was_said(world, desk):
     press_and_wait(page, "Control+Enter")
     page = desk("lena", "?lane=adjudication")
     assert page.locator(".passed-on .quote").inner_text() == "Part of a <b>wave</b>"
+
+
+def test_a_level_is_one_key_after_its_policy(world, desk):
+    world.policy.versions.update(severity_levels=["Mild", "Serious", "Severe"])
+    page = desk()
+    page.keyboard.press("1")
+    assert the_button(page) == "How severe is it?"
+    page.keyboard.press("3")
+    assert the_button(page) == "Decide and go on"
+    press_and_wait(page, "Enter")
+    assert Decision.objects.get().severities == {world.policy.slug: 3}
+
+
+def select(page, text):
+    """Select `text` on the page, as far as it stands within one element after another."""
+    page.evaluate(
+        """text => {
+          const walker = document.createTreeWalker(
+            document.querySelector('[data-field=body]'), NodeFilter.SHOW_TEXT);
+          const nodes = []; let all = '';
+          while (walker.nextNode()) {
+            nodes.push([walker.currentNode, all.length]);
+            all += walker.currentNode.data;
+          }
+          const place = (at) => {
+            const [node, start] = nodes.findLast(([, start]) => start <= at);
+            return [node, at - start];
+          };
+          const from = all.indexOf(text);
+          getSelection().setBaseAndExtent(...place(from), ...place(from + text.length));
+        }""",
+        text,
+    )
+
+
+HARD = (
+    "Sen\u200bd 😀 mo\u202eney:\r\nhttps://a.example/x e\u0301\u0301\u0301\u0301\u0301\u0301 "
+    "p\u0430ypal now. Then more."
+)
+
+
+@pytest.mark.parametrize(
+    ("shown", "original"),
+    [
+        ("SenZWSPd", "Sen\u200bd"),
+        ("😀 mo", "😀 mo"),
+        ("RLOney", "\u202eney"),
+        ("a[.]example/x", "https://a.example/x"),
+        ("now", "now"),
+    ],
+)
+def test_a_mark_counts_in_the_original_whatever_is_shown(world, desk, shown, original):
+    item = Job.objects.order_by("-rank").first().item
+    item.versions.update(content={"body": HARD})
+    page = desk()
+    page.keyboard.press("1")
+    select(page, shown)
+    page.keyboard.press("k")
+    assert page.locator("#spans li").count() == 1
+    press_and_wait(page, "Enter")
+    [span] = Review.objects.get().spans
+    assert HARD[span["start"] : span["end"]] == original
+    assert span["policy"] == world.policy.slug
+
+
+def test_a_mark_by_keyboard_alone_and_taken_away_again(world, desk):
+    item = Job.objects.order_by("-rank").first().item
+    item.versions.update(content={"body": "Hello there. Send money. Bye."})
+    page = desk()
+    page.keyboard.press("k")
+    assert page.locator("#policies.is-missing").is_visible()
+    for key in ("1", "k", "ArrowDown", "Enter", "k", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator("#spans q").all_inner_texts() == ["Send money.", "Hello there."]
+    page.locator("[data-unmarks]").last.focus()
+    page.keyboard.press("Enter")
+    page.locator("#_item").focus()
+    press_and_wait(page, "Enter")
+    assert [(one["start"], one["end"]) for one in Review.objects.get().spans] == [(13, 24)]
+
+
+def test_marks_of_a_policy_taken_back_are_not_sent(world, desk):
+    item = Job.objects.order_by("-rank").first().item
+    item.versions.update(content={"body": "Send money."})
+    page = desk()
+    for key in ("1", "k", "Enter", "0"):
+        page.keyboard.press(key)
+    assert page.locator("#spans .is-off").is_visible()
+    press_and_wait(page, "Enter")
+    assert Review.objects.get().spans == []
+
+
+def test_what_an_action_needs_is_asked_beside_it(world, desk):
+    world.remove.parameters = {"days": 7, "text": ""}
+    world.remove.asked = {
+        "days": {"label": "Days", "least": 1, "most": 30},
+        "text": {"label": "What to say", "is_needed": True},
+    }
+    world.remove.save()
+    page = desk()
+    page.keyboard.press("1")
+    assert the_button(page) == "Fill in what the action needs"
+    page.keyboard.press("Enter")
+    page.keyboard.type("Not allowed here")
+    page.get_by_label("Days").fill("14")
+    page.keyboard.press("Escape")
+    press_and_wait(page, "Enter")
+    assert Enforcement.objects.get().parameters == {"days": 14, "text": "Not allowed here"}

@@ -27,6 +27,7 @@ REVIEWS = [
     [("signals",), ("bulk",)],
     [("access",), ("audit",), ("draw_rows",)],
     [
+        ("parameters",),
         ("revisions",),
         ("attempts",),
         ("wellness", "comfort", "exposures"),

@@ -85,5 +85,33 @@ def test_what_is_shown_is_escaped(text):
 
 def test_a_name_is_isolated():
     assert name("\u202eanna") == (
-        '<bdi><span class="glyph" title="right-to-left override, U+202E">RLO</span>anna</bdi>'
+        '<bdi><span class="glyph" title="right-to-left override, U+202E" data-n="1">RLO</span>'
+        "anna</bdi>"
     )
+
+
+PIECES = st.sampled_from(
+    [
+        "\u200b",
+        "\u202e",
+        "e" + "\u0301" * 6,
+        "http://p\u0430ypal.example/\u00e9.",
+        "\n \n\n\n\n\n",
+        "r\u0430ypal",
+        "😀",
+        "\r\n",
+        "\U0001d400b",
+        "\U000e0041",
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text(max_size=20)), max_size=12))
+def test_runs_count_every_character_of_the_original_once(pieces):
+    text = "".join(pieces)
+    sizes = [len(run.text) if run.size is None else run.size for run in marks.runs(text)]
+    assert sum(sizes) == len(text)
+
+
+def test_a_carriage_return_survives_the_browsers_reading():
+    assert marked("a\r\nb") == "a&#13;\nb"

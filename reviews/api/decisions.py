@@ -65,7 +65,7 @@ class DecisionsView(APIView):
 def with_all(decisions: QuerySet[Decision]) -> QuerySet[Decision]:
     """Decisions with what as_json shows of them, in a fixed number of queries."""
     return decisions.select_related(
-        "item__kind", "item_version", "queue", "superseded_by"
+        "item__kind", "item_version", "queue", "superseded_by", "review"
     ).prefetch_related(
         Prefetch("policy_versions", PolicyVersion.objects.select_related("policy").order_by("pk")),
         Prefetch("enforcements", Enforcement.objects.select_related("action").order_by("pk")),
@@ -86,13 +86,22 @@ def as_json(decision: Decision) -> dict:
         "queue": decision.queue.slug,
         "verdict": decision.verdict,
         "policies": [
-            {"slug": version.policy.slug, "version": version.number}
+            {
+                "slug": version.policy.slug,
+                "version": version.number,
+                "severity": decision.severities.get(version.policy.slug),
+            }
             for version in decision.policy_versions.all()
         ],
         "actions": [
-            {"slug": enforcement.action.slug, "state": enforcement.state}
+            {
+                "slug": enforcement.action.slug,
+                "state": enforcement.state,
+                "parameters": enforcement.parameters,
+            }
             for enforcement in decision.enforcements.all()
         ],
+        "spans": decision.review.spans if decision.review is not None else [],
         "decided_at": decision.decided_at,
         "supersedes": decision.supersedes_id,
         "superseded_by": later.pk if later else None,

@@ -82,6 +82,7 @@ class PoliciesView(APIView):
                         "counter_examples": version.counter_examples,
                         "severity": version.severity,
                         "severity_weight": version.severity_weight,
+                        "severity_levels": version.severity_levels,
                         "effective_at": version.effective_at,
                         "versions": [
                             {

@@ -105,9 +105,23 @@ class PolicyReference(serializers.Serializer):
     version = serializers.IntegerField()
 
 
+class PolicyViolated(PolicyReference):
+    severity = serializers.IntegerField(
+        allow_null=True, help_text="Of the policy's `severity_levels`, from 1. Null: not graded."
+    )
+
+
 class ActionTaken(serializers.Serializer):
     slug = serializers.CharField()
     state = serializers.ChoiceField(choices=Enforcement.State.choices)
+    parameters = serializers.DictField(help_text="As they were sent, or will be.")
+
+
+class Span(serializers.Serializer):
+    field = serializers.CharField(help_text="Of the item's content.")
+    start = serializers.IntegerField(help_text="First character, counted in code points from 0.")
+    end = serializers.IntegerField(help_text="Behind the last one.")
+    policy = serializers.CharField()
 
 
 class ItemReference(serializers.Serializer):
@@ -125,8 +139,9 @@ class DecisionOut(serializers.Serializer):
     verdict = serializers.ChoiceField(
         choices=Verdict.choices, allow_null=True, help_text="Null: an undo, nothing stands."
     )
-    policies = PolicyReference(many=True, help_text="Found violated.")
+    policies = PolicyViolated(many=True, help_text="Found violated.")
     actions = ActionTaken(many=True)
+    spans = Span(many=True, help_text="What the reviewer marked as evidence.")
     decided_at = serializers.DateTimeField()
     supersedes = serializers.IntegerField(allow_null=True)
     superseded_by = serializers.IntegerField(allow_null=True)
@@ -267,6 +282,9 @@ class PolicyOut(serializers.Serializer):
     counter_examples = serializers.ListField(child=serializers.CharField())
     severity = serializers.ChoiceField(choices=Severity.choices)
     severity_weight = serializers.FloatField()
+    severity_levels = serializers.ListField(
+        child=serializers.CharField(), help_text="From the mildest; empty: not graded."
+    )
     effective_at = serializers.DateTimeField()
     versions = PolicyVersionOut(many=True, help_text="All of them, newest first.")
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,20 @@ class ParameterForm(forms.Form):
     )
     name = forms.CharField(label="Name", required=False, max_length=60)
     value = forms.CharField(label="Value", required=False, max_length=2000)
+    is_asked = forms.BooleanField(label="Asked on the desk", required=False)
+    label = forms.CharField(
+        label="Called there",
+        required=False,
+        max_length=60,
+        widget=forms.TextInput(attrs={"placeholder": "Called there"}),
+    )
+    limits = forms.CharField(
+        label="Choices or limits",
+        required=False,
+        max_length=1300,
+        widget=forms.TextInput(attrs={"placeholder": "Choices or limits"}),
+    )
+    is_needed = forms.BooleanField(label="Needed", required=False)
 
     def __init__(self, *args: Any, place: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,10 +70,42 @@ class ParameterForm(forms.Form):
                 data["read"] = _READERS[data.get("kind") or self.Kind.TEXT](written)
             except ValueError as error:
                 self.add_error("value", str(error))
+            if data.get("is_asked"):
+                data["asked"] = self._asked(data)
         return data
 
+    @staticmethod
+    def _asked(data: Mapping[str, Any]) -> dict[str, Any]:
+        """“1–30” bounds a number; anything else is a list of choices."""
+        asked: dict[str, Any] = {"label": data.get("label", "")}
+        limits = data.get("limits", "").strip()
+        bounds = re.fullmatch(r"([\d.]+)\s*[-–]\s*([\d.]+)", limits)
+        if bounds and data.get("kind") == "number":
+            try:
+                asked["least"], asked["most"] = (_number(bound) for bound in bounds.groups())
+            except ValueError:
+                asked["choices"] = [limits]
+        elif limits:
+            choices = [choice.strip() for choice in limits.split(",")]
+            asked["choices"] = list(dict.fromkeys(filter(None, choices)))
+        if data.get("is_needed"):
+            asked["is_needed"] = True
+        return asked
+
     @classmethod
-    def initial_of(cls, name: str, value: Any) -> dict[str, str]:
+    def initial_of(cls, name: str, value: Any, asked: Mapping[str, Any] | None) -> dict[str, Any]:
+        initial: dict[str, Any] = cls._initial_value(name, value)
+        if asked is not None:
+            least, most = asked.get("least"), asked.get("most")
+            bounds = "" if least is None else f"{least:g}–{most:g}"
+            initial["is_asked"] = True
+            initial["label"] = asked.get("label", "")
+            initial["limits"] = bounds or ", ".join(asked.get("choices") or [])
+            initial["is_needed"] = asked.get("is_needed", False)
+        return initial
+
+    @classmethod
+    def _initial_value(cls, name: str, value: Any) -> dict[str, str]:
         if isinstance(value, bool):
             return {"name": name, "kind": cls.Kind.FLAG, "value": "yes" if value else "no"}
         if isinstance(value, int | float):
@@ -125,7 +172,9 @@ class ActionForm(SetUpForm):
                 data,
                 prefix=f"parameter-{place}",
                 place=place + 1,
-                initial=ParameterForm.initial_of(*known[place]) if place < len(known) else None,
+                initial=ParameterForm.initial_of(*known[place], state["asked"].get(known[place][0]))
+                if place < len(known)
+                else None,
             )
             for place in range(rows)
         ]
@@ -158,10 +207,21 @@ class ActionForm(SetUpForm):
             for row in self.parameters
             if not row.is_empty
         }
+        data["asked"] = {
+            row.cleaned_data["name"]: row.cleaned_data["asked"]
+            for row in self.parameters
+            if not row.is_empty and "asked" in row.cleaned_data
+        }
         return data
 
     def place_error(self, name: str, text: str) -> None:
-        if name == "parameters":
+        field, _, part = name.partition(".")
+        if field == "asked":
+            for row in self.parameters:
+                if row.cleaned_data.get("name") == part:
+                    row.add_error("limits", text)
+                    return
+        if field in ("parameters", "asked"):
             self.parameter_errors.append(text)
         else:
             super().place_error(name, text)

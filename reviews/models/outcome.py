@@ -35,6 +35,9 @@ class Review(models.Model):
     note = models.TextField(blank=True)
     active_seconds = models.FloatField(default=0)
     score_shown = models.BooleanField(default=True)
+    # What she marked as evidence: [{field, start, end, policy}], in characters of the field's text
+    # as it came in this version of the item.
+    spans = models.JSONField(default=list, db_default=[])
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -58,11 +61,17 @@ class Finding(models.Model):
         PolicyVersion, on_delete=models.PROTECT, related_name="findings", db_index=False
     )
     violates = models.BooleanField()
+    # Of the version's severity_levels, from 1; null where it asks for none or nobody said.
+    severity = models.SmallIntegerField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["review", "policy_version"], name="one_finding_per_policy_version"
+            ),
+            models.CheckConstraint(
+                condition=Q(violates=True) | Q(severity__isnull=True),
+                name="only_a_violation_has_a_severity",
             ),
         ]
         # A policy's answers from the newest on: what was judged by an old text (relabelling.py).
@@ -107,6 +116,7 @@ class Decision(models.Model):
     )
     verdict = models.CharField(max_length=10, choices=Verdict.choices, null=True)  # noqa: DJ001
     policy_versions = models.ManyToManyField(PolicyVersion, related_name="decisions")  # violated
+    severities = models.JSONField(default=dict, db_default={})  # {policy slug: level}, where graded
     supersedes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, related_name="superseded_by"
     )

@@ -1,5 +1,6 @@
 """The rules and what can be done about a breach: policies, their dated versions, actions."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, OuterRef, Subquery, Value, When
 from django.db.models.functions import Now
@@ -74,6 +75,10 @@ class PolicyVersion(models.Model):
     examples = models.JSONField(default=list)  # texts that break the rule
     counter_examples = models.JSONField(default=list)  # near misses that do not
     severity = models.PositiveSmallIntegerField(choices=Severity.choices, default=Severity.MEDIUM)
+    # Words for how bad a breach is, from the mildest: 2 to 4 where its reviewers grade, else none.
+    severity_levels = ArrayField(
+        models.CharField(max_length=60), default=list, db_default=[], blank=True
+    )
     severity_weight = models.FloatField(default=1)  # enters harm (ranking.py)
     legal_category = models.CharField(max_length=80, blank=True)
     effective_at = models.DateTimeField(db_default=Now())
@@ -110,6 +115,8 @@ class Action(models.Model):
     key = models.CharField(max_length=1, blank=True)
     target = models.CharField(max_length=8, choices=Target.choices, default=Target.ITEM)
     parameters = models.JSONField(default=dict, blank=True)
+    # Which of these whoever decides may change, and within what (parameters.py).
+    asked = models.JSONField(default=dict, db_default={}, blank=True)
     needs_approval = models.BooleanField(default=False)  # held for a second person
     is_strike = models.BooleanField(default=False)
     strike_days = models.PositiveSmallIntegerField(default=90)

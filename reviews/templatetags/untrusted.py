@@ -8,11 +8,12 @@ from reviews import marks
 
 register = template.Library()
 
+# data-n says how many characters of the original a mark stands for (answer.js counts them).
 _OPEN = {
-    marks.GLYPH: '<span class="glyph" title="{}">',
-    marks.URL: '<span class="url" title="{}">',
-    marks.STYLED: '<span class="styled" title="{}">',
-    marks.SPACE: '<span class="glyph">',
+    marks.GLYPH: '<span class="glyph" title="{}"{}>',
+    marks.URL: '<span class="url" title="{}"{}>',
+    marks.STYLED: '<span class="styled" title="{}"{}>',
+    marks.SPACE: '<span class="glyph"{}{}>',
 }
 
 
@@ -30,5 +31,7 @@ def name(text: object) -> SafeString:
 
 def _html(run: marks.Run) -> str:
     if run.kind == marks.PLAIN:
-        return escape(run.text)
-    return f"{_OPEN[run.kind].format(escape(run.title))}{escape(run.text)}</span>"
+        # A browser reads a bare carriage return as a line break, and would count one less.
+        return escape(run.text).replace("\r", "&#13;")
+    size = "" if run.size is None else f' data-n="{run.size}"'
+    return f"{_OPEN[run.kind].format(escape(run.title), size)}{escape(run.text)}</span>"

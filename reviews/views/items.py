@@ -75,7 +75,9 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     versions = _versions(item)
     jobs = list(item.jobs.select_related("queue", "claimed_by").order_by("created_at"))
     decisions = list(
-        item.decisions.select_related("decided_by", "queue", "item_version", "superseded_by")
+        item.decisions.select_related(
+            "decided_by", "queue", "item_version", "superseded_by", "review"
+        )
         .prefetch_related("policy_versions__policy")
         .order_by("id")
     )
@@ -166,6 +168,7 @@ def item_text(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "item": item,
         "field": name,
+        "start": start,
         "text": text[start : start + TEXT_STEP],
         "next": start + TEXT_STEP,
         "body_left": max(len(text) - start - TEXT_STEP, 0),

@@ -1,7 +1,9 @@
 """The desk: one job at a time. Every answer renders the next job: a fragment for htmx, the page
 by redirect for everybody else."""
 
+import json
 import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import capfirst
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -28,6 +30,7 @@ from reviews import (
     desk,
     metrics,
     notes,
+    parameters,
     ranking,
     shortages,
     wellness,
@@ -463,6 +466,11 @@ def _answer(request: HttpRequest) -> dict:
         "revealed_seconds": _revealed(request),
         "item_version_id": int(_number(post.get("item_version"))) or None,
         "score_shown": post.get("score_shown") == "1",
+        "severities": {
+            slug: int(_number(post.get(f"severity-{slug}"))) or None for slug in policies
+        },
+        "spans": _spans(post.getlist("span")) if policies else (),
+        "parameters": given_parameters(request, actions or ()),
         "escalate_to": post.get("escalate_to", ""),
     }
 
@@ -485,6 +493,28 @@ def _report_revealed(request: HttpRequest, pk: int) -> None:
     if seconds:
         token = request.POST.get("token", "")
         wellness.report_held(pk, token, by=request.user, seconds=seconds)
+
+
+def given_parameters(request: HttpRequest, actions: Iterable[str]) -> parameters.Given:
+    """What the form says of these actions' parameters: “param:<action>:<name>”. Of a box and the
+    hidden field under it the last one counts."""
+    given: dict[str, dict[str, object]] = {slug: {} for slug in actions}
+    for key in request.POST:
+        word, _, rest = key.partition(":")
+        slug, _, name = rest.partition(":")
+        if word == "param" and slug in given:
+            given[slug][name] = request.POST.getlist(key)[-1]
+    return given
+
+
+def _spans(texts: Iterable[str]) -> list[Mapping[str, object]]:
+    try:
+        spans = [json.loads(text) for text in texts]
+    except (ValueError, RecursionError):
+        spans = [None]
+    if not all(isinstance(span, dict) for span in spans):
+        raise Invalid(gettext("A mark cannot be read. Remove it and mark it again."))
+    return spans
 
 
 def _sitting(request: HttpRequest) -> Sitting:

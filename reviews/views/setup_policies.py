@@ -32,8 +32,9 @@ _LABELS = {
     "severity": "Severity",
     "severity_weight": "Weight in harm",
     "legal_category": "Legal category",
+    "severity_levels": "Levels of a breach",
 }
-_LISTS = ("examples", "counter_examples")
+_LISTS = ("examples", "counter_examples", "severity_levels")
 _FIRST = {
     "summary": "",
     "definition": "",
@@ -42,6 +43,7 @@ _FIRST = {
     "severity": Severity.MEDIUM,
     "severity_weight": 4.0,
     "legal_category": "",
+    "severity_levels": [],
 }
 
 
