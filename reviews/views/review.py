@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import capfirst
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -513,7 +513,7 @@ def _spans(texts: Iterable[str]) -> list[Mapping[str, object]]:
     except (ValueError, RecursionError):
         spans = [None]
     if not all(isinstance(span, dict) for span in spans):
-        raise Invalid(gettext("A mark cannot be read. Remove it and mark it again."))
+        raise Invalid(_("A mark cannot be read. Remove it and mark it again."))
     return spans
 
 
