@@ -12,7 +12,7 @@ ALTER TABLE reviews_finding ADD CONSTRAINT only_a_violation_has_a_severity
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0039_media"),
+        ("reviews", "0040_consultations_and_questions"),
     ]
 
     operations = [
