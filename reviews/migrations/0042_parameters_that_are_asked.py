@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0040_grades_and_marks"),
+        ("reviews", "0041_grades_and_marks"),
     ]
 
     operations = [
