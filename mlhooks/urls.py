@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import models, runs, snapshots
+from .views import models, runs, similar, snapshots
 
 app_name = "mlhooks"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("training/<int:pk>/", runs.training_detail, name="training-detail"),
     path("training/<int:pk>/progress/", runs.progress, name="training-progress"),
     path("training/<int:pk>/cancel/", runs.cancel, name="training-cancel"),
+    path("jobs/<int:pk>/similar/", similar.job_similar, name="job-similar"),
     path("models/", models.model_list, name="model-list"),
     path("models/rescoring/<int:platform_pk>/", models.rescoring, name="rescoring"),
     path("models/<int:pk>/", models.model_detail, name="model-detail"),

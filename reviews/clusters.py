@@ -17,7 +17,7 @@ from celery import current_app
 from django.db import InterfaceError, OperationalError, connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
-from . import audit, bulk, shingles
+from . import audit, bulk, conversations, shingles
 from .models import Anchor, Band, Cluster, ClusterMember, ItemKind, Platform
 from .submission import Shape, text_of
 
@@ -308,6 +308,7 @@ def _hash(which: str, limit: int) -> int:
         with transaction.atomic():
             version_ids = _lease(which, limit)
             if version_ids:
+                conversations.place(version_ids)
                 _hash_batch(version_ids)
                 _settle(version_ids)
         return len(version_ids)

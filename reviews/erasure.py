@@ -17,7 +17,7 @@ from . import (
     questions,
 )
 from .errors import Invalid
-from .models import Item, Job, Notification, Person, content_hash
+from .models import Item, Job, Notification, Person, ThreadPlace, content_hash
 
 _REASON = "its item was erased"
 
@@ -45,6 +45,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         noted = notes.erase_notes(item)
         consultations.erase_consultations(item)
         questions.erase_questions(item)
+        ThreadPlace.objects.filter(item=item).delete()
         # Its fingerprint is made of the text; this one is nobody else's.
         Item.objects.filter(pk=item.pk).update(erased_at=Now(), fingerprint=f"erased{item.pk:026x}")
         item.refresh_from_db()

@@ -5,8 +5,8 @@ what was said of it before. Bounded whatever there is; the light parts are desk.
 from datetime import datetime
 from typing import NamedTuple
 
-from . import blind
-from .models import Item, Job, Person
+from . import blind, ranking
+from .models import Item, Job, Person, Report
 from .statements import Statement
 
 MOST_PAST = 6
@@ -96,3 +96,53 @@ def past_of(item: Item, *, by: Person) -> Past:
         [one for one in strikes if one.item_id not in untold],
         len(told) > MOST_PAST or len(found) == _PAST_READ,
     )
+
+
+_REPORTS = Statement(
+    "evidence_reports",
+    """
+SELECT report.id, report.source, report.reporter, report.reason, report.text, report.created_at,
+  record.upheld, record.settled
+FROM (
+  SELECT id, source, reporter, reason, left(text, %(shown)s) AS text, created_at
+  FROM reviews_report
+  WHERE item_id = %(item)s AND id < %(before)s ORDER BY id DESC LIMIT %(most)s
+) AS report
+LEFT JOIN reviews_reporter AS record
+  ON record.platform_id = %(platform)s AND record.source = report.source
+  AND record.external_id = report.reporter AND record.settled > 0
+ORDER BY report.id DESC
+""",
+)
+_TEXT_SHOWN = 4_000
+
+
+class FiledReport(NamedTuple):
+    """One report, with its reporter's record in words ("usually right (18 of 21)")."""
+
+    pk: int
+    source: str
+    reporter: str
+    reason: str
+    text: str
+    created_at: datetime
+    record: str
+
+    @property
+    def label(self) -> str:
+        return str(Report.Source(self.source).label)
+
+
+def reports_of(item: Item, *, before: int | None = None, limit: int) -> list[FiledReport]:
+    """Newest first; `before` is the id of the last one seen."""
+    rows = _REPORTS.rows(
+        item=item.pk,
+        platform=item.platform_id,
+        before=before if before is not None else 2**62,
+        most=limit,
+        shown=_TEXT_SHOWN,
+    )
+    return [
+        FiledReport(*row[:6], ranking.record(upheld, settled) if settled else "")
+        for *row, upheld, settled in rows
+    ]

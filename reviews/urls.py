@@ -242,6 +242,7 @@ urlpatterns = [
     path("enforcements/", enforcements.enforcement_list, name="enforcement-list"),
     path("enforcements/<int:pk>/approve/", enforcements.approve, name="enforcement-approve"),
     path("enforcements/<int:pk>/refuse/", enforcements.refuse, name="enforcement-refuse"),
+    path("items/<int:pk>/reports/", evidence.item_reports, name="item-reports"),
     path("accounts/<int:pk>/", accounts.account_detail, name="account-detail"),
     path("audit/", audit.audit_list, name="audit-list"),
     path("you/", profile.profile, name="profile"),

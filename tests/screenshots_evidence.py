@@ -85,13 +85,14 @@ class Life:
         self._years_work()
         self.item = self._judged()
 
-    def _comment(self, text, at, **kw) -> Item:
+    def _comment(self, text, at=None, **kw) -> Item:
         thread, parent = kw.pop("thread", ""), kw.pop("parent", "")
         item = make_item(
             kind=self.kind,
             text=text,
             **{"account": self.account, "language": "en", "submitted_at": at, **kw},
         )
+        at = item.submitted_at
         content = {"body": text, "thread": thread, "answer_to": parent}
         ItemVersion.objects.filter(item=item).update(content=content, created_at=at)
         return item
@@ -141,6 +142,11 @@ class Life:
 
     def _judged(self) -> Item:
         at = self.now - timedelta(minutes=25)
+        ana = make_account(platform=self.platform, name="Ana Lúcia")
+        before = {"account": ana, "thread": "t-88", "submitted_at": at - timedelta(hours=1)}
+        asks = "Does anybody know whether the market is open on Sunday, and who sells watches?"
+        self._comment(asks, external_id="c-1", **before)
+        self._comment("It is. I am there from nine.", external_id="c-2", parent="c-1", **before)
         item = self._comment(
             "Then go back to where you came from, and take your watches with you.",
             at,

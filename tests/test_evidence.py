@@ -6,9 +6,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from reviews import claims, decisions, enforcement
-from reviews.models import Enforcement
+from reviews import claims, clusters, decisions, enforcement, erasure
+from reviews.models import Enforcement, ItemVersion, Job, Review, ThreadPlace
+from tests import past
 from tests.factories import (
     claimed_job,
     make_account,
@@ -23,6 +25,8 @@ from tests.factories import (
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
+DONE = {"state": "done", "claim_token": None, "claimed_by": None, "claim_slot": None}
+DONE["expires_at"] = None
 HTMX = {"HX-Request": "true"}
 
 
@@ -163,3 +167,144 @@ def test_it_costs_as_many_queries_with_25_items_as_with_5():
             world.get()
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+# The conversation
+
+FIELDS = [
+    {"name": "body", "label": "Text", "type": "text", "role": "text"},
+    {"name": "in_thread", "label": "Thread", "type": "string", "role": "thread"},
+    {"name": "answers", "label": "Answers", "type": "string", "role": "parent"},
+]
+
+
+def say(world, external_id, text, *, answers="", thread="t-1"):
+    item = world.add(text, external_id=external_id)
+    content = {"body": text, "answers": answers, "in_thread": thread}
+    ItemVersion.objects.filter(item=item).update(content=content)
+    return item
+
+
+def test_what_it_answers_stands_above_it_the_first_in_front():
+    world = World(fields=FIELDS)
+    say(world, "c-1", "who skates?")
+    say(world, "c-2", "we all do", answers="c-1")
+    world.item = say(world, "c-3", "you should not", answers="c-2")
+    answer = world.get()
+    assert [one.line for one in answer.context["above"]] == ["who skates?", "we all do"]
+    assert 'aria-current="true"><bdi>you should not' in answer.content.decode()
+
+
+def test_a_parent_we_do_not_hold_is_named_and_a_circle_ends():
+    world = World(fields=FIELDS)
+    world.item = say(world, "c-3", "you should not", answers="c-9")
+    text = world.text()
+    assert "c-9" in text and "never sent here" in text and "t-1" in text
+    say(world, "c-9", "nor you", answers="c-3")
+    assert [one.line for one in world.get().context["above"]] == ["nor you"]
+
+
+def test_a_kind_without_such_fields_has_no_conversation():
+    assert "talk" not in World().get().context
+
+
+# What changed, and what was said before
+
+
+def test_the_last_change_is_shown_word_by_word():
+    world = World()
+    content = {"subject": "", "body": "the one he holds"}
+    ItemVersion.objects.create(item=world.item, number=2, content=content, content_hash="x")
+    type(world.item).objects.filter(pk=world.item.pk).update(version_number=2)
+    text = world.text()
+    assert "<del>she</del>" in text and "<ins>he</ins>" in text
+
+
+def test_a_decision_before_is_told_and_why_it_was_overridden():
+    world = World()
+    first = world.decide(world.item)
+    decisions.override(first, by=world.people["lena"], verdict="clean", note="a parody")
+    answer = world.get()
+    assert [one.kind for one in answer.context["decisions"]] == ["override", "settled"]
+    assert "a parody" in answer.content.decode()
+
+
+def test_an_escalation_says_why_to_whoever_gets_it_and_other_answers_stay_with_leads():
+    world = World()
+    for name, verdict in (("remy", "unsure"), ("lena", "escalate")):
+        job = claimed_job(world.people[name], queue=world.other_queue, item=world.item)
+        ended = {"claimed_at": timezone.now(), "ended_at": timezone.now()}
+        past.answer(job, world.people[name], end="released", **ended)
+        Review.objects.create(
+            job=job,
+            claim=job.claims.get(),
+            item=world.item,
+            item_version=world.item.current_version,
+            reviewer=world.people[name],
+            verdict=verdict,
+            note=f"{verdict} it is",
+        )
+        Job.objects.filter(pk=job.pk).update(**DONE)
+    assert "escalate it is" in world.text() and "unsure it is" not in world.text()
+
+
+@pytest.mark.parametrize("lane", ["second", "gold", "qa"])
+def test_a_fresh_answer_is_not_led_by_earlier_ones(lane):
+    world = World()
+    world.decide(world.item)
+    world.hold(lane=lane)
+    answer = world.get()
+    assert answer.context["decisions"] == [] and "Spam" not in answer.content.decode()
+    assert not answer.context["may_see_similar"]
+
+
+@pytest.mark.parametrize("hidden", ["score", "history"])
+def test_who_is_not_told_the_score_or_the_history_is_shown_no_similar_items(hidden):
+    world = World(blind=[hidden])
+    assert "_similar" not in world.text()
+
+
+def place_all():
+    clusters.mark_versions(list(ItemVersion.objects.values_list("pk", flat=True)))
+    clusters.hash_due()
+
+
+def test_answers_to_it_and_others_of_its_thread_stand_around_it():
+    world = World(fields=FIELDS)
+    say(world, "c-1", "who skates?")
+    world.item = say(world, "c-2", "we all do", answers="c-1")
+    say(world, "c-3", "not me", answers="c-2")
+    say(world, "c-4", "nice weather")
+    say(world, "c-5", "elsewhere", thread="t-2")
+    place_all()
+    context = world.get().context
+    sides = ("above", "before", "replies", "after")
+    lines = {side: [one.line for one in context[side]] for side in sides}
+    assert lines == {
+        "above": ["who skates?"],
+        "before": [],
+        "replies": ["not me"],
+        "after": ["nice weather"],
+    }
+
+
+def test_an_edited_answer_moves_and_an_erased_one_is_gone():
+    world = World(fields=FIELDS)
+    world.item = say(world, "c-2", "we all do", thread="")
+    moved, erased = (say(world, name, "not me", answers="c-2", thread="") for name in "ab")
+    place_all()
+    assert len(world.get().context["replies"]) == 2
+    ItemVersion.objects.filter(item=moved).update(content={"body": "x", "answers": "c-9"})
+    assert [one.pk for one in world.get().context["replies"]] == [erased.pk]
+    erasure.erase_item(erased, by=None, reason="asked for")
+    assert not ThreadPlace.objects.filter(item=erased).exists()
+    assert "talk" not in world.get().context
+
+
+def test_another_kinds_or_platforms_thread_of_the_same_name_is_another():
+    world, other = World(fields=FIELDS), World(fields=FIELDS)
+    world.item = say(world, "c-1", "who skates?")
+    say(other, "c-2", "not me", answers="c-1")
+    place_all()
+    context = world.get().context
+    assert (context["replies"], context["after"]) == ([], [])

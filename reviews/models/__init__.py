@@ -19,6 +19,7 @@ from .content import (
     Platform,
     Report,
     Reporter,
+    ThreadPlace,
     content_hash,
 )
 from .media import Medium, MediumUse
@@ -94,5 +95,6 @@ __all__ = [
     "Strike",
     "Verdict",
     "Wellbeing",
+    "ThreadPlace",
     "content_hash",
 ]

@@ -194,6 +194,26 @@ class ItemVersion(models.Model):
         return "\n\n".join(str(value) for value in values if value)
 
 
+class ThreadPlace(models.Model):
+    """Where an item stands in a conversation: hashes of what its kind's `thread` and `parent`
+    fields say. conversations.py writes and reads it."""
+
+    item = models.OneToOneField(
+        Item, on_delete=models.CASCADE, primary_key=True, related_name="thread_place"
+    )
+    thread_key = models.BigIntegerField(null=True)
+    parent_key = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["thread_key", "item"], name="place_by_thread"),
+            models.Index(fields=["parent_key", "item"], name="place_by_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"place of {self.item_id}"
+
+
 def content_hash(content: dict) -> str:
     """SHA-256 over canonical JSON: equal content, equal hash."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,15 +1,24 @@
 """The deferred part of the evidence: a fragment for the desk, else a page of its own."""
 
+from collections.abc import Iterable
+
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from reviews import access, blind, evidence
-from reviews.errors import ClaimLost
-from reviews.models import Item, Job, Person
+from reviews import access, blind, conversations, evidence
+from reviews.errors import ClaimLost, NotFound
+from reviews.models import Decision, Item, Job, Person, Review, Verdict
 
-from .items import put_lines
+from .items import changes, line_of, put_lines
+
+REPORTS_STEP = 50
+MOST_EARLIER = 10
+# What the nearest items were decided as is the model's view and an earlier answer at once.
+_TELLS_VERDICTS = frozenset({blind.SCORE, blind.HISTORY})
 
 
 @require_GET
@@ -20,7 +29,7 @@ def job_evidence(request: HttpRequest, pk: int) -> HttpResponse:
     if job.claimed_by_id != request.user.pk:
         if request.htmx:
             return HttpResponse(status=204)  # answered meanwhile: her desk shows the next job
-        raise ClaimLost("You do not hold this job any more. Go back to your queue for the next.")
+        raise ClaimLost(_("You do not hold this job any more. Go back to your queue for the next."))
     hidden = blind.of_item(request.user, [job])
     context = {"job": job, "item": job.item, **_sections(request.user, job, hidden)}
     template = "reviews/_deeper.html" if request.htmx else "reviews/job_evidence.html"
@@ -29,12 +38,76 @@ def job_evidence(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _sections(person: Person, job: Job, hidden: frozenset[str]) -> dict:
     """What is hidden is not read at all."""
-    found: dict = {"hidden": hidden}
     item = job.item
+    found: dict = {"hidden": hidden, "may_see_similar": hidden.isdisjoint(_TELLS_VERDICTS)}
+    versions = list(item.versions.filter(number__gte=item.version_number - 1).order_by("number"))
+    for version in versions:
+        version.item = item
+    newest = versions[-1]
+    talk = conversations.around(item, newest.content)
+    past = None
     if item.account_id is not None and blind.AUTHOR not in hidden:
         past = evidence.past_of(item, by=person)
-        items = Item.objects.select_related("kind").in_bulk([one.item_id for one in past.items])
-        put_lines(items.values())
+    others = [one.item_id for one in past.items] if past else []
+    lines = _lines([*talk.item_ids, *others])
+    if not talk.is_empty:
+        found["talk"] = talk
+        for side in ("above", "before", "replies", "after"):
+            found[side] = [lines[pk] for pk in getattr(talk, side)]
+        found["own_line"] = line_of(newest)
+    if past:
         found["past"] = past
-        found["past_lines"] = [(one, items[one.item_id].line) for one in past.items]
+        found["past_lines"] = [(one, lines[one.item_id].line) for one in past.items]
+    if len(versions) > 1:
+        found["versions"] = versions
+        found["runs"] = changes(*versions)
+    found["answers"], found["decisions"] = _earlier(person, job, hidden)
     return found
+
+
+def _lines(item_ids: Iterable[int]) -> dict[int, Item]:
+    items = Item.objects.select_related("kind").in_bulk(list(item_ids))
+    put_lines(items.values())
+    return items
+
+
+def _earlier(
+    person: Person, job: Job, hidden: frozenset[str]
+) -> tuple[list[Review], list[Decision]]:
+    """Answers and decisions before hers. Who reviews is told of others' answers only what was
+    handed on with them (an escalation and why); of decisions, all; of a check, what is her own."""
+    reviews = job.item.reviews.select_related("reviewer", "item_version")
+    decisions = job.item.decisions.select_related("decided_by", "queue", "superseded_by")
+    if blind.HISTORY in hidden:
+        reviews = reviews.filter(reviewer=person)
+        decisions = decisions.filter(decided_by=person)
+    elif not access.may(person, "job.view"):
+        reviews = reviews.filter(Q(reviewer=person) | Q(verdict=Verdict.ESCALATE))
+    # An answer that settled it is told by its decision.
+    reviews = reviews.filter(decision=None).order_by("-id")[:MOST_EARLIER]
+    decisions = decisions.prefetch_related("policy_versions__policy").order_by("-id")
+    return list(reviews), list(decisions[:MOST_EARLIER])
+
+
+@require_GET
+@never_cache
+def item_reports(request: HttpRequest, pk: int) -> HttpResponse:
+    """Every report about an item, in steps: ?before=<id> goes on where the last step ended."""
+    item = access.get_item(request.user, pk)
+    hidden = blind.of_item(request.user, item.jobs.open().select_related("queue"))
+    if blind.REPORTS in hidden:
+        raise NotFound(_("While this item waits for a blind review, its reports are not shown."))
+    before = request.GET.get("before", "")
+    found = evidence.reports_of(
+        item,
+        before=int(before) if before.isdecimal() and len(before) < 19 else None,
+        limit=REPORTS_STEP + 1,
+    )
+    context = {
+        "item": item,
+        "reports": found[:REPORTS_STEP],
+        "next": found[REPORTS_STEP - 1].pk if len(found) > REPORTS_STEP else None,
+        "is_first": not before,
+    }
+    template = "reviews/_reports.html" if request.htmx else "reviews/item_reports.html"
+    return render(request, template, context)

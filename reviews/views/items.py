@@ -2,36 +2,32 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.contrib import messages
-from django.db.models import F, Q
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, comfort, consultations, desk, draws, layouts, notes, placement
+from reviews import access, blind, comfort, desk, draws, layouts, placement
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
-    AuditEntry,
-    BulkOperation,
-    Claim,
     Decision,
-    Enforcement,
     Item,
     ItemVersion,
     Job,
     Policy,
     PolicyVersion,
-    Review,
 )
 from reviews.ranking import Account
 from reviews.routing import Router
 
-from .operations import words
+from . import timeline
 from .review import language_name, why_now
 
 TEXT_STEP = 50_000
@@ -55,18 +51,6 @@ class Place(NamedTuple):
             (self.names.get(part.policy, "any policy"), *part[1:], part.product)
             for part in self.account.parts
         ]
-
-
-class Event(NamedTuple):
-    """`kind` names the template that tells it: reviews/timeline/_<kind>.html."""
-
-    at: datetime
-    kind: str
-    thing: object
-
-    @property
-    def template(self) -> str:
-        return f"reviews/timeline/_{self.kind}.html"
 
 
 @require_GET
@@ -96,9 +80,11 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     sight = desk.sight(item.pk)
     blind.hide(item, hidden)
     title = newest.title()
+    risks = _risks(item)
     blocks = Layout(item.kind.fields, item.kind.layout).show(
         newest.content, without=blind.hidden_roles(hidden), media=sight.media
     )
+    standing = _standing(decisions)
     return render(
         request,
         "reviews/item_detail.html",
@@ -115,30 +101,37 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "author": None if blind.AUTHOR in hidden else sight.author,
             "near": sight.near,
             "may_see_cluster": access.may(request.user, "cluster.view"),
-            "risks": _risks(item),
+            "risks": risks,
             "hidden": hidden,
             "blind_words": blind.words(hidden),
             "may_see_numbers": may_see_work,
-            "standing": _standing(decisions),
+            "standing": standing,
+            "may_undo_until": standing.undo_until
+            if standing and standing.can_be_undone(timezone.now())
+            else None,
             "may_override": access.may(request.user, "decision.override"),
             "open_jobs": [] if blind.HISTORY in hidden else open_jobs,
             "is_open": bool(open_jobs),
             "places": _places(item, open_jobs, numbers=may_see_work, hidden=hidden),
             "gold": getattr(item, "gold", None) if may_draw else None,
-            "may_mark_gold": may_draw and _standing(decisions) is not None,
+            "may_mark_gold": may_draw and standing is not None,
             "changes": [
                 (later, changes(before, later))
                 for before, later in zip(versions, versions[1:], strict=False)
             ],
-            "events": _events(
-                item,
-                versions,
-                jobs,
-                decisions,
-                reviews,
+            "api_url": reverse("reviews_api:item", args=[item.pk]),
+            "timeline": timeline.read(
                 request,
-                may_see_work=may_see_work and blind.HISTORY not in hidden,
-                hidden=hidden,
+                timeline.Told(
+                    item,
+                    versions,
+                    jobs,
+                    decisions,
+                    list(reviews),
+                    risks,
+                    may_see_work and blind.HISTORY not in hidden,
+                    hidden,
+                ),
             ),
         },
     )
@@ -259,71 +252,3 @@ def _standing(decisions: list[Decision]) -> Decision | None:
     standing = [one for one in decisions if not hasattr(one, "superseded_by")]
     last = standing[-1] if standing else None
     return last if last and last.kind != Decision.Kind.UNDO else None
-
-
-def _events(
-    item: Item,
-    versions: list[ItemVersion],
-    jobs: list[Job],
-    decisions: list[Decision],
-    reviews: Iterable[Review],
-    request: HttpRequest,
-    *,
-    may_see_work: bool,
-    hidden: frozenset[str],
-) -> list[Event]:
-    events = [Event(item.submitted_at, "submitted", item)]
-    events += [Event(one.created_at, "version", one) for one in versions[1:]]
-    if blind.REPORTS not in hidden:
-        reports = item.reports.order_by("-id")[:100]
-        events += [Event(one.created_at, "report", one) for one in reports]
-    events += [Event(one.created_at, "decided", one) for one in reviews]
-    events += [Event(one.decided_at, "decision", one) for one in decisions]
-    asked = consultations.on_item(item, by=request.user)
-    events += [Event(one.asked_at, "consultation", one) for one in asked[:50]]
-    noted = notes.notes_on(item, by=request.user, open_jobs=jobs)
-    events += [Event(one.created_at, "note", one) for one in noted.exclude(text="")[:100]]
-    if may_see_work:
-        events += [Event(one.created_at, "job", one) for one in jobs]
-        events += [Event(one.at, "operation", one) for one in _operations(jobs)]
-        claims = Claim.objects.filter(job__in=jobs).exclude(end=Claim.End.FINISHED)
-        events += [Event(one.ended_at, "claim", one) for one in claims.select_related("reviewer")]
-    enforcements = list(
-        Enforcement.objects.filter(decision__in=decisions).select_related(
-            "action", "requested_by", "approved_by"
-        )
-    )
-    events += [Event(one.changed_at, "enforcement", one) for one in enforcements]
-    if access.may(request.user, "audit.view"):
-        entries = _audit_entries(request, item, jobs, decisions, enforcements, reviews)
-        events += [Event(one.at, "audit", one) for one in entries]
-    return sorted(events, key=lambda event: event.at)
-
-
-def _operations(jobs: list[Job]) -> list[BulkOperation]:
-    """What was done to these jobs together with others."""
-    rows = BulkOperation.objects.filter(changes__job__in=jobs).distinct()
-    operations = list(rows.select_related("by", "undone_by").order_by("-id")[:50])
-    for operation in operations:
-        operation.words = words(operation)
-    return operations
-
-
-def _audit_entries(
-    request: HttpRequest,
-    item: Item,
-    jobs: list[Job],
-    decisions: list[Decision],
-    enforcements: list[Enforcement],
-    reviews: Iterable[Review],
-) -> Iterator[AuditEntry]:
-    targets = Q(target_type="item", target_id=str(item.pk))
-    for name, rows in (
-        ("job", jobs),
-        ("decision", decisions),
-        ("enforcement", enforcements),
-        ("review", reviews),
-    ):
-        targets |= Q(target_type=name, target_id__in=[str(row.pk) for row in rows])
-    rows = access.audit_entries(request.user).filter(targets).select_related("actor")
-    return rows.order_by("-id")[:200]
