@@ -24,6 +24,7 @@ MOST_COUNTED = 10_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAKEN_SLUGS = frozenset({"new"})  # the page that makes one
+_TEXTS = frozenset({"string", "text"})
 _READ_BY_MODELS = ("title", "text")
 
 Errors = dict[str, list[str]]
@@ -282,7 +283,9 @@ def _fields(fields: object, errors: Errors) -> list[dict[str, Any]]:
         _check_role(field, singles, at, errors)
         clean.append(field)
     if not errors and not any(field["role"] in layouts.SEEN_ROLES for field in clean):
-        errors["fields"] = ["Give one field the role title, text, image or video: what is judged."]
+        errors["fields"] = [
+            "Give one field the role title, text, image, images, video or audio: what is judged."
+        ]
     return clean
 
 
@@ -363,9 +366,11 @@ def _wrong_in_block(
             wrong.append(f"{name} cannot be shown so: it is {label}.")
         elif name in placed:
             wrong.append(f"{name} is in block {placed[name] + 1} already.")
-    is_media = one["block"] in ("image", "video") and one["fields"] and not wrong
-    if is_media and all(types[name] in ("string", "text") for name in one["fields"]):
-        wrong.append("It needs an address to show; a text field is its caption.")
+    is_alone = one["fields"] and all(types.get(name) in _TEXTS for name in one["fields"])
+    if is_alone and not wrong and one["block"] in layouts.CAPTIONED:
+        wrong.append("It needs a medium to show; a text field is its caption.")
+    if one["block"] == "card" and not wrong and "url" not in map(types.get, one["fields"]):
+        wrong.append("It needs an address (URL); the others say what is there.")
     return wrong
 
 
@@ -450,6 +455,15 @@ _EXAMPLES = {
     "url": lambda label: "https://platform.example/items/1",
     "boolean": lambda label: True,
     "image": lambda label: "https://media.example/picture.jpg",
+    "images": lambda label: [
+        {"image": "https://media.example/one.jpg", "alt": "The first of two"},
+        {"image": "https://media.example/two.jpg"},
+    ],
     "video": lambda label: "https://media.example/film.mp4",
+    "audio": lambda label: "https://media.example/sound.ogg",
+    "messages": lambda label: [
+        {"author": "ada", "text": "What was said before.", "at": "2026-11-23T09:00:00+00:00"},
+        {"author": "ben", "text": "The item itself.", "is_this": True},
+    ],
     "key-value": lambda label: {"colour": "blue", "count": 3},
 }

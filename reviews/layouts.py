@@ -106,9 +106,9 @@ PICTURES_SHOWN = 24
 MESSAGES_SHOWN = 30
 # Blocks that show media themselves; elsewhere a medium is told by its name.
 _SEEING = frozenset({"image", "gallery", "video", "audio", "card", "profile"})
-_CAPTIONED = frozenset({"image", "gallery", "video", "audio"})
+CAPTIONED = frozenset({"image", "gallery", "video", "audio"})
 # The box that a picture or a film is fitted into, in CSS pixels.
-_BOX = (720, 540)
+_BOX = (640, 440)
 # The usual order of an item without a layout of its own.
 _USUAL = (
     ("title", ("title",)),
@@ -372,7 +372,7 @@ def _steps(layout: object, fields: Mapping[str, Field]) -> list[_Step]:
 
 
 def _is_caption(block: str, field: Field) -> bool:
-    return block in _CAPTIONED and field.type in _TEXTS
+    return block in CAPTIONED and field.type in _TEXTS
 
 
 def _entries(

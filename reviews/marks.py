@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 PLAIN, GLYPH, URL, STYLED, SPACE = "plain", "glyph", "url", "styled", "space"
 
@@ -95,6 +96,44 @@ def defang(url: str) -> str:
     host, slash, path = rest.partition("/")
     scheme = re.sub("^(h)tt(ps?)$", r"\1xx\2", scheme, flags=re.IGNORECASE)
     return f"{scheme}{separator}{host.replace('.', '[.]')}{slash}{path}"
+
+
+class Address(NamedTuple):
+    """An address taken apart for showing: what stands before the host, the host, and what is odd
+    about it, as codes."""
+
+    before: str
+    host: str
+    oddities: tuple[str, ...]
+    reads: str = ""  # a name in punycode, as it reads
+
+
+def take_apart(url: str) -> Address | None:
+    """None where it is no address. The host alone says where it leads."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme.lower() not in ("http", "https", "ftp"):
+        return None
+    oddities = []
+    if "@" in parts.netloc:
+        oddities.append("hidden_host")
+    reads = _decoded(host).replace("[.]", ".") if "xn--" in host else ""
+    if reads:
+        oddities.append("punycode")
+    letters = [_script(one) for one in (reads or host) if one.isalpha()]
+    if any(script in _LOOKALIKE for script in letters) and "LATIN" in letters:
+        oddities.append("mixed")
+    elif not host.isascii():
+        oddities.append("foreign")
+    if re.fullmatch(r"[0-9.]+|\[?[0-9a-f:]*:[0-9a-f:.]*\]?|0x[0-9a-f]+", host):
+        oddities.append("number")
+    if port not in (None, 80, 443):
+        oddities.append("port")
+    scheme = re.sub("^(h)tt(ps?)$", r"\1xx\2", parts.scheme, flags=re.IGNORECASE)
+    return Address(f"{scheme}://", host.replace(".", "[.]"), tuple(oddities), reads)
 
 
 def _marked(match: re.Match[str], text: str) -> Iterator[Run]:

@@ -71,6 +71,7 @@ urlpatterns = [
     path("notifications/read/", notifications.mark_all_read, name="notification-read"),
     path("notifications/<int:pk>/", notifications.follow, name="notification"),
     path("you/notifications/", notifications.choose, name="notification-choices"),
+    path("items/<int:pk>/original/", items.item_original, name="item-original"),
     path("media/<int:pk>/", media.figure, name="medium-figure"),
     path("media/<int:pk>/<slug:name>/", media.rendition, name="medium"),
     path("queues/", queues.queue_list, name="queue-list"),

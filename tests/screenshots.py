@@ -25,6 +25,7 @@ from reviews import (
     enforcement,
     kinds,
     notes,
+    media_work,
     planning,
     policies,
     questions,
@@ -34,12 +35,15 @@ from reviews import (
     replays,
     routing_versions,
 )
+from reviews.demo import board_loading, loading
 from reviews.models import (
     Cluster,
     Enforcement,
     Item,
     ItemVersion,
     Job,
+    Medium,
+    Person,
     Queue,
     Report,
     Reporter,
@@ -704,6 +708,49 @@ def test_pictures_of_weeks(weeks, live_app, new_page, sign_in, theme, size):
         "roster": "/queues/spam-and-scams/roster/",
     }.items():
         page.goto(live_app + url)
+        page.screenshot(
+            path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
+            full_page=True,
+        )
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            too_wide.append(shot)
+    assert too_wide == []
+
+
+@pytest.fixture
+def boards(live_app):
+    """Mailhaven Boards as the demo has them, one medium still being prepared."""
+    platform = loading.set_up_platform()
+    board_loading.load_boards(platform)
+    last = Medium.objects.latest("pk")
+    Medium.objects.filter(pk=last.pk).update(due_at=timezone.now() + timedelta(hours=1))
+    media_work.prepare_due(seconds=300)
+    return platform
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_of_boards(boards, live_app, new_page, sign_in, theme, size):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    page = new_page(viewport=size, color_scheme=theme)
+    sign_in(page, Person.objects.get(username="lena"))
+    ids = dict(Item.objects.values_list("external_id", "pk"))
+    too_wide = []
+    for shot, url in {
+        "boards-desk": "/review/boards/",
+        "boards-clips": "/review/clips/",
+        "boards-pin": f"/items/{ids['b0010']}/",
+        "boards-pin-arabic": f"/items/{ids['b0005']}/",
+        "boards-profile": f"/items/{ids['b0019']}/",
+        "boards-comment": f"/items/{ids['b0023']}/",
+        "boards-clip": f"/items/{ids['b0027']}/",
+        "boards-listing": f"/items/{ids['b0031']}/",
+        "boards-voice": f"/items/{ids['b0033']}/",
+        "boards-waiting": f"/items/{ids['b0034']}/",
+        "boards-kind": "/setup/kinds/pin/",
+    }.items():
+        page.goto(live_app + url)
+        page.wait_for_load_state("networkidle")
         page.screenshot(
             path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
             full_page=True,

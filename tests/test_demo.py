@@ -13,12 +13,24 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mlhooks.models import DueScore, ModelVersion, Snapshot
-from reviews import access, routing_versions
-from reviews.demo import PLATFORM_SLUG, corpus, loading, people, platform_life, rules
+from reviews import access, kinds, routing_versions
+from reviews.demo import (
+    PLATFORM_SLUG,
+    board_loading,
+    boards,
+    corpus,
+    loading,
+    people,
+    pictures,
+    platform_life,
+    rules,
+)
 from reviews.models import (
     Decision,
     Item,
     Job,
+    Medium,
+    MediumUse,
     Person,
     Platform,
     Policy,
@@ -293,6 +305,38 @@ def test_load_demo_scores_and_works_the_earlier_mails_and_leaves_the_rest(
 
     assert _counts() == before
     assert "trust-console-demo" in capsys.readouterr().out
+
+
+# The boards
+
+
+@pytest.mark.django_db
+def test_the_boards_show_every_block_and_come_once():
+    platform = loading.set_up_platform()
+    count = board_loading.load_boards(platform)
+    items = Item.objects.filter(platform=platform)
+    assert items.count() == count == len(boards.read_entries())
+    assert {kind.slug for kind in platform.kinds.all()} >= {one["slug"] for one in boards.KINDS}
+    queues = dict(Job.objects.values_list("item__kind__slug", "queue__slug"))
+    assert queues["clip"] == queues["voice-note"] == "clips"
+    assert queues["pin"] == queues["listing"] == "boards"
+    assert len({item.language for item in items}) >= 8
+    media = Medium.objects.count()
+    assert MediumUse.objects.count() == media
+    assert set(Medium.objects.values_list("state", flat=True)) == {"due"}
+    assert board_loading.load_boards(platform) == 0
+    assert (items.count(), Medium.objects.count()) == (count, media)
+
+
+def test_each_kind_of_the_boards_is_one_that_setup_would_take():
+    for kind in boards.KINDS:
+        _, errors = kinds.check(kind["name"], kind["fields"], kind["layout"])
+        assert errors == {}, kind["slug"]
+
+
+def test_the_same_picture_is_drawn_each_time():
+    drawn = [pictures.picture("b1", "poster", "Now", "or never") for _ in range(2)]
+    assert drawn[0] == drawn[1] != pictures.picture("b2", "poster", "Now", "or never")
 
 
 def _counts() -> dict[str, int]:

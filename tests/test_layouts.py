@@ -64,6 +64,71 @@ def test_the_usual_layout_follows_the_roles():
     ]
 
 
+MEDIUM = layouts.Medium(
+    7, "", "ready", "image", 2000, 1000, 0.0, "", {"image": {"width": 1600, "height": 800}}
+)
+
+
+def test_a_medium_is_fitted_into_a_box_and_found_by_what_the_field_says():
+    (shown,) = Layout(FIELDS, []).show({"picture": "media:7"}, media={"media:7": MEDIUM})
+    (seen,) = shown.entries[0].media
+    assert (seen.reference, seen.medium, MEDIUM.box) == ("media:7", MEDIUM, (640, 320))
+
+
+def test_a_list_of_pictures_may_be_mixed_and_what_is_none_is_shown_raw():
+    fields = [{"name": "all", "label": "All", "type": "images", "role": "images"}]
+    media = {"media:7": MEDIUM}
+    pictures = [{"image": "media:7", "alt": "A cat"}, "https://media.example/b.jpg"]
+    (shown,) = Layout(fields, []).show({"all": pictures}, media=media)
+    assert shown.block == "gallery"
+    assert [(one.alt, one.medium) for one in shown.entries[0].media] == [
+        ("A cat", MEDIUM),
+        ("", None),
+    ]
+    for broken in ({"image": "media:7"}, [{"alt": "x"}], [7], "media:7"):
+        (shown,) = Layout(fields, []).show({"all": broken}, media=media)
+        assert (shown.entries[0].form, shown.entries[0].wanted) == ("raw", "Images, a list")
+
+
+def test_a_conversation_is_shown_around_the_item_and_nameless_where_the_author_is_hidden():
+    fields = [{"name": "talk", "label": "Talk", "type": "messages", "role": "messages"}]
+    talk = [{"author": f"a{n}", "text": f"t{n}", "is_this": n == 50} for n in range(100)]
+    (shown,) = Layout(fields, []).show({"talk": talk})
+    messages = shown.entries[0].value
+    assert len(messages) == layouts.MESSAGES_SHOWN
+    assert [one.text for one in messages if one.is_this] == ["t50"]
+    (shown,) = Layout(fields, []).show({"talk": talk}, without=("author",))
+    assert {one.author for one in shown.entries[0].value} == {""}
+    (shown,) = Layout(fields, []).show({"talk": [{"text": 7}]})
+    assert shown.entries[0].form == "raw"
+
+
+def test_a_profile_knows_its_parts():
+    fields = [
+        {"name": "face", "label": "Face", "type": "image", "role": "avatar"},
+        {"name": "name", "label": "Name", "type": "string", "role": "title"},
+        {"name": "bio", "label": "Bio", "type": "text", "role": "text"},
+        {"name": "fans", "label": "Fans", "type": "number", "role": "number"},
+        {"name": "site", "label": "Site", "type": "url", "role": "url"},
+    ]
+    layout = [{"block": "profile", "fields": [one["name"] for one in fields]}]
+    content = {
+        "face": "media:7",
+        "name": "Ada",
+        "bio": "Hi",
+        "fans": 3,
+        "site": "https://a.example",
+    }
+    (shown,) = Layout(fields, layout).show(content)
+    assert {part: [one.name for one in entries] for part, entries in shown.parts.items()} == {
+        "picture": ["face"],
+        "title": ["name"],
+        "text": ["bio"],
+        "counts": ["fans"],
+        "address": ["site"],
+    }
+
+
 def test_a_layout_of_ones_own_is_kept_in_its_order_with_headings():
     layout = [
         {"block": "facts", "fields": ["author", "likes"], "label": "Who", "is_collapsed": True},

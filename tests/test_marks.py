@@ -8,6 +8,26 @@ from reviews import marks
 from reviews.templatetags.untrusted import marked, name
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "oddities"),
+    [
+        ("https://shop.example/a.b", "shop[.]example", ()),
+        ("https://bank.example@evil.example/", "evil[.]example", ("hidden_host",)),
+        ("https://xn--bcher-kva.example/", "xn--bcher-kva[.]example", ("punycode",)),
+        ("https://p\u0430ypal.example/", "p\u0430ypal[.]example", ("mixed",)),
+        ("https://10.0.0.1:8080/", "10[.]0[.]0[.]1", ("number", "port")),
+    ],
+)
+def test_an_address_is_taken_apart_by_where_it_leads(url, host, oddities):
+    where = marks.take_apart(url)
+    assert (where.before, where.host, where.oddities) == ("hxxps://", host, oddities)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "no address", "https://[broken", ""])
+def test_what_is_no_address_is_not_taken_apart(url):
+    assert marks.take_apart(url) is None
+
+
 def kinds(text):
     return [(run.kind, run.text) for run in marks.runs(text) if run.kind != marks.PLAIN]
 

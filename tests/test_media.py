@@ -397,6 +397,27 @@ def test_many_media_cost_the_desk_no_query_more(
     assert len(sight.media) == 12
 
 
+def test_a_text_is_copied_exactly_as_it_came_and_not_what_is_hidden(platform, rosa, queue):
+    kind = make_kind(
+        platform=platform,
+        slug="note",
+        fields=[
+            {"name": "body", "label": "Text", "type": "text", "role": "text"},
+            {"name": "by", "label": "By", "type": "string", "role": "author"},
+        ],
+    )
+    said = "Write to s\u200bales at https://shop.example/ \u202ewon\r\n<b>"
+    row = {"kind": kind.slug, "external_id": "n1", "content": {"body": said, "by": "dora"}}
+    intake.submit_items(platform, [row], by=None)
+    url = f"/items/{Item.objects.get().pk}/original/"
+    answer = client_of(rosa).get(url, {"field": "body"})
+    assert answer.content.decode() == said
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    queue.blind = ["author"]
+    queue.save()
+    assert client_of(rosa).get(url, {"field": "by"}).status_code == 404
+
+
 # Erasing
 
 

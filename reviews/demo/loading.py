@@ -41,7 +41,7 @@ from reviews.models import (
 from reviews.placement import rerank_jobs
 from reviews.routing import Router
 
-from . import PASSWORD, PLATFORM_NAME, PLATFORM_SLUG, people, platform_life, rules
+from . import PASSWORD, PLATFORM_NAME, PLATFORM_SLUG, board_loading, people, platform_life, rules
 from .corpus import read_mails
 from .platform_life import Arrival
 
@@ -79,6 +79,7 @@ def set_up_platform() -> Platform:
             slug=rules.KIND["slug"],
             defaults={"name": rules.KIND["name"], "fields": rules.KIND["fields"]},
         )
+        board_loading.set_up_kinds(platform)
         members = {member.username: _person(member, platform) for member in people.MEMBERS}
         policies = _policies(platform, by=members["paul"])
         actions = {}

@@ -14,9 +14,9 @@ class Member(NamedTuple):
 
 
 MEMBERS = (
-    Member("rosa", "Rosa", "Lind", Role.REVIEWER, ("spam", "phishing")),
-    Member("remy", "Remy", "Okafor", Role.REVIEWER, ("spam", "adult")),
-    Member("lena", "Lena", "Hartmann", Role.LEAD, ("spam", "phishing", "adult")),
+    Member("rosa", "Rosa", "Lind", Role.REVIEWER, ("spam", "phishing", "boards")),
+    Member("remy", "Remy", "Okafor", Role.REVIEWER, ("spam", "adult", "boards", "clips")),
+    Member("lena", "Lena", "Hartmann", Role.LEAD, ("spam", "phishing", "adult", "boards", "clips")),
     Member("paul", "Paul", "Ferreira", Role.POLICY_OWNER),
     Member("mila", "Mila", "Novak", Role.ML_ENGINEER),
     Member("max", "Max", "Tan", Role.ML_ENGINEER),

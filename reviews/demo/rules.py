@@ -7,6 +7,8 @@ from typing import Any
 
 from reviews.models import Action, Severity
 
+from . import boards
+
 KIND = {
     "slug": "message",
     "name": "Message",
@@ -302,6 +304,7 @@ QUEUES: list[dict[str, Any]] = [
         "handling_minutes": 0.75,
         "doubling_hours": 2.0,
     },
+    *boards.QUEUES,
 ]
 
 # Who is on duty: first weekday, day after the last, from, to, people. The history was simulated
@@ -315,6 +318,7 @@ ROSTERS: dict[str, list[tuple[int, int, int, int, int]]] = {
 # First that holds wins. Low thresholds: these breaches are rare, and a missed one costs more than a
 # needless look.
 ROUTING_RULES: list[dict[str, Any]] = [
+    *boards.ROUTING_RULES,
     {
         "name": "Likely phishing",
         "queue": "phishing",

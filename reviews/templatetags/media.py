@@ -2,8 +2,9 @@
 
 from django import template
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
+from reviews import marks
 from reviews.layouts import Medium
 
 register = template.Library()
@@ -18,6 +19,15 @@ _TROUBLE = {
     "not_allowed": gettext_lazy("This console may not fetch from where the address leads."),
     "no_answer": gettext_lazy("The server at the address did not answer in time."),
     "gave_up": gettext_lazy("Preparing it went wrong here. An administrator can try it again."),
+}
+
+
+_ODD = {
+    "hidden_host": gettext_lazy("What stands before the @ is not where it leads."),
+    "mixed": gettext_lazy("Its name mixes scripts that look alike."),
+    "foreign": gettext_lazy("Its name is not in Latin letters."),
+    "number": gettext_lazy("It leads to a number, not to a name."),
+    "port": gettext_lazy("It leads to an unusual port."),
 }
 
 
@@ -42,6 +52,14 @@ def facts(medium: Medium) -> str:
 
 
 @register.filter
-def pictures_left(count: int, shown: int) -> str:
-    left = count - shown
-    return ngettext("%(count)s more picture", "%(count)s more pictures", left) % {"count": left}
+def taken_apart(url: str) -> marks.Address | None:
+    return marks.take_apart(str(url))
+
+
+@register.filter
+def oddity(where: marks.Address) -> str:
+    """What is odd about an address, as sentences."""
+    words = [str(_ODD[code]) for code in where.oddities if code != "punycode"]
+    if where.reads:
+        words.insert(0, _("Its name reads “%(name)s”.") % {"name": where.reads})
+    return " ".join(words)

@@ -170,6 +170,18 @@ def item_text(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, template, context)
 
 
+@require_GET
+def item_original(request: HttpRequest, pk: int) -> HttpResponse:
+    """One field exactly as it came, for the clipboard."""
+    item = access.get_item(request.user, pk)
+    text = _text_of_field(request, item, request.GET.get("field", ""))
+    return HttpResponse(
+        text,
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="item-{item.pk}.txt"'},
+    )
+
+
 def _text_of_field(request: HttpRequest, item: Item, name: str) -> str:
     hidden = blind.of_item(request.user, item.jobs.open().select_related("queue"))
     content = blind.content_of(item.kind, item.current_version.content, hidden)

@@ -64,6 +64,7 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "seen": layouts.Seen(medium.reference, shown, request.GET.get("alt", "")[:2_000]),
             "filters": " ".join(sorted(known)),
+            "said": "",
             "is_late": True,
         },
     )

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mlhooks import registry, scoring, snapshots
 from mlhooks.models import DueScore
-from reviews.demo import PASSWORD, PLATFORM_SLUG, loading, people
+from reviews.demo import PASSWORD, PLATFORM_SLUG, board_loading, loading, people
 from reviews.models import Item, Person, Platform
 
 _SCORE_BATCH = 128
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             "that everybody can read)",
         )
 
-        parser.add_argument("--mails", type=int, help="only so many of the 2,000 (all)")
+        parser.add_argument("--mails", type=int, help="only so many of the 2,000, and no boards")
 
     def handle(self, *, force: bool, mails: int | None, **options: object) -> None:
         others = Platform.objects.exclude(slug=PLATFORM_SLUG).values_list("slug", flat=True)
@@ -58,6 +58,10 @@ class Command(BaseCommand):
                 bar.update(bar.total - bar.n)
             self._freeze(platform)
         self._submit(platform, "waiting mails", waiting)
+
+        if mails is None:
+            self._say("Drawing the pictures, films and sounds of the boards …")
+            board_loading.load_boards(platform)
 
         for line in loading.summarise(platform):
             self._say(line)

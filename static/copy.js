@@ -1,0 +1,38 @@
+// “Copy the original”: the text exactly as it came, fetched from its own address, so that nothing
+// of what the page marks, defangs or leaves out gets onto the clipboard.
+"use strict";
+
+(() => {
+  const show = (root) => {
+    for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
+  };
+  const tell = (button, words) => {
+    const label = button.querySelector("span");
+    const before = button.dataset.label ?? label.textContent;
+    button.dataset.label = before;
+    label.textContent = words;
+    label.setAttribute("role", "status");
+    setTimeout(() => { label.textContent = before; }, 2000);
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("button.copy");
+    if (!button) return;
+    const text = fetch(button.dataset.copy, { headers: { Accept: "text/plain" } }).then((answer) => {
+      if (!answer.ok) throw new Error(answer.statusText);
+      return answer.text();
+    });
+    try {
+      // The promise goes in, so that the browser still knows that somebody asked for it.
+      const blob = text.then((content) => new Blob([content], { type: "text/plain" }));
+      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      tell(button, button.dataset.done);
+    } catch {
+      tell(button, button.dataset.failed);
+    }
+  });
+
+  document.addEventListener("DOMContentLoaded", () => show(document));
+  document.addEventListener("htmx:load", (event) => show(event.target));
+  if (document.readyState !== "loading") show(document);
+})();
