@@ -212,19 +212,6 @@ class Shown(NamedTuple):
     entries: list[Entry]
     captions: list[Entry]
 
-    @property
-    def alt(self) -> str:
-        """What the item itself says is to be seen, for those who cannot see it."""
-        return next((one.value for one in self.captions if one.role == "alt"), "")
-
-    @property
-    def parts(self) -> dict[str, list[Entry]]:
-        """The entries of a profile or a card by the part they play in it."""
-        parts: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            parts.setdefault(_part(entry), []).append(entry)
-        return parts
-
 
 class _Step(NamedTuple):
     block: str
@@ -434,6 +421,14 @@ def nameless(type_: str, value: Any) -> Any:
         {key: part for key, part in one.items() if key != "author"} if isinstance(one, dict) else ""
         for one in value
     ]
+
+
+def parts_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The entries of a profile or a link card by the part they play in it."""
+    parts: dict[str, list[Entry]] = {}
+    for entry in entries:
+        parts.setdefault(_part(entry), []).append(entry)
+    return parts
 
 
 def as_json(value: Any) -> Any:

@@ -3,22 +3,24 @@
 "use strict";
 
 (() => {
+  const { original, done, failed } = document.currentScript.dataset;
   const show = (root) => {
     for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
   };
   const tell = (button, words) => {
-    const label = button.querySelector("span");
-    const before = button.dataset.label ?? label.textContent;
-    button.dataset.label = before;
-    label.textContent = words;
-    label.setAttribute("role", "status");
-    setTimeout(() => { label.textContent = before; }, 2000);
+    button.dataset.label ??= button.textContent;
+    button.textContent = words;
+    const box = document.getElementById("announce");
+    if (box) box.textContent = words;
+    setTimeout(() => { button.textContent = button.dataset.label; }, 2000);
   };
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("button.copy");
     if (!button) return;
-    const text = fetch(button.dataset.copy, { headers: { Accept: "text/plain" } }).then((answer) => {
+    const { item, of: field } = button.dataset;
+    const address = `${original.replace("/0/", `/${item}/`)}?field=${encodeURIComponent(field)}`;
+    const text = fetch(address, { headers: { Accept: "text/plain" } }).then((answer) => {
       if (!answer.ok) throw new Error(answer.statusText);
       return answer.text();
     });
@@ -26,9 +28,9 @@
       // The promise goes in, so that the browser still knows that somebody asked for it.
       const blob = text.then((content) => new Blob([content], { type: "text/plain" }));
       await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      tell(button, button.dataset.done);
+      tell(button, done);
     } catch {
-      tell(button, button.dataset.failed);
+      tell(button, failed);
     }
   });
 

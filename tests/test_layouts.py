@@ -120,7 +120,10 @@ def test_a_profile_knows_its_parts():
         "site": "https://a.example",
     }
     (shown,) = Layout(fields, layout).show(content)
-    assert {part: [one.name for one in entries] for part, entries in shown.parts.items()} == {
+    assert {
+        part: [one.name for one in entries]
+        for part, entries in layouts.parts_of(shown.entries).items()
+    } == {
         "picture": ["face"],
         "title": ["name"],
         "text": ["bio"],

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from reviews import erasure, intake, media, media_work, tokens
+from reviews import erasure, intake, media, media_work, tasks, tokens
 from reviews.models import AuditEntry, Item, Medium, MediumUse
 
 from .factories import make_kind, make_platform
@@ -212,6 +212,25 @@ def test_what_is_no_medium_is_failed_at_once_and_its_bytes_go(platform, content,
     medium = upload(platform, content, prepared=True)
     assert (medium.state, medium.error, medium.attempts) == ("failed", why, 1)
     assert (medium.original, medium.renditions) == ("", {})
+
+
+def test_a_worker_prepares_a_medium_once(platform):
+    medium = upload(platform, png())
+    assert tasks.prepare_media.apply(throw=True).get() == 1
+    medium.refresh_from_db()
+    assert medium.state == "ready"
+    assert tasks.prepare_media.apply(throw=True).get() == 0
+    again = Medium.objects.get(pk=medium.pk)
+    assert (again.renditions, again.attempts) == (medium.renditions, 1)
+
+
+def test_the_sweep_prepares_nothing_itself(platform):
+    medium = upload(platform, png())
+    Medium.objects.filter(pk=medium.pk).update(state="erased")
+    waiting = upload(platform, png(colour="red"))
+    assert tasks.sweep_media.apply(throw=True).get() == 1
+    assert tasks.sweep_media.apply(throw=True).get() == 0
+    assert list(Medium.objects.values_list("pk", "state")) == [(waiting.pk, "due")]
 
 
 def test_a_file_that_takes_too_much_fails_and_the_worker_lives(platform, monkeypatch):

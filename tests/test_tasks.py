@@ -105,6 +105,11 @@ SHOWN = {
     "reviews.tasks.sweep_replays": "test_tasks.test_sweeping_replays_changes_no_row_that_waits",
     "reviews.tasks.hash_items": "test_tasks.test_an_item_is_hashed_once",
     "reviews.tasks.sweep_hashes": "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves",
+    "reviews.tasks.prepare_media": "test_media.test_a_worker_prepares_a_medium_once",
+    "reviews.tasks.sweep_media": "test_media.test_the_sweep_prepares_nothing_itself",
+    "reviews.tasks.erase_unused_media": (
+        "test_media.test_an_upload_that_no_item_came_for_is_given_up_after_a_week"
+    ),
     "reviews.tasks.answer_cluster": "test_tasks.test_a_cluster_is_answered_once",
     "reviews.tasks.sweep_cluster_answers": (
         "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves"

@@ -1,10 +1,12 @@
 """What is said of a picture, a film or a sound beside it."""
 
+from collections.abc import Sequence
+
 from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reviews import marks
+from reviews import layouts, marks
 from reviews.layouts import Medium
 
 register = template.Library()
@@ -49,6 +51,18 @@ def facts(medium: Medium) -> str:
     if medium.error == "cut":
         parts.append(_("only the beginning is shown"))
     return ", ".join(parts)
+
+
+@register.filter
+def parts(entries: Sequence[layouts.Entry]) -> dict[str, list[layouts.Entry]]:
+    """Of a profile or a link card: picture, title, text and so on."""
+    return layouts.parts_of(entries)
+
+
+@register.filter
+def alt(captions: Sequence[layouts.Entry]) -> str:
+    """What the item itself says is to be seen, for those who cannot see it."""
+    return next((one.value for one in captions if one.role == "alt"), "")
 
 
 @register.filter

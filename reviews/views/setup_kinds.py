@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, kinds, layouts, media, revisions
+from reviews import access, comfort, kinds, layouts, media, revisions
 from reviews.errors import Conflict, Invalid
 from reviews.models import Item, ItemKind, Platform, Queue
 
@@ -395,6 +395,8 @@ def _preview(request: HttpRequest, kind: ItemKind, draft: Draft) -> dict[str, An
     if item is not None:
         version_id = item.current_version.pk
         shown = media.shown_in([version_id]).get(version_id, {})
+    queues = Queue.objects.filter(jobs__item=item) if item is not None else ()
+    filters = comfort.arrives(request.user, {name for one in queues for name in one.filters})
     offered: list[Item] = []
     if kind.pk is not None:
         offered = list(kind.items.order_by("-id").select_related("kind")[:_NEWEST])
@@ -405,6 +407,7 @@ def _preview(request: HttpRequest, kind: ItemKind, draft: Draft) -> dict[str, An
     return {
         "item": item,
         "blocks": layout.show(content, media=shown),
+        "filters": " ".join(filters),
         "sample": draft.sample,
         "is_missing": is_missing,
         "offered": offered,
