@@ -209,8 +209,8 @@ def remove_files(names: Iterable[str]) -> bool:
     for name in names:
         try:
             storage().delete(name)
-        except OSError as error:
-            logger.error("The file %s of a medium could not be deleted: %s", name, error)
+        except Exception:  # each storage has errors of its own; one file must not stop the rest
+            logger.exception("The file %s of a medium could not be deleted", name)
             is_done = False
     return is_done
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 LEASE_SECONDS = 600
-WALL_SECONDS = 240
+WALL_SECONDS = 200
 FETCH_SECONDS = 60
 LIMITS = encoding.Limits(
     pixels=50_000_000,
@@ -38,7 +38,7 @@ LIMITS = encoding.Limits(
     seconds=600,
     frames=600,
     memory_bytes=2 * 2**30,
-    cpu_seconds=200,
+    cpu_seconds=180,
     file_bytes=256 * 2**20,
 )
 _PROGRAM = Path(encoding.__file__)

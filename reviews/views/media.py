@@ -1,6 +1,7 @@
 """Pictures, films and sounds: the only place from which a browser gets any. What is served is what
 a worker made; what came in never is."""
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,8 @@ from django.views.decorators.http import require_GET, require_safe
 from reviews import layouts, media
 from reviews.errors import NotFound
 from reviews.models import Medium, Queue
+
+logger = logging.getLogger(__name__)
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _CHUNK = 256 * 1024
@@ -46,7 +49,12 @@ def rendition(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
             return _dressed(_part(request, one, *found), medium, name, one, etag)
     if request.method == "HEAD":
         return _dressed(HttpResponse(headers={"Content-Length": size}), medium, name, one, etag)
-    file = FileResponse(media.storage().open(one["name"]), headers={"Content-Length": size})
+    try:
+        opened = media.storage().open(one["name"])
+    except FileNotFoundError:
+        logger.error("The file %s of medium %s is gone", one["name"], medium.pk)
+        raise NotFound(_("There is no such medium here.")) from None
+    file = FileResponse(opened, headers={"Content-Length": size})
     return _dressed(file, medium, name, one, etag)
 
 
