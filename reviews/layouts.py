@@ -106,6 +106,8 @@ PICTURES_SHOWN = 24
 MESSAGES_SHOWN = 30
 # Blocks that show media themselves; elsewhere a medium is told by its name.
 _SEEING = frozenset({"image", "gallery", "video", "audio", "card", "profile"})
+_FRAMES = frozenset({"image", "video", "audio"})
+_FRAMED_ROLES = frozenset({"image", "avatar"})
 CAPTIONED = frozenset({"image", "gallery", "video", "audio"})
 # The box that a picture or a film is fitted into, in CSS pixels.
 _BOX = (640, 440)
@@ -378,7 +380,10 @@ def _entries(
 
 
 def _entry(field: Field, value: object, block: str, media: Mapping[str, Medium]) -> Entry:
-    if block in _SEEING and (seen := _seen(field.type, block, value, media)):
+    type_ = field.type
+    if type_ == "url" and (block in _FRAMES or field.role in _FRAMED_ROLES):
+        type_ = "image"  # as kinds said it before they could name an uploaded medium
+    if block in _SEEING and (seen := _seen(type_, value, media)):
         reference = seen[0].reference
         return Entry(field.name, field.label, "media", reference, role=field.role, media=seen)
     most = _SHOWN.get(block, _SHOWN_ELSEWHERE)
@@ -393,9 +398,9 @@ def _entry(field: Field, value: object, block: str, media: Mapping[str, Medium])
     return Entry(field.name, field.label, form, written, left, shown, wanted, field.role)
 
 
-def _seen(type_: str, block: str, value: object, media: Mapping[str, Medium]) -> tuple[Seen, ...]:
+def _seen(type_: str, value: object, media: Mapping[str, Medium]) -> tuple[Seen, ...]:
     """The media that a value names, () where it names none."""
-    if type_ in MEDIA or (type_ == "url" and block in ("image", "video", "audio", "profile")):
+    if type_ in MEDIA:
         return (Seen(value, media.get(value)),) if isinstance(value, str) else ()
     if type_ != "images" or not isinstance(value, list):
         return ()
@@ -410,7 +415,7 @@ def _seen(type_: str, block: str, value: object, media: Mapping[str, Medium]) ->
 
 def references(type_: str, value: object) -> list[str]:
     """The media that a field's value names, whatever block shows it."""
-    return [seen.reference for seen in _seen(type_, "", value, {})]
+    return [seen.reference for seen in _seen(type_, value, {})]
 
 
 def nameless(type_: str, value: Any) -> Any:
