@@ -407,10 +407,8 @@ def _medium(value: object) -> str:
         return value
     try:
         return _url(value)
-    except ValueError:
-        raise ValueError(
-            "Give media:<id> of an uploaded medium, or a URL that begins with https:// or http://."
-        ) from None
+    except ValueError as error:
+        raise ValueError(f"{error} An uploaded medium is media:<id>.") from None
 
 
 def _images(value: object) -> list[dict[str, str]]:

@@ -28,6 +28,32 @@ def test_an_address_is_kept_as_text_and_has_to_be_one_of_the_web(type_):
     assert read(type_, 7).startswith("Give a URL")
 
 
+@pytest.mark.parametrize("type_", ["image", "video", "audio"])
+def test_a_medium_is_named_by_its_reference_or_its_address(type_):
+    assert read(type_, "media:12") == "media:12"
+    for wrong in ("media:", "media:0", "media:1x", "media:-1", "media:" + "1" * 19):
+        assert "media:<id>" in read(type_, wrong)
+
+
+def test_a_list_of_pictures_is_kept_as_objects():
+    alt = {"image": "https://media.example/a.jpg", "alt": "A cat"}
+    assert read("images", ["media:12", alt]) == [{"image": "media:12"}, alt]
+    assert read("images", "media:12") == "Give a list of images."
+    assert read("images", ["x"]).startswith("Image 1: Give a URL")
+    assert read("images", [{"alt": "A cat"}]).startswith("Image 1: give image")
+    assert read("images", ["media:1"] * 101).startswith("At most 100")
+
+
+def test_a_conversation_is_a_list_of_messages():
+    message = {"author": "ada", "text": "Hi", "at": "2026-11-23T10:00:00+00:00", "is_this": True}
+    assert read("messages", [message, {}]) == [message, {}]
+    assert read("messages", {"text": "Hi"}) == "Give a list of messages."
+    assert read("messages", [{"says": "Hi"}]).startswith("Message 1: give an object")
+    assert read("messages", [{}, {"text": 7}]).startswith("Message 2: text is text")
+    assert read("messages", [{"at": "soon"}]).startswith("Message 1: Give a time")
+    assert read("messages", [{}] * 201).startswith("At most 200")
+
+
 def test_a_key_value_is_a_flat_object_of_scalars():
     value = {"colour": "blue", "count": 3, "ratio": 0.5, "is_new": True, "size": None}
     assert read("key-value", value) == value

@@ -114,9 +114,9 @@ def _typed(text: str, kind: str) -> Any:
     if kind == "boolean":
         word = text.strip().lower()
         return True if word in _TRUE else False if word in _FALSE else text or None
-    if kind in ("datetime", "url", "image", "video", "key-value") and not text:
+    if kind not in ("string", "text") and not text:
         return None
-    if kind == "key-value":
+    if kind in ("key-value", "images", "messages"):
         try:
             return json.loads(text)
         except ValueError:
