@@ -105,6 +105,7 @@ GRANTS: dict[str, Grant] = {
     "action.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "kind.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "policy.edit": _to(Role.POLICY_OWNER, Role.ADMIN),
+    "wellness.view": _to(Role.LEAD),  # sums of many; nobody sees anybody's own
     "wellness.edit": _to(Role.LEAD, Role.ADMIN),
     "person.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
     "person.edit": _to(Role.ADMIN),

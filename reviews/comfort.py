@@ -4,11 +4,12 @@ Nothing here is anybody else's to read: who calls passes the person who is looki
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
@@ -17,6 +18,7 @@ from .errors import Invalid
 from .models import Person, Policy, PolicyVersion, Queue, Severity, Strength, Wellbeing
 from .statements import Statement
 
+MOST_BREAK_MINUTES = 60
 FILTERS = tuple(Queue.Filter.values)
 
 _OWN = Statement(
@@ -78,8 +80,12 @@ def save_filters(
 
 def harms_to_choose(person: Person) -> list[tuple[str, str]]:
     """(harm, its words) of the policies on her platforms, for her to opt out of."""
+    return harms_of(access.platform_ids(person))
+
+
+def harms_of(platform_ids: Collection[int]) -> list[tuple[str, str]]:
     rows = (
-        Policy.objects.filter(platform__in=access.platform_ids(person), is_archived=False)
+        Policy.objects.filter(platform__in=platform_ids, is_archived=False)
         .annotate(
             severity=Subquery(
                 PolicyVersion.objects.in_force()
@@ -107,6 +113,23 @@ def save_opt_outs(person: Person, *, by: Person, harms: Collection[str]) -> Well
             _("There is no such harm here."), details={"opt_outs": [", ".join(unknown)[:200]]}
         )
     return save_own(person, opt_outs=sorted({*harms, *kept}))
+
+
+def start_break(person: Person, *, by: Person, minutes: object) -> Wellbeing:
+    """From now on nothing is served to her, until it is over. What she holds stays hers as long as
+    its lease runs; nobody sees that she is on a break."""
+    access.check_own_business(by, person)
+    text = str(minutes)
+    if not text.isdecimal() or not 1 <= int(text[:4]) <= MOST_BREAK_MINUTES:
+        words = _("A break lasts from 1 to %(most)d minutes.") % {"most": MOST_BREAK_MINUTES}
+        raise Invalid(words, details={"minutes": [words]})
+    until = timezone.now() + timedelta(minutes=int(text))
+    return save_own(person, break_until=until, severe_since_break=0)
+
+
+def end_break(person: Person, *, by: Person) -> Wellbeing:
+    access.check_own_business(by, person)
+    return save_own(person, break_until=None)
 
 
 def save_own(person: Person, **values: Any) -> Wellbeing:

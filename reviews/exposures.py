@@ -1,16 +1,18 @@
 """What was looked at: for the person herself in full, for leads as sums of many, and no longer kept
 than her platform says."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
 
 from . import access, comfort, wellness
-from .models import Person
+from .models import Person, Platform
 from .statements import Statement
 
 DAYS = 14
+LEAST_PEOPLE = 5
+ROUNDED_TO = 5  # minutes
 _BATCH = 5000
 
 _SHIFT = Statement(
@@ -49,6 +51,30 @@ DELETE FROM reviews_exposure WHERE id IN (
 """
 
 
+# Whole weeks, by the database's clock in UTC, that nothing has been pruned of yet: asked again, a
+# week answers the same, so no two answers can be held against each other. Where one person makes
+# up more than half, the sum would speak of her.
+_WEEKS = Statement(
+    "exposure_weeks",
+    """
+WITH each AS (
+  SELECT date_trunc('week', at AT TIME ZONE 'UTC')::date AS week, harm, person_id,
+    sum(seconds * weight)::float8 AS seconds
+  FROM reviews_exposure AS exposure JOIN reviews_queue AS queue ON queue.id = exposure.queue_id
+  WHERE queue.platform_id = %(platform)s
+  GROUP BY week, harm, person_id
+)
+SELECT week, harm,
+  CASE WHEN count(*) >= %(least)s AND max(seconds) <= sum(seconds) / 2
+    THEN sum(seconds) / count(*) END
+FROM each
+WHERE week + 7 <= (clock_timestamp() AT TIME ZONE 'UTC')::date
+  AND week > (clock_timestamp() AT TIME ZONE 'UTC')::date - %(keep)s::int
+GROUP BY week, harm ORDER BY week DESC, harm
+""",
+)
+
+
 class Shift(NamedTuple):
     """One harm in the shift that ends now."""
 
@@ -65,8 +91,19 @@ class Shift(NamedTuple):
         return min(self.minutes / self.budget, 1.0) if self.budget else 0.0
 
 
+class Sum(NamedTuple):
+    label: str
+    minutes: int | None  # a person; None: too few people to say
+
+
+class Week(NamedTuple):
+    first: date
+    last: date
+    sums: list[Sum]
+
+
 class Day(NamedTuple):
-    on: object
+    on: date
     minutes: float
 
 
@@ -110,6 +147,20 @@ def own_days(person: Person, *, by: Person, zone: str) -> list[Day]:
         Day(on, weighted / 60)
         for on, weighted in _BY_DAY.rows(person=person.pk, days=DAYS, zone=zone)
     ]
+
+
+def weeks(platform: Platform, *, by: Person) -> list[Week]:
+    """Weighted minutes a person, by week and harm, where at least LEAST_PEOPLE looked: rounded, and
+    None elsewhere. No total, no queue and no number of people, so that nothing can be taken off."""
+    access.check(by, "wellness.view", platform)
+    labels = dict(comfort.harms_of([platform.pk]))
+    found: dict[date, list[Sum]] = {}
+    keep = wellness.limits_of(platform.pk).keep_days
+    rows = _WEEKS.rows(platform=platform.pk, least=LEAST_PEOPLE, keep=keep)
+    for week, harm, seconds in rows:
+        minutes = None if seconds is None else round(seconds / 60 / ROUNDED_TO) * ROUNDED_TO
+        found.setdefault(week, []).append(Sum(labels.get(harm, harm), minutes))
+    return [Week(week, week + timedelta(days=6), sums) for week, sums in found.items()]
 
 
 def prune() -> int:

@@ -70,13 +70,17 @@ CROSS JOIN LATERAL (
 WHERE NOT queue.is_archived AND NOT EXISTS ({_SOMEBODY})
 """  # noqa: S608
 
-# Kept for somebody who cannot take it: she left, or has answered the item in another job.
+# Kept for somebody who cannot take it: she left, or has answered the item in another job. Or who
+# has not until it was due, whatever her reason: some reasons are hers alone to know (wellness.py).
 _FREE = f"""
 WITH kept AS MATERIALIZED (
   SELECT job.id, queue.platform_id
   FROM reviews_job AS job JOIN reviews_queue AS queue ON queue.id = job.queue_id
   WHERE job.state = 'ready' AND job.assigned_to_id IS NOT NULL
-    AND NOT EXISTS ({_SOMEBODY} AND person.id = job.assigned_to_id)
+    AND (
+      job.due_at < clock_timestamp()
+      OR NOT EXISTS ({_SOMEBODY} AND person.id = job.assigned_to_id)
+    )
   ORDER BY job.id LIMIT 1000 FOR NO KEY UPDATE OF job SKIP LOCKED
 )
 UPDATE reviews_job AS job SET assigned_to_id = NULL

@@ -11,6 +11,7 @@ from . import (
     draws,
     dry_run,
     enforcement,
+    exposures,
     handovers,
     media,
     media_work,
@@ -39,6 +40,11 @@ def lift_overdue() -> int:
 def hand_on_jobs() -> int:
     starts.forget()
     return handovers.sweep()
+
+
+@shared_task
+def prune_exposures() -> int:
+    return exposures.prune()
 
 
 @shared_task

@@ -249,6 +249,9 @@ urlpatterns = [
     path("you/", profile.profile, name="profile"),
     path("you/filters/", wellbeing.filters, name="own-filters"),
     path("you/wellness/", wellbeing.wellness, name="own-wellness"),
+    path("you/break/", wellbeing.pause, name="own-break"),
+    path("you/break/end/", wellbeing.end_pause, name="own-break-end"),
+    path("wellness/", wellbeing.aggregates, name="wellness"),
     path("you/wellness/opt-outs/", wellbeing.opt_outs, name="own-opt-outs"),
     path("you/theme/", profile.set_theme, name="theme"),
 ]

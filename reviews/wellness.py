@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from . import comfort
-from .models import Job, Limits, Person, Queue, Severity
+from . import access, comfort
+from .models import Job, Limits, Person, Queue, Severity, Strength
 from .statements import Statement
 
 # A risk from which an item is taken to carry a policy's harm.
@@ -154,6 +154,7 @@ class Carried(NamedTuple):
     to count."""
 
     slug: str
+    name: str
     harm: str
     label: str
     severity: int
@@ -195,7 +196,16 @@ class Guard(NamedTuple):
     opens_at: datetime | None = None
 
 
+class Rest(NamedTuple):
+    """When a break is suggested, and how long it is."""
+
+    after_minutes: int  # of work; 0: never
+    minutes: int
+    is_due: bool  # by the severe items since the last one
+
+
 _cares: dict[int, tuple[float, Care]] = {}
+_strengths: dict[tuple[int, ...], tuple[float, int]] = {}
 
 
 def care_of(queue: Queue) -> Care:
@@ -210,6 +220,43 @@ def care_of(queue: Queue) -> Care:
 def forget() -> None:
     """In this process: limits and policies are read anew."""
     _cares.clear()
+    _strengths.clear()
+
+
+def strength_for(person: Person) -> int:
+    """How strongly is blurred for her: as she chose, else as the strictest platform of hers."""
+    chosen = comfort.own(person).strength
+    if chosen:
+        return chosen
+    platforms = tuple(sorted(access.platform_ids(person))) if person.pk else ()
+    until, known = _strengths.get(platforms, (0.0, 0))
+    if time.monotonic() > until:
+        rows = Limits.objects.filter(platform__in=platforms).values_list("strength", flat=True)
+        known = max(rows, default=int(Strength.STRONGER))
+        _strengths[platforms] = (time.monotonic() + CARE_SECONDS, known)
+    return known
+
+
+def covered_by(queue: Queue, risks: Mapping[str, float], *, tells_risk: bool) -> list[str]:
+    """The policies whose text arrives covered and which this item is likely to break; [] for none.
+
+    Where its risk is not to be told (blind.py), so must the cover not: then every item of a queue
+    that judges such a policy arrives covered.
+    """
+    care = care_of(queue)
+    covering = [one for one in care.policies if one.covers_text]
+    if not covering or not tells_risk:
+        return [one.name for one in covering]
+    is_all = len(covering) == len(care.policies)
+    return [one.name for one in covering if _is_likely(risks.get(one.slug), is_all)]
+
+
+def rest_of(person: Person, queue: Queue) -> Rest:
+    """When her desk suggests a break. No query."""
+    limits = care_of(queue).limits
+    severe = comfort.own(person).severe_since_break
+    is_due = bool(limits.break_severe) and severe >= limits.break_severe
+    return Rest(limits.break_minutes, limits.break_length, is_due)
 
 
 def limits_of(platform_id: int) -> Limits:
@@ -298,11 +345,14 @@ def carried(
     found: dict[str, float] = {}
     for one in care.policies:
         risk = risks.get(one.slug)
-        is_likely = is_harmful if risk is None else risk >= LIKELY
-        if one.harm and (is_likely or one.slug in violated):
+        if one.harm and (_is_likely(risk, is_harmful) or one.slug in violated):
             weight = WEIGHTS[Severity(one.severity)]
             found[one.harm] = max(weight, found.get(one.harm, 0.0))
     return found
+
+
+def _is_likely(risk: float | None, if_unscored: bool) -> bool:
+    return if_unscored if risk is None else risk >= LIKELY
 
 
 def expose(
@@ -351,7 +401,9 @@ def report_held(job_id: int, token: uuid.UUID | str, *, by: Person, seconds: flo
 
 def _read_care(queue: Queue) -> Care:
     policies = tuple(
-        Carried(slug, comfort.harm_of(slug, harm, severity), harm or name, severity, covers_text)
+        Carried(
+            slug, name, comfort.harm_of(slug, harm, severity), harm or name, severity, covers_text
+        )
         for slug, name, harm, severity, covers_text in _CARE.rows(queue=queue.pk)
     )
     limits = limits_of(queue.platform_id)

@@ -11,6 +11,7 @@ root.dataset.comfort = "on";
 
 const isCoverable = (figure) => /\bblur\b/.test(figure.dataset.filters ?? "");
 const isOpen = (figure) => !isCoverable(figure) || "shown" in figure.dataset;
+const veils = () => [...document.querySelectorAll("details.veil")];
 const all = () => [...document.querySelectorAll(".medium")].filter(isCoverable);
 
 function show(figure, on) {
@@ -28,7 +29,7 @@ function sayState() {
   const button = document.querySelector("[data-reveal-all]");
   if (!button) return;
   const figures = all();
-  const shown = figures.length > 0 && figures.every(isOpen);
+  const shown = figures.length + veils().length > 0 && figures.every(isOpen) && veils().every((veil) => veil.open);
   button.setAttribute("aria-pressed", String(shown));
   button.querySelector("[data-when-covered]").hidden = shown && !holds();
   button.querySelector("[data-when-shown]").hidden = !shown || holds();
@@ -86,12 +87,14 @@ document.addEventListener("click", (event) => {
     const figure = shows.closest(".medium");
     show(figure, true);
     say(words.shown);
-    figure.querySelector(".medium-again").focus();
+    figure.querySelector(".medium-again").focus({ preventScroll: true });
   }
   if (event.target.closest("[data-reveal-all]") && !holds()) {
     const figures = all();
-    const on = !figures.every(isOpen);
+    const on = !figures.every(isOpen) || !veils().every((veil) => veil.open);
+    for (const veil of veils()) veil.open = on;
     for (const figure of figures) show(figure, on);
+    sayState();
     say(on ? words.shown : words.covered);
   }
   const colours = event.target.closest("[data-colour-all]");
@@ -104,32 +107,38 @@ document.addEventListener("click", (event) => {
 
 // Held: as long as the pointer or the key is down, and not a moment longer.
 let held = [];
-function hold(figures) {
+let isVeilHeld = false;
+function hold(figures, withVeils = false) {
   held = figures;
+  isVeilHeld = withVeils;
+  if (withVeils) for (const veil of veils()) veil.open = true;
   for (const figure of figures) show(figure, true);
 }
 function letGo() {
   for (const figure of held) show(figure, false);
+  if (isVeilHeld) for (const veil of veils()) veil.open = false;
   held = [];
+  isVeilHeld = false;
 }
 const heldBy = (element) => {
   const figure = element.closest("[data-shows]")?.closest(".medium");
   if (figure) return [figure];
   return element.closest("[data-reveal-all]") ? all() : [];
 };
+const isForAll = (element) => Boolean(element.closest("[data-reveal-all]"));
 const isTyped = (element) => element.matches?.("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio])");
-document.addEventListener("pointerdown", (event) => { if (holds()) hold(heldBy(event.target)); });
+document.addEventListener("pointerdown", (event) => { if (holds()) hold(heldBy(event.target), isForAll(event.target)); });
 for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, letGo);
 window.addEventListener("blur", letGo);
 document.addEventListener("keydown", (event) => {
   if (!holds() || event.repeat || held.length || event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.key === " " || event.key === "Enter") {
     const figures = heldBy(event.target);
-    if (figures.length) event.preventDefault();
-    hold(figures);
+    if (figures.length || isForAll(event.target)) event.preventDefault();
+    hold(figures, isForAll(event.target));
   } else {
     const key = document.querySelector("[data-reveal-all]")?.dataset.key;
-    if (key && event.key.toLowerCase() === key && !isTyped(event.target)) hold(all());
+    if (key && event.key.toLowerCase() === key && !isTyped(event.target)) hold(all(), true);
   }
 });
 document.addEventListener("keyup", letGo);
@@ -180,6 +189,35 @@ document.addEventListener("htmx:configRequest", (event) => {
   const { parameters } = event.detail;
   if (parameters.token && job()) parameters.revealed_seconds = seconds();
 });
+
+// A break is suggested after so many minutes at work since the last one; five minutes away are one.
+const WORKED = "worked";
+const GAP_MS = 300_000;
+function countWork() {
+  const suggestion = document.getElementById("_break");
+  if (!suggestion) return;
+  const now = Date.now();
+  const known = JSON.parse(localStorage.getItem(WORKED) ?? "{}");
+  const gap = now - (known.at ?? now);
+  let ms = gap > GAP_MS ? 0 : known.ms ?? 0;
+  if (document.visibilityState === "visible" && now - touchedAt < AWAY_MS) {
+    ms += Math.min(gap, 60_000);
+    localStorage.setItem(WORKED, JSON.stringify({ ms, at: now, later: known.later }));
+  }
+  const after = Number(suggestion.dataset.after) * 60_000;
+  if (after && ms >= after && now > (known.later ?? 0)) suggestion.hidden = false;
+}
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-later]")) return;
+  const known = JSON.parse(localStorage.getItem(WORKED) ?? "{}");
+  localStorage.setItem(WORKED, JSON.stringify({ ...known, later: Date.now() + 600_000 }));
+  event.target.closest("#_break").hidden = true;
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.id === "_break") localStorage.removeItem(WORKED);
+});
+setInterval(countWork, 5000);
+countWork();
 
 // The sample on the page of one's own filters follows the form.
 const own = document.querySelector("form.own-filters");

@@ -548,6 +548,8 @@ SHOTS = {
         "policies": "/policies/",
         "you": "/you/",
         "own-filters": "/you/filters/",
+        "own-wellness": "/you/wellness/",
+        "own-break": "/you/break/",
         "password": "/accounts/password/change/",
         "second-factor": "/accounts/2fa/",
         "sign-out": "/accounts/logout/",
@@ -557,6 +559,8 @@ SHOTS = {
     "ada": {"person": "/setup/people/rosa/", "person-new": "/setup/people/new/"},
     "lena": {
         "home-lead": "/",
+        "wellness": "/wellness/",
+        "setup-limits": "/setup/wellness/harbour/",
         "setup-queues": "/setup/queues/",
         "setup-queue": "/setup/queues/spam-and-scams/",
         "setup-queue-new": "/setup/queues/new/",

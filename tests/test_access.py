@@ -99,6 +99,7 @@ GRANTED = {
     "action.edit": "lead policy-owner admin",
     "kind.edit": "lead policy-owner admin",
     "policy.edit": "policy-owner admin",
+    "wellness.view": "lead",
     "wellness.edit": "lead admin",
     "person.view": "lead policy-owner auditor admin",
     "person.edit": "admin",
@@ -154,6 +155,9 @@ ROUTES = {
     "reviews:own-filters": {"GET": EVERYONE, "POST": EVERYONE},
     "reviews:own-wellness": {"GET": EVERYONE},
     "reviews:own-opt-outs": {"POST": EVERYONE},
+    "reviews:own-break": {"GET": EVERYONE, "POST": EVERYONE},
+    "reviews:own-break-end": {"POST": EVERYONE},
+    "reviews:wellness": {"GET": "lena"},
     "reviews:setup-wellness": {"GET": "lena paul abel ada"},
     "reviews:setup-limits": {"GET": "lena paul abel ada", "POST": "lena ada"},
     "reviews:setup-limits-restore": {"POST": "lena ada"},
@@ -332,6 +336,8 @@ OWN_BUSINESS = {
     "reviews:notification-choices",
     "reviews:own-wellness",
     "reviews:own-opt-outs",
+    "reviews:own-break",
+    "reviews:own-break-end",
 }
 
 
@@ -682,6 +688,7 @@ class World:
             "reviews:question-answer": {"text": "Satire is fine."},
             "reviews:item-notes": {"text": "Known since last week."},
             "reviews:theme": {"theme": "dark"},
+            "reviews:own-break": {"minutes": "5"},
             "reviews:setup-limits": limits.read(self.platform) | {"budgets": "", "harms": ""},
             "reviews:own-filters": {"filter_blur": "on", "reveal": "hold", "strength": "3"},
             "reviews:setup-routing-draft": {"do": "toggle:0", "edition": 1},

@@ -6,8 +6,9 @@ import numpy
 import pytest
 from PIL import Image
 
-from reviews.models import Wellbeing
-from tests.browsing import settle
+from reviews import wellness
+from reviews.models import Exposure, Wellbeing
+from tests.browsing import press_and_wait, settle
 from tests.test_pages_all import World
 
 # Every kind of medium as the desk marks it up, from one drawing: a still, and a running film of it.
@@ -40,6 +41,7 @@ def world(live_app):
     world = World(jobs=2)
     world.queue.filters = ["blur", "greyscale", "mute"]
     world.queue.save()
+    wellness.forget()
     return world
 
 
@@ -140,3 +142,51 @@ def test_nothing_moves_when_it_is_shown(desk):
     before = page.evaluate(place)
     page.keyboard.press("b")
     assert page.evaluate(place) == before
+
+
+def test_covered_text_is_shown_and_counted_only_while_it_stands_open(world, desk):
+    world.queue.policies.update(covers_text=True)
+    page = desk("")
+    veil = page.locator("details.veil")
+    veil.wait_for()
+    assert not page.locator("#_item .text").first.is_visible()
+    page.wait_for_timeout(1200)  # a second of looking at the cover
+    told = "() => Number(new FormData(document.getElementById('_decide')).get('revealed_seconds'))"
+    page.evaluate("document.querySelectorAll('.medium').forEach((one) => one.remove())")
+    before = page.evaluate(told)
+    page.keyboard.press("b")
+    assert veil.evaluate("veil => veil.open")
+    page.wait_for_function(f"before => ({told})() >= before + 0.3", arg=before)
+    page.wait_for_timeout(200)
+    page.keyboard.press("b")
+    assert not veil.evaluate("veil => veil.open")
+
+
+def test_what_was_uncovered_goes_along_with_the_answer(world, desk):
+    world.queue.policies.update(harm="Violence")
+    page = desk("blur")
+    page.keyboard.press("b")
+    page.wait_for_timeout(600)
+    press_and_wait(page, "0", "Enter")
+    row = Exposure.objects.get()
+    assert row.harm == "violence" and 0.3 <= row.seconds <= 10
+
+
+def test_a_break_is_suggested_after_her_minutes_and_later_is_fine(world, desk, live_app):
+    page = desk()
+    suggestion = page.locator("#_break")
+    assert suggestion.is_hidden()
+    page.evaluate(
+        "localStorage.setItem('worked', JSON.stringify({ ms: 3600000, at: Date.now() - 1000 }))"
+    )
+    page.reload()
+    suggestion.wait_for()
+    page.get_by_role("button", name="Later").click()
+    assert suggestion.is_hidden()
+    page.evaluate("localStorage.setItem('worked', JSON.stringify({ ms: 3600000, at: Date.now() }))")
+    page.reload()
+    page.get_by_role("button", name="Break, 5 min").click()
+    page.get_by_role("heading", name="You are on a break").wait_for()
+    settle(page)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{live_app}/review/{world.queue.slug}/")

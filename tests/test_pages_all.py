@@ -180,6 +180,8 @@ class World:
             ),
             "you": reverse("reviews:profile"),
             "own-filters": reverse("reviews:own-filters"),
+            "own-break": reverse("reviews:own-break"),
+            "wellness": reverse("reviews:wellness"),
             "own-wellness": reverse("reviews:own-wellness"),
             "limits": reverse("reviews:setup-limits", args=[self.platform.slug]),
             "setup-queues": reverse("reviews:setup-queue-list"),
@@ -208,11 +210,11 @@ _SET_UP = (
 )
 _WORK = "jobs operations clusters cluster"
 _PLANS = "replays roster forecast forecast-of"
-_READS = "home item text queues queue policies policy you own-filters own-wellness"
+_READS = "home item text queues queue policies policy you own-filters own-wellness own-break"
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
-    "lena": f"{_READS} review decisions enforcements draws draw sample reporters {_WORK} {_PLANS} "
-    f"{_SET_UP}",
+    "lena": f"{_READS} review decisions wellness enforcements draws draw sample reporters {_WORK} "
+    f"{_PLANS} {_SET_UP}",
     "paul": f"{_READS} reporters {_PLANS} {_SET_UP} rule-new version",
     "mila": f"{_READS} draws draw sample {_WORK} {_PLANS}",
     "abel": f"{_READS} enforcements audit draws draw reporters {_WORK} {_PLANS} {_SEEN}",

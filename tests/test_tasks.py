@@ -84,6 +84,7 @@ pytestmark = pytest.mark.django_db
 SHOWN = {
     "reviews.tasks.expire_claims": "test_tasks.test_a_claim_expires_once",
     "reviews.tasks.lift_overdue": "test_tasks.test_an_overdue_job_is_lifted_once",
+    "reviews.tasks.prune_exposures": ("test_exposures.test_what_has_been_kept_long_enough_goes"),
     "reviews.tasks.hand_on_jobs": "test_tasks.test_a_job_nobody_can_take_is_handed_on_once",
     "reviews.tasks.refresh_reporters": "test_tasks.test_a_record_is_counted_once",
     "reviews.tasks.rerank_queues": "test_tasks.test_a_changed_queue_is_walked_once",

@@ -441,6 +441,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire-claims": _every(1, "reviews.tasks.expire_claims"),
     "rerank-queues": _every(2, "reviews.tasks.rerank_queues"),
     "hand-on-jobs": _every(60, "reviews.tasks.hand_on_jobs"),
+    "prune-exposures": _every(3600, "reviews.tasks.prune_exposures"),
     "lift-overdue": _every(5, "reviews.tasks.lift_overdue"),
     "refresh-reporters": _every(3, "reviews.tasks.refresh_reporters"),
     "draw-for-quality": _every(60, "reviews.tasks.draw_for_quality"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from reviews import access, comfort, notifications, questions
+from reviews import access, comfort, notifications, questions, wellness
 
 
 class Entry(NamedTuple):
@@ -81,6 +81,7 @@ def chrome(request: HttpRequest) -> dict[str, Callable]:
         "setup_tabs": lambda: list(_entries(request, SETUP)),
         "unread_count": lambda: _unread(request),
         "comfort": lambda: comfort.own(request.user),
+        "blur": lambda: wellness.strength_for(request.user),
     }
 
 

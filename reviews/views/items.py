@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, comfort, desk, draws, layouts, placement
+from reviews import access, blind, comfort, desk, draws, layouts, placement, wellness
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
@@ -79,7 +79,8 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     newest = versions[-1]
     sight = desk.sight(item.pk)
     blind.hide(item, hidden)
-    title = newest.title()
+    veil = _veil(item, jobs, hidden)
+    title = "" if veil else newest.title()
     risks = _risks(item)
     blocks = Layout(item.kind.fields, item.kind.layout).show(
         newest.content, without=blind.hidden_roles(hidden), media=sight.media
@@ -97,6 +98,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "filters": " ".join(
                 comfort.arrives(request.user, {name for job in jobs for name in job.queue.filters})
             ),
+            "veil": veil,
             "language": language_name(item.language),
             "author": None if blind.AUTHOR in hidden else sight.author,
             "near": sight.near,
@@ -135,6 +137,14 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             ),
         },
     )
+
+
+def _veil(item: Item, jobs: Iterable[Job], hidden: frozenset[str]) -> list[str]:
+    """The policies for which its text arrives covered, in any queue that it is or was in."""
+    queues = {job.queue_id: job.queue for job in jobs}.values()
+    tells = blind.SCORE not in hidden
+    found = (wellness.covered_by(queue, item.risks, tells_risk=tells) for queue in queues)
+    return list(dict.fromkeys(name for names in found for name in names))
 
 
 @require_POST

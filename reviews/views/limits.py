@@ -132,6 +132,7 @@ def _page(
         "strengths": [(str(value), label) for value, label in Strength.choices],
         "strength": str(data["strength"]),
         "may_edit": may_edit,
+        "may_see_sums": access.may(request.user, "wellness.view"),
         "errors": errors,
         "steps": steps,
         "newest": steps[0].revision.number if steps else 0,

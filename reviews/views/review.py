@@ -264,6 +264,7 @@ def _desk(
         "sitting": sitting,
         "lane": lane,
         "note": note,
+        "rest": wellness.rest_of(request.user, queue),
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
@@ -286,6 +287,7 @@ def _item_context(person: Person, job: Job) -> dict:
     hidden = blind.of_job(job.lane, rules.queue)
     has_author = item.account_id is not None
     score_shown = blind.SCORE not in hidden and item.risk is not None
+    tells_risk = blind.SCORE not in hidden and job.lane not in blind.SCORELESS_LANES
     blind.hide(item, hidden)
     numbers = access.may(person, "job.view")
     level, reason = why_now(item, job, rules.versions, numbers=numbers, hidden=hidden)
@@ -302,6 +304,7 @@ def _item_context(person: Person, job: Job) -> dict:
         **_clock(job.expires_at),
         "hidden": hidden,
         **_told(person, rules, job, hidden),
+        "veil": wellness.covered_by(rules.queue, item.risks, tells_risk=tells_risk),
         "reports": [] if blind.REPORTS in hidden else reports,
         "author": None if blind.AUTHOR in hidden else author,
         "near": near,

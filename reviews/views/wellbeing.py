@@ -1,17 +1,23 @@
 """What a person sets and sees for her own sake; nobody else has a way to these pages of hers."""
 
+import math
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, comfort, exposures
+from reviews import access, claims, comfort, exposures
 from reviews import wellness as care
 from reviews.errors import Invalid
 from reviews.models import Queue, Strength, Wellbeing
+
+from . import configuring
 
 
 @require_GET
@@ -35,6 +41,52 @@ def wellness(request: HttpRequest) -> HttpResponse:
             "keeps": sorted({care.limits_of(pk).keep_days for pk in access.platform_ids(person)}),
         },
     )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def pause(request: HttpRequest) -> HttpResponse:
+    """Her break: begun here or from the desk, with a clock that runs down."""
+    person = request.user
+    if request.method == "POST":
+        comfort.start_break(person, by=person, minutes=request.POST.get("minutes", ""))
+        return redirect(f"{reverse('reviews:own-break')}?{urlencode({'next': _back(request)})}")
+    until = comfort.own(person).break_until
+    left = math.ceil((until - timezone.now()).total_seconds()) if until is not None else 0
+    context = {
+        "seconds_left": max(left, 0),
+        "held": claims.live_claims(person) if access.may(person, "job.claim") else [],
+        "lengths": (5, 10, 15, 30),
+        "back": _back(request),
+    }
+    return render(request, "reviews/own_break.html", context)
+
+
+@require_POST
+def end_pause(request: HttpRequest) -> HttpResponse:
+    comfort.end_break(request.user, by=request.user)
+    return redirect(_back(request))
+
+
+def _back(request: HttpRequest) -> str:
+    """Where she came from, if that is a page of ours."""
+    asked = request.POST.get("next") or request.GET.get("next") or ""
+    is_ours = url_has_allowed_host_and_scheme(asked, allowed_hosts=None)
+    return asked if is_ours and asked.startswith("/") else reverse("reviews:home")
+
+
+@require_GET
+def aggregates(request: HttpRequest) -> HttpResponse:
+    """For leads: sums of many, by harm and whole week, and never anybody's own."""
+    place = configuring.platform_of(request.user, request.GET.get("platform", ""))
+    weeks = exposures.weeks(place, by=request.user)
+    context = {
+        "platform": place,
+        "platforms": configuring.platforms_of(request.user),
+        "weeks": weeks,
+        "least": exposures.LEAST_PEOPLE,
+    }
+    return render(request, "reviews/wellness.html", context)
 
 
 @require_POST
