@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from . import access, audit, blind, notifications
-from .errors import Conflict, Invalid
+from .errors import Conflict, Forbidden, Invalid
 from .models import Item, Job, Note, Person
 
 MOST = 2_000  # characters
@@ -46,10 +46,9 @@ def leave_with(deed: Callable[[], _Done], *, job_id: int, by: Person, text: str)
 
 def withdraw_note(note: Note, *, by: Person) -> None:
     """By its author: struck through from now on, and no longer shown to who judges."""
-    if note.author_id != by.pk:
-        access.check(by, "note.leave", note.item.platform_id)
-        raise Conflict(_("Only its author can withdraw a note."))
     access.check(by, "note.leave", note.item.platform_id)
+    if note.author_id != by.pk:
+        raise Forbidden(_("Only its author can withdraw a note."))
     with transaction.atomic():
         if Note.objects.filter(pk=note.pk, withdrawn_at=None).update(withdrawn_at=Now()):
             audit.record("note.withdraw", note, by=by, platform=note.item.platform_id)

@@ -19,6 +19,7 @@ from .errors import Invalid, NotFound
 from .models import (
     Decision,
     Item,
+    Lane,
     MutedSort,
     Notification,
     Person,
@@ -123,7 +124,7 @@ def tell_of_decision(decision: Decision, *, lane: str, platform: int) -> None:
                 item=item,
                 is_override=decision.kind == Decision.Kind.OVERRIDE,
             )
-    if lane == "adjudication":
+    if lane == Lane.ADJUDICATION:
         asked = Review.objects.filter(item=item, verdict__in=[Verdict.ESCALATE, Verdict.UNSURE])
         people = list(asked.order_by("-pk").values_list("reviewer", flat=True)[:10])
         tell(people, Sort.ESCALATION, by=decision.decided_by, platform=platform, item=item)

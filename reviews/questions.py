@@ -20,6 +20,7 @@ def ask_question(policy: Policy, *, by: Person, text: str, item: Item | None = N
         raise NotFound(_("There is no such item here."))
     text = notes.clean(text)
     with transaction.atomic():
+        # Of two clicks at once the second sees the first.
         Person.objects.select_for_update(no_key=True).get(pk=by.pk)
         item_id = item.pk if item else None
         last = policy.questions.filter(asked_by=by).order_by("-pk").first()

@@ -408,35 +408,40 @@ class Day:
 
         def ask(by, of, note):
             job = claims.claim_next(queue, by=by)
+            while of and of not in consultations.colleagues(job, by=by):
+                claims.skip(job.pk, job.claim_token, by=by)
+                job = claims.claim_next(queue, by=by)
             wanted = consultations.Ask(of, note)
             return consultations.ask_colleague(job.pk, job.claim_token, wanted, by=by)
 
         self.asked = ask(remy, rosa, "Is “postponed” an idiom in this trade, or bait?")
         ask(rosa, None, "Does anybody know this newsletter? I cannot find who sends it.")
-        answered = ask(rosa, remy, "Is this pharmacy licensed? I do not know the seal.")
-        notes.leave_note(answered.item, by=lena, text="The same seal was forged last week, @rosa.")
+        answered = ask(rosa, remy, "Is this prize real? I cannot read the small print.")
+        notes.leave_note(
+            answered.item,
+            by=lena,
+            text="The same prize was offered under another name last week, @rosa.",
+        )
         consultations.give_opinion(
             answered,
             by=remy,
             opinion="violating",
             policy_slugs=["spam"],
-            text="The seal is a copy. The licence number belongs to a vet in another country.",
+            text="It promises what is not there: the small print says that nobody has won yet.",
         )
         self.question = questions.ask_question(
             self.spam,
             by=rosa,
             item=answered.item,
-            text="Is a newsletter spam if it has no way out?",
+            text="Is a raffle spam if somebody does win?",
         )
         questions.answer_question(
             self.question,
             by=paul,
-            text="Yes, from this version on: no way to leave it, no consent that still holds.",
+            text="Not if who wins is said, and how to leave the list. Without either it is.",
             is_published=True,
         )
-        questions.ask_question(
-            self.spam, by=remy, text="And one that hides the way out in an image?"
-        )
+        questions.ask_question(self.spam, by=remy, text="And one that says so in an image only?")
 
     def _change_many(self) -> None:
         """Bulk work, and clusters: every text of the day came three times, one a little changed."""

@@ -372,6 +372,7 @@ class World:
             ],
             members=self.people.values(),
             is_default=True,
+            undo_seconds=3600,  # longer than any machine needs for all the routes
         )
         rosa = self.people["rosa"]
         self.decision = self.decide(rosa, action_slugs=["suspend"])

@@ -90,7 +90,7 @@ def test_withdrawn_by_its_author_it_is_struck_through_and_off_the_desk(desk):
 
 
 def test_nobody_else_withdraws_it(desk):
-    with pytest.raises(Conflict):
+    with pytest.raises(Forbidden):
         notes.withdraw_note(desk.note, by=desk.lena)
     with pytest.raises(NotFound):
         access.get_own_note(desk.lena, desk.note.pk)
