@@ -32,6 +32,7 @@ from tests.factories import (
 )
 from tests.people import CAST, make_person
 from tests.screenshots import FOLDER, NARROW, WIDE
+from tests.test_similar import embed
 
 FIELDS = [
     {"name": "body", "label": "Comment", "type": "text", "role": "text"},
@@ -189,6 +190,10 @@ class Life:
         )
         Item.objects.filter(pk=item.pk).update(version_number=2)
         make_job(queue=self.queue, item=item, rank=1e6)
+        embed(item, 1, 0, 0, stands=False)
+        decided = Item.objects.filter(decisions__isnull=False).order_by("-pk")
+        for number, other in enumerate(decided[:4]):
+            embed(other, 1, 0.1 + 0.25 * number, 0)
         enforcement.release_planned()
         return item
 
@@ -224,7 +229,10 @@ def test_pictures_of_evidence(life, live_app, new_page, sign_in, theme, size):
         for shot, url in shots.items():
             page.goto(live_app + url)
             if shot == "evidence-desk":
-                page.locator("#_deeper .block").first.wait_for()
+                page.locator("#_similar details").wait_for()
+                where = {"path": FOLDER / f"{shot}-below-{theme}-{size['width']}.png"}
+                page.locator("#_similar").scroll_into_view_if_needed()
+                page.screenshot(**where)
             page.screenshot(
                 path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
                 full_page=True,

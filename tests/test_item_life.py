@@ -19,6 +19,7 @@ from reviews.models import (
     Reporter,
     content_hash,
 )
+from tests.test_evidence import FIELDS, say
 from tests.test_evidence import World as EvidenceWorld
 
 pytestmark = pytest.mark.django_db
@@ -212,3 +213,12 @@ def test_the_desk_leads_to_all_reports(world):
     client.force_login(world.people["rosa"])
     text = client.get(reverse("reviews:review", args=[world.queue.slug])).content.decode()
     assert "Read all 7 reports" in text
+
+
+def test_the_conversation_stands_on_the_page_too():
+    world = World(fields=FIELDS)
+    say(world, "c-1", "who skates?")
+    world.item = say(world, "c-2", "we all do", answers="c-1")
+    text = world.page().content.decode()
+    talk = text[text.index('class="talk"') :].split("</ol>")[0]
+    assert talk.index("who skates?") < talk.index("we all do")

@@ -1,7 +1,5 @@
 """The deferred part of the evidence: a fragment for the desk, else a page of its own."""
 
-from collections.abc import Iterable
-
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,9 +9,9 @@ from django.views.decorators.http import require_GET
 
 from reviews import access, blind, conversations, evidence
 from reviews.errors import ClaimLost, NotFound
-from reviews.models import Decision, Item, Job, Person, Review, Verdict
+from reviews.models import Decision, Job, Person, Review, Verdict
 
-from .items import changes, line_of, put_lines
+from .items import changes, lines_of, told_talk
 
 REPORTS_STEP = 50
 MOST_EARLIER = 10
@@ -44,17 +42,13 @@ def _sections(person: Person, job: Job, hidden: frozenset[str]) -> dict:
     for version in versions:
         version.item = item
     newest = versions[-1]
-    talk = conversations.around(item, newest.content)
     past = None
     if item.account_id is not None and blind.AUTHOR not in hidden:
         past = evidence.past_of(item, by=person)
+    talk = conversations.around(item, newest.content)
     others = [one.item_id for one in past.items] if past else []
-    lines = _lines([*talk.item_ids, *others])
-    if not talk.is_empty:
-        found["talk"] = talk
-        for side in ("above", "before", "replies", "after"):
-            found[side] = [lines[pk] for pk in getattr(talk, side)]
-        found["own_line"] = line_of(newest)
+    lines = lines_of([*talk.item_ids, *others])
+    found |= told_talk(talk, newest, lines)
     if past:
         found["past"] = past
         found["past_lines"] = [(one, lines[one.item_id].line) for one in past.items]
@@ -63,12 +57,6 @@ def _sections(person: Person, job: Job, hidden: frozenset[str]) -> dict:
         found["runs"] = changes(*versions)
     found["answers"], found["decisions"] = _earlier(person, job, hidden)
     return found
-
-
-def _lines(item_ids: Iterable[int]) -> dict[int, Item]:
-    items = Item.objects.select_related("kind").in_bulk(list(item_ids))
-    put_lines(items.values())
-    return items
 
 
 def _earlier(

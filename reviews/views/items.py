@@ -13,7 +13,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from reviews import access, blind, comfort, desk, draws, layouts, placement, wellness
+from reviews import (
+    access,
+    blind,
+    comfort,
+    conversations,
+    desk,
+    draws,
+    layouts,
+    placement,
+    wellness,
+)
 from reviews.errors import NotFound
 from reviews.layouts import TEXT_SHOWN, Layout
 from reviews.models import (
@@ -86,10 +96,12 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         newest.content, without=blind.hidden_roles(hidden), media=sight.media
     )
     standing = _standing(decisions)
+    talk = conversations.around(item, newest.content)
     return render(
         request,
         "reviews/item_detail.html",
         {
+            **told_talk(talk, newest, lines_of(talk.item_ids)),
             "item": item,
             "version": newest,
             "title": title,
@@ -210,6 +222,26 @@ def put_lines(items: Iterable[Item]) -> None:
         version.item = by_id[version.item_id][0]
         for item in by_id[version.item_id]:
             item.line = line_of(version)
+
+
+def lines_of(item_ids: Iterable[int]) -> dict[int, Item]:
+    """Items by id, each with its `.line`."""
+    items = Item.objects.select_related("kind").in_bulk(list(item_ids))
+    put_lines(items.values())
+    return items
+
+
+def told_talk(
+    talk: conversations.Conversation, version: ItemVersion, lines: dict[int, Item]
+) -> dict:
+    """What _talk.html shows of the conversation around this version; nothing where is none."""
+    if talk.is_empty:
+        return {}
+    sides = {
+        side: [lines[pk] for pk in getattr(talk, side)]
+        for side in ("above", "before", "replies", "after")
+    }
+    return {"talk": talk, "own_line": line_of(version), **sides}
 
 
 def line_of(version: ItemVersion) -> str:
