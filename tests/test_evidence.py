@@ -308,3 +308,13 @@ def test_another_kinds_or_platforms_thread_of_the_same_name_is_another():
     place_all()
     context = world.get().context
     assert (context["replies"], context["after"]) == ([], [])
+
+
+def test_where_its_text_arrives_covered_it_is_not_quoted_beside_the_cover():
+    world = World(fields=FIELDS)
+    say(world, "c-1", "who skates?")
+    world.item = say(world, "c-2", "we all do", answers="c-1")
+    world.queue.policies.update(covers_text=True)
+    type(world.item).objects.filter(pk=world.item.pk).update(risks={"spam": 0.95})
+    text = world.text()
+    assert "who skates?" in text and "we all do" not in text and "This item, covered" in text

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from reviews import access, blind, conversations, evidence
+from reviews import access, blind, conversations, evidence, wellness
 from reviews.errors import ClaimLost, NotFound
 from reviews.models import Decision, Job, Person, Review, Verdict
 
@@ -52,6 +52,9 @@ def _sections(person: Person, job: Job, hidden: frozenset[str]) -> dict:
     if past:
         found["past"] = past
         found["past_lines"] = [(one, lines[one.item_id].line) for one in past.items]
+    # Where its text arrives covered, it is not quoted beside the cover.
+    tells = blind.SCORE not in hidden and job.lane not in blind.SCORELESS_LANES
+    found["veil"] = wellness.covered_by(job.queue, item.risks, tells_risk=tells)
     if len(versions) > 1:
         found["versions"] = versions
         found["runs"] = changes(*versions)
