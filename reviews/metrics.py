@@ -74,6 +74,18 @@ SELECT count(*) FROM (
 """,
 )
 
+_USUAL = Statement(
+    "usual_seconds",
+    """
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY active_seconds)
+FROM (
+  SELECT active_seconds, job_id FROM reviews_review
+  WHERE reviewer_id = %(person)s ORDER BY created_at DESC LIMIT 500
+) AS newest
+JOIN reviews_job AS job ON job.id = newest.job_id AND job.queue_id = %(queue)s
+""",
+)
+
 
 class QueueFigures(NamedTuple):
     queue: Queue
@@ -132,6 +144,12 @@ def waiting(queue: Queue, *, most: int = 1000) -> int:
 def decided_today(person: Person, *, most: int = 1000) -> int:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return _DECIDED.rows(person=person.pk, since=midnight, most=most)[0][0]
+
+
+def usual_seconds(person: Person, queue: Queue) -> float | None:
+    """Her own median time on an item of this queue, over her newest answers; None before ten."""
+    count, median = _USUAL.rows(person=person.pk, queue=queue.pk)[0]
+    return median if count >= 10 else None
 
 
 def my_decisions(person: Person) -> QuerySet[Decision]:

@@ -4,20 +4,57 @@
 
 const QUIET_MS = 150;
 let quietUntil = performance.now() + QUIET_MS;
+const { own = {}, off = false } = JSON.parse(document.documentElement.dataset.ownKeys ?? "{}");
+const SPARE = "123456789rtlwdfijkoxyz";
 let busy = null;
 
 const isTyping = (element) =>
   element.isContentEditable ||
   element.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=button], [type=submit])");
 
+// Her own keys, on the desk: put over the usual ones as often as something new is on the page. What
+// has lost its key to one of hers gets a spare one, so that no key means two things.
+const keyName = (element) =>
+  ["policy", "action"].includes(element.name) ? `${element.name}:${element.value}` : element.dataset.usualKey;
+
+function putOwnKeys() {
+  if (off) document.documentElement.dataset.keys = "off";
+  if (!Object.keys(own).length || !document.getElementById("_job")) return;
+  const elements = [...document.querySelectorAll("#_job [data-key]")].filter((one) => !one.closest("dialog"));
+  for (const element of elements) element.dataset.usualKey ??= element.dataset.key;
+  const taken = new Set(elements.map((element) => own[keyName(element)]).filter(Boolean));
+  const isHers = (element) => Boolean(own[keyName(element)]);
+  for (const element of elements.filter((one) => !isHers(one))) {
+    let key = element.dataset.usualKey;
+    if (key.length === 1 && taken.has(key)) key = [...SPARE].find((spare) => !taken.has(spare)) ?? "";
+    if (key) taken.add(key);
+    show(element, key);
+  }
+  for (const element of elements.filter(isHers)) show(element, own[keyName(element)]);
+
+  function show(element, key) {
+    if (element.dataset.key === key) return;
+    element.dataset.key = key;
+    const cap = element.querySelector("kbd") ?? element.closest("label, .policy-search")?.querySelector("kbd");
+    if (cap) cap.textContent = key.length === 1 ? key.toUpperCase() : key;
+  }
+}
+
 const presses = (element) => element.matches("a[href], button, summary, select");
 
 function targetOf(key) {
   const wanted = key.length === 1 ? key.toLowerCase() : key;
+  if (!wanted) return undefined;
   const open = document.querySelector("dialog[open]");
   return [...(open ?? document).querySelectorAll("[data-key]")].find(
     (element) => element.dataset.key === wanted && element.getClientRects().length && !element.matches(":disabled"),
   );
+}
+
+// The letter is the layout's (event.key). Where that is no Latin one, the key's place says which.
+function latin(event) {
+  const isForeign = event.key.length === 1 && event.key > "\u02af";
+  return isForeign ? (/^(?:Key|Digit)(.)$/.exec(event.code)?.[1] ?? "") : "";
 }
 
 function flash(element) {
@@ -34,14 +71,15 @@ function press(element) {
 function overlay() {
   const dialog = document.querySelector("dialog#keys");
   const list = dialog.querySelector("dl");
+  dialog.querySelector("[data-keys-off]").hidden = !off;
   list.replaceChildren();
   const rows = [...document.querySelectorAll("[data-key]")]
-    .filter((element) => element.getClientRects().length)
+    .filter((element) => element.getClientRects().length && element.dataset.key)
     .map((element) => [element.dataset.key, element.dataset.keyLabel ?? element.textContent]);
   if (document.querySelector("textarea[data-key]")) {
-    rows.push(["Esc", "Leave the note"], ["Ctrl Enter", "Decide from within the note"]);
+    rows.push(["Esc", list.dataset.leave], ["Ctrl Enter", list.dataset.within]);
   }
-  for (const [key, label] of [...rows, ["?", "Show these keys"]]) {
+  for (const [key, label] of [...rows, ["?", list.dataset.these]]) {
     const name = document.createElement("dt");
     const cap = document.createElement("kbd");
     const text = document.createElement("dd");
@@ -64,18 +102,21 @@ document.addEventListener("keydown", (event) => {
     }
     return;
   }
-  if (event.ctrlKey) return;
+  if (event.ctrlKey || (off && event.key.length === 1)) return;
   if (event.key === "?" && !document.querySelector("dialog[open]")) {
     overlay();
     return;
   }
   if (event.key === "Enter" && presses(focused)) return;
-  const target = targetOf(event.key);
+  const target = targetOf(event.key) ?? targetOf(latin(event));
   if (!target) return;
   event.preventDefault();
   if (busy || performance.now() < quietUntil) return;
   press(target);
 });
+
+for (const event of ["htmx:afterSwap", "htmx:load"]) document.addEventListener(event, putOwnKeys);
+putOwnKeys();
 
 // The key overlay opens from a button too.
 document.addEventListener("click", (event) => {

@@ -552,6 +552,7 @@ SHOTS = {
         "policy": "/policies/phishing/",
         "policies": "/policies/",
         "you": "/you/",
+        "own-keys": "/you/keys/",
         "own-filters": "/you/filters/",
         "own-wellness": "/you/wellness/",
         "own-break": "/you/break/",

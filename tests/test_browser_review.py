@@ -57,8 +57,8 @@ def test_a_key_pressed_as_the_job_changes_decides_nothing(world, live_app, page,
     sign_in(page, world.people["rosa"])
     open_desk(page, live_app, world)
     page.evaluate(
-        "document.addEventListener('htmx:afterSwap', () => document.dispatchEvent("
-        "new KeyboardEvent('keydown', {key: '0', bubbles: true})))"
+        "document.addEventListener('htmx:afterSwap', (swap) => swap.detail.target.id === '_job' &&"
+        " document.dispatchEvent(new KeyboardEvent('keydown', {key: '0', bubbles: true})))"
     )
     press_and_wait(page, "1", "Enter")
     assert page.locator("[name=clean]").is_checked() is False
@@ -125,6 +125,7 @@ def test_a_lost_connection_is_said_in_place_and_the_answer_stays(
 ):
     page = chromium.new_page()  # its own: htmx logs the lost connection as the error it is
     sign_in(page, world.people["rosa"])
+    page.route("**/ahead/", lambda route: route.fulfill(status=204))  # the plain way
     open_desk(page, live_app, world)
     page.locator("#note").fill("still here")
     page.get_by_label("Nothing here breaks a rule").check()

@@ -52,6 +52,7 @@ REVIEWS = [
         ("decisions", "answers", "opinions", "rounds", "situations"),
         ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
+        ("keymap",),
         ("limits",),
         ("questions",),
         ("consultations",),

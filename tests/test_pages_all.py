@@ -179,6 +179,7 @@ class World:
                 "reviews:setup-routing-dry-run", args=[self.platform.slug, self.dry_run.pk]
             ),
             "you": reverse("reviews:profile"),
+            "own-keys": reverse("reviews:own-keys"),
             "own-filters": reverse("reviews:own-filters"),
             "own-break": reverse("reviews:own-break"),
             "wellness": reverse("reviews:wellness"),
@@ -210,7 +211,9 @@ _SET_UP = (
 )
 _WORK = "jobs operations clusters cluster"
 _PLANS = "replays roster forecast forecast-of"
-_READS = "home item text queues queue policies policy you own-filters own-wellness own-break"
+_READS = (
+    "home item text queues queue policies policy you own-keys own-filters own-wellness own-break"
+)
 PAGES_OF = {
     "rosa": f"{_READS} review decisions",
     "lena": f"{_READS} review decisions wellness enforcements draws draw sample reporters {_WORK} "

@@ -1,5 +1,7 @@
 """Who acts: people who sign in, and the tokens programs act with. Permissions live in access.py."""
 
+import json
+
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -49,9 +51,16 @@ class Person(AbstractUser):
     # Empty: what her browser asks for, and the time zone of the installation.
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     time_zone = models.CharField(max_length=40, blank=True, default="", db_default="")
+    # Her own keys on the desk (keymap.py); none: the usual ones.
+    keys = models.JSONField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.username
+
+    @property
+    def keys_as_json(self) -> str:
+        """For the page's scripts."""
+        return json.dumps(self.keys)
 
     @property
     def roles(self) -> frozenset[str]:

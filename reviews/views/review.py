@@ -77,7 +77,8 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     sitting = Sitting(metrics.decided_today(request.user), metrics.waiting(queue))
     lane = request.GET.get("lane") or None
     job = claims.claim_next(queue, by=request.user, lane=lane)
-    return _desk(request, queue, job, sitting, lane=lane)
+    usual = metrics.usual_seconds(request.user, queue)
+    return _desk(request, queue, job, sitting, lane=lane, usual_seconds=usual)
 
 
 @require_POST
@@ -257,8 +258,10 @@ def _desk(
     *,
     lane: str | None = None,
     note: str = "",
+    usual_seconds: float | None = None,
 ) -> HttpResponse:
     context = {
+        "usual_seconds": usual_seconds,
         "queue": queue,
         "job": job,
         "sitting": sitting,
