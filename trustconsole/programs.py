@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-QUEUES = ("score", "train", "enforce", "sweep")
+QUEUES = ("score", "train", "media", "enforce", "sweep")
 
 
 def web() -> list[str]:

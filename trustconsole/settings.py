@@ -388,13 +388,14 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.2,
 }
 CELERY_TASK_DEFAULT_QUEUE = "sweep"
-CELERY_TASK_QUEUES = [Queue(name) for name in ("score", "train", "enforce", "sweep")]
+CELERY_TASK_QUEUES = [Queue(name) for name in ("score", "train", "media", "enforce", "sweep")]
 CELERY_TASK_ROUTES = {
     "mlhooks.tasks.score_*": {"queue": "score"},
     # Seconds of arithmetic at a time: not beside the sweeps that rescue claims.
     "mlhooks.tasks.find_neighbours": {"queue": "score"},
     "reviews.tasks.hash_items": {"queue": "score"},
-    "reviews.tasks.prepare_media": {"queue": "score"},
+    # Hostile files: where one likes, on a host of their own.
+    "reviews.tasks.prepare_media": {"queue": "media"},
     "reviews.tasks.answer_cluster": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},

@@ -126,7 +126,7 @@ class Command(BaseCommand):
         supervisor.start(Child("beat", programs.beat(), logs / "beat.log", 5))
         supervisor.start(Child("web", programs.web(), logs / "web.log", 12, signal.SIGQUIT))
         for name, queues, processes in (
-            ("score", ["score", "train"], settings.SCORE_WORKERS),
+            ("score", ["score", "train", "media"], settings.SCORE_WORKERS),
             ("sweep", ["enforce", "sweep"], settings.SWEEP_WORKERS),
         ):
             command = programs.worker(queues, processes=processes, name=name)
