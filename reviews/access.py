@@ -117,6 +117,7 @@ GRANTS: dict[str, Grant] = {
     "draw.create": _to(Role.LEAD, Role.ML_ENGINEER),
     "replay.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN),
     "replay.run": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER),
+    "design.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.ADMIN),
     "token.create": _to(Role.ADMIN),
     "token.revoke": _to(Role.ADMIN),
     "audit.view": _to(Role.AUDITOR, Role.ADMIN),

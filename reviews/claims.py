@@ -29,7 +29,7 @@ _TRIES = 5
 # What nobody is given: an item she has answered, or holds in another job; what she skipped; and
 # where somebody is to look at a decision again, one of her own. OFFSET 0 keeps each NOT EXISTS a
 # per-row index probe; as a join it could cost the serving order.
-_FOR_HER = f"""
+FOR_HER = f"""
       AND (ready.run_after IS NULL OR ready.run_after <= clock_timestamp())
       AND ready.item_id <> ALL(%(items)s::bigint[])
       AND NOT EXISTS (
@@ -49,7 +49,7 @@ _FOR_HER = f"""
 # Where to start in a lane: from the top, unless she keeps a start there (starts.py), and then no
 # lower than what has come in since. Two seconds more, for whoever had not committed by then.
 # An aggregate, so that there is a row without a start too.
-_START = """
+START = """
     SELECT
       coalesce(min(greatest(start.rank, (
         SELECT max(arrival.rank) FROM reviews_lanearrival AS arrival
@@ -81,7 +81,7 @@ WITH works AS MATERIALIZED (
     SELECT ready.id FROM reviews_job AS ready
     WHERE ready.assigned_to_id = %(by)s AND ready.queue_id = %(queue)s AND ready.state = 'ready'
       AND ready.lane = ANY(%(fallback)s::text[])
-      {_FOR_HER}
+      {FOR_HER}
     ORDER BY ready.rank DESC, ready.id
     LIMIT 1 FOR UPDATE SKIP LOCKED
   ) AS job
@@ -97,12 +97,12 @@ WITH works AS MATERIALIZED (
   SELECT job.id, start.rank < 'infinity' AS has_start, start.is_due
   FROM turn
   CROSS JOIN unnest(turn.lane || array_remove(%(fallback)s::text[], turn.lane)) AS lanes(lane)
-  CROSS JOIN LATERAL ({_START}) AS start
+  CROSS JOIN LATERAL ({START}) AS start
   CROSS JOIN LATERAL (
     SELECT ready.id FROM reviews_job AS ready
     WHERE ready.queue_id = %(queue)s AND ready.lane = lanes.lane AND ready.state = 'ready'
       AND ready.assigned_to_id IS NULL AND ready.rank <= start.rank
-      {_FOR_HER}
+      {FOR_HER}
     ORDER BY ready.rank DESC, ready.id
     LIMIT 1 FOR UPDATE SKIP LOCKED
   ) AS job
@@ -471,7 +471,7 @@ def _claim(
         "slot": slot,
         "prefetch": prefetch,
         "items": [job.item_id for job in held],
-        **_lanes(queue, by, lane),
+        **lanes_for(queue, by, lane),
         **_lease(queue, by, seconds=PREFETCH_SECONDS if prefetch else None),
     }
     rows: list[Job] = []
@@ -497,7 +497,7 @@ def _claim(
     return rows[0]
 
 
-def _lanes(queue: Queue, by: Person, lane: str | None) -> dict[str, list]:
+def lanes_for(queue: Queue, by: Person, lane: str | None) -> dict[str, list]:
     """The lane of each turn, where on the circle its part begins, and where to look else."""
     if lane is not None:
         return {"lanes": [lane], "starts": [0.0], "fallback": [lane]}
@@ -554,7 +554,8 @@ def _free_slot(held: Iterable[Job]) -> int | None:
 
 
 def _both_taken(held: list[Job]) -> str:
-    queues = " and ".join(sorted({job.queue.name for job in held}))
+    singles = [job for job in held if job.claim_slot <= Job.MAX_CLAIMS]
+    queues = " and ".join(sorted({job.queue.name for job in singles}))
     return f"You already hold two jobs ({queues}). Answer, skip or release one first."
 
 

@@ -125,11 +125,11 @@ document.addEventListener("click", (event) => {
 
 // The heartbeat's small swap is none of the keys' business; a new job or a refusal is.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.target.id === "_job") busy = event.detail.requestConfig.elt;
+  if (["_job", "_grid"].includes(event.detail.target.id)) busy = event.detail.requestConfig.elt;
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.requestConfig.elt === busy) busy = null;
 });
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (["_job", "_notice"].includes(event.detail.target.id)) quietUntil = performance.now() + QUIET_MS;
+  if (["_job", "_notice", "_grid"].includes(event.detail.target.id)) quietUntil = performance.now() + QUIET_MS;
 });

@@ -772,3 +772,63 @@ def test_pictures_of_boards(boards, live_app, new_page, sign_in, theme, size):
 
 def decision_to_show(day):
     return day.people["rosa"].decisions.filter(verdict="violating").first()
+
+
+@pytest.fixture
+def side_by_side(live_app):
+    """A queue that shows 24 posts on a page, and one of them decided."""
+    platform = make_platform(slug="harbour", name="Harbour")
+    people = {name: make_person(name, platform=platform) for name in CAST}
+    policy = [
+        make_policy(platform=platform, slug=slug, name=name, key=str(place))
+        for place, (slug, name) in enumerate(
+            [("nudity", "Nudity"), ("violence", "Violence"), ("spam", "Spam and scams")], start=1
+        )
+    ]
+    queue = make_queue(
+        platform=platform,
+        slug="pins",
+        name="Pins",
+        policies=policy,
+        actions=[make_action(platform=platform, slug="remove", name="Remove")],
+        members=[people["rosa"], people["lena"]],
+        page_size=24,
+    )
+    for number, (title, text, risk, _, _) in enumerate(TEXTS * 4):
+        item = make_item(
+            platform=platform,
+            title=title,
+            text=text,
+            risk=risk,
+            risks={"spam": risk} if risk else {},
+            account=make_account(platform=platform),
+        )
+        make_job(queue=queue, item=item, rank=-number)
+    return people
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_of_a_page_of_items(side_by_side, live_app, new_page, sign_in, theme, size):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    name = f"{'wide' if size is WIDE else 'narrow'}-{theme}"
+    for person in side_by_side.values():
+        person.theme = theme
+        person.save()
+    page = new_page(viewport=size)
+    sign_in(page, side_by_side["rosa"])
+    page.goto(f"{live_app}/grid/pins/")
+    page.wait_for_timeout(900)
+    for key in ("1", "ArrowRight", "0", "ArrowRight", "3", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_text("3 answered.").wait_for()
+    page.wait_for_timeout(700)
+    for key in ("1", "ArrowRight"):
+        page.keyboard.press(key)
+    page.screenshot(path=FOLDER / f"grid-{name}.png", full_page=size is NARROW)
+    page.keyboard.press(" ")
+    page.screenshot(path=FOLDER / f"grid-enlarged-{name}.png")
+    sign_in(page, side_by_side["lena"])
+    page.goto(f"{live_app}/design/")
+    page.screenshot(path=FOLDER / f"design-{name}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -111,6 +111,7 @@ GRANTED = {
     "draw.create": "lead ml-engineer",
     "replay.view": "lead policy-owner ml-engineer auditor admin",
     "replay.run": "lead policy-owner ml-engineer",
+    "design.view": "lead ml-engineer admin",
     "token.create": "admin",
     "token.revoke": "admin",
     "audit.view": "auditor admin",
@@ -165,6 +166,10 @@ ROUTES = {
     "reviews:review": {"GET": "rosa remy lena"},
     "reviews:review-ahead": {"POST": "rosa remy lena"},
     "reviews:job-let-go": {"POST": "rosa remy lena"},
+    "reviews:design": {"GET": "lena mila ada"},
+    "reviews:grid": {"GET": "rosa remy lena"},
+    "reviews:grid-answer": {"POST": "rosa remy lena"},
+    "reviews:grid-renew": {"POST": "rosa remy lena"},
     "reviews:job-decide": {"POST": "rosa | remy lena"},
     "reviews:job-skip": {"POST": "rosa | remy lena"},
     "reviews:job-release": {"POST": "rosa | remy lena"},
@@ -340,6 +345,7 @@ OWN_BUSINESS = {
     "reviews:own-opt-outs",
     "reviews:own-break",
     "reviews:own-break-end",
+    "reviews:design",
 }
 
 
@@ -376,6 +382,8 @@ class World:
             is_default=True,
             undo_seconds=3600,  # longer than any machine needs for all the routes
         )
+        self.side_by_side = make_queue(platform=platform, members=self.people.values(), page_size=4)
+        make_job(queue=self.side_by_side, item=self.make_item())
         rosa = self.people["rosa"]
         self.decision = self.decide(rosa, action_slugs=["suspend"])
         self._keep_revisions()
@@ -524,6 +532,9 @@ class World:
             "reviews:review": [self.queue.slug],
             "reviews:review-ahead": [self.queue.slug],
             "reviews:job-let-go": [job],
+            "reviews:grid": [self.side_by_side.slug],
+            "reviews:grid-answer": [self.side_by_side.slug],
+            "reviews:grid-renew": [self.side_by_side.slug],
             "reviews:job-decide": [job],
             "reviews:job-skip": [job],
             "reviews:job-release": [job],
@@ -674,6 +685,7 @@ class World:
         return {
             "reviews:job-decide": {"token": self.job.claim_token, "clean": "1"},
             "reviews:job-let-go": {"token": self.job.claim_token},
+            "reviews:grid-answer": {"do": "back"},
             "reviews:job-skip": {"token": self.job.claim_token},
             "reviews:job-release": {"token": self.job.claim_token},
             "reviews:job-renew": {"token": self.job.claim_token},

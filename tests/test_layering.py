@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules in one parenthesis share one noun. A module that is not here fails the test: place it.
 REVIEWS = [
     [("encoding",), ("fetching",), ("layouts",)],
-    [("charts", "history_charts"), ("forecast",)],
+    [("charts", "history_charts"), ("forecast",), ("palette",)],
     [("errors",), ("ranking",), ("agreement",), ("measurement",), ("marks",), ("submission",)],
     [("sampling",)],
     [
@@ -40,7 +40,7 @@ REVIEWS = [
     [
         ("enforcement",),
         ("routing",),
-        ("claims", "assignments", "handovers", "shortages", "starts"),
+        ("claims", "batches", "assignments", "handovers", "shortages", "starts"),
         ("metrics", "desk", "beside", "jobs", "accounts", "evidence"),
         ("clusters", "cluster_reads"),
         ("tokens",),
@@ -67,6 +67,7 @@ REVIEWS = [
         ("erasure",),
         ("bulk_work",),
         ("cluster_work",),
+        ("grids",),
     ],
     [("dry_run",), ("people",), ("relabelling",), ("replays",), ("planning",)],
     [("appeals",), ("quality",)],
@@ -122,6 +123,7 @@ PURE = {
         "conditions",
         "replay",
         "forecast",
+        "palette",
     },
     "mlhooks": {"calibration", "selection", "drift", "encoder", "heads", "evaluation", "training"},
 }

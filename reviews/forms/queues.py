@@ -266,6 +266,7 @@ def _choices(rows: Iterable[Any], chosen: list[str]) -> list[tuple[str, str]]:
 
 _NUMBERS = (
     ("reviews_wanted", "Answers by different people that make one decision.", True),
+    ("page_size", "1: one at a time. More: a grid, for items judged at a glance.", True),
     ("lease_minutes", "Unanswered after that, the item goes to somebody else.", False),
     ("undo_seconds", "Actions wait so long, so that she can take an answer back.", True),
     ("sla_minutes", "From the item's arrival. Later it is overdue, and served first.", True),

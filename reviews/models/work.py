@@ -82,6 +82,8 @@ class Queue(models.Model):
     filters = ArrayField(
         models.CharField(max_length=10, choices=Filter.choices), default=list, blank=True
     )
+    # Jobs side by side on one page, each with an answer of its own; 1: one at a time.
+    page_size = models.PositiveSmallIntegerField(default=1, db_default=1)
     handling_minutes = models.FloatField(default=1)  # expected, enters harm
     doubling_hours = models.FloatField(default=2)  # H: hours of waiting worth one doubling of harm
     report_weight = models.FloatField(default=0.5)  # 0: reports do not move the rank; 1: in full
@@ -118,6 +120,9 @@ class Queue(models.Model):
                 & Q(lease_seconds__gt=0)
                 & Q(reviews_wanted__gt=0),
                 name="queue_durations_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(page_size__range=(1, 24)), name="queue_page_holds_up_to_24"
             ),
             models.CheckConstraint(
                 condition=Q(is_default=False) | Q(is_archived=False),
@@ -247,6 +252,7 @@ class Job(models.Model):
         CANCELLED = "cancelled", "Cancelled"
 
     MAX_CLAIMS = 2  # live claims a reviewer; at most one of them prefetched
+    GRID_SLOTS = range(3, 27)  # beside these, those of one page of a grid
 
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="jobs")
     # Waiting jobs are found by job_in_serving_order, drawn ones by job_by_draw; every other index
@@ -315,7 +321,7 @@ class Job(models.Model):
                     state="claimed",
                     claim_token__isnull=False,
                     claimed_by__isnull=False,
-                    claim_slot__in=[1, 2],
+                    claim_slot__range=(1, 26),
                     claimed_at__isnull=False,
                     expires_at__isnull=False,
                 )
@@ -328,7 +334,7 @@ class Job(models.Model):
                         expires_at__isnull=True,
                     )
                 ),
-                name="a_claimed_job_has_a_claim",
+                name="a_claimed_job_has_its_claim",
             ),
             models.CheckConstraint(
                 condition=Q(lane="risk")

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from reviews import access, claims, feedback, metrics, needs
-from reviews.models import Lane, Person, Queue
+from reviews.models import Job, Lane, Person, Queue
 
 from .items import put_lines
 
@@ -37,7 +37,7 @@ def _work(person: Person) -> dict[str, object]:
         "figures": figures,
         # Where to start: the first queue, in their own order, that has something waiting.
         "start": next((row.queue for row in figures if row.ready), None),
-        "held": claims.live_claims(person),
+        "held": _one_a_queue(claims.live_claims(person)),
         "assigned": needs.assigned(person),
         "asked_of": needs.asked_of(person),
         "asked_by": needs.asked_by(person),
@@ -78,3 +78,8 @@ def _oversight(person: Person) -> dict[str, object]:
     if access.may(person, "person.edit"):
         context["without_role"] = needs.without_role(person)
     return context
+
+
+def _one_a_queue(held: list[Job]) -> list[Job]:
+    """A page of items is many claims, and one thing to go on with."""
+    return list({job.queue_id: job for job in reversed(held)}.values())

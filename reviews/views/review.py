@@ -76,6 +76,8 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     queue = access.get_queue_to_work(request.user, slug)
     sitting = Sitting(metrics.decided_today(request.user), metrics.waiting(queue))
     lane = request.GET.get("lane") or None
+    if queue.page_size > 1 and lane is None:
+        return redirect("reviews:grid", slug=slug)
     job = claims.claim_next(queue, by=request.user, lane=lane)
     usual = metrics.usual_seconds(request.user, queue)
     return _desk(request, queue, job, sitting, lane=lane, usual_seconds=usual)
