@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0043_thread_places")]
+    dependencies = [("reviews", "0044_own_keys")]
 
     operations = [
         migrations.AddField(
