@@ -22,7 +22,7 @@ FREE = ~Q(state="claimed") & Q(
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0044_jobs_side_by_side")]
+    dependencies = [("reviews", "0045_jobs_side_by_side")]
 
     operations = [
         AddConstraintNotValid(

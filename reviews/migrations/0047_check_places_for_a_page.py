@@ -5,6 +5,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0045_places_for_a_page")]
+    dependencies = [("reviews", "0046_places_for_a_page")]
 
     operations = [ValidateConstraint(model_name="job", name="a_claimed_job_has_its_claim")]
