@@ -190,7 +190,7 @@ class Life:
         )
         Item.objects.filter(pk=item.pk).update(version_number=2)
         make_job(queue=self.queue, item=item, rank=1e6)
-        embed(item, 1, 0, 0, stands=False)
+        embed(Item.objects.get(pk=item.pk), 1, 0, 0, stands=False)
         decided = Item.objects.filter(decisions__isnull=False).order_by("-pk")
         for number, other in enumerate(decided[:4]):
             embed(other, 1, 0.1 + 0.25 * number, 0)
