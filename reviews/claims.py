@@ -291,7 +291,7 @@ def claim_next(
         if shown and not prefetch:
             access.check_belongs(by, queue)
             return shown[0]
-        guard = wellness.guard(by, queue)
+        guard = wellness.guard(by, queue, ahead=prefetch)
         if not guard.is_open:
             access.check_works(by, queue)
             return None

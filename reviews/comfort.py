@@ -19,6 +19,7 @@ from .models import Person, Policy, PolicyVersion, Queue, Severity, Strength, We
 from .statements import Statement
 
 MOST_BREAK_MINUTES = 60
+NO_HARM = "-"
 FILTERS = tuple(Queue.Filter.values)
 
 _OWN = Statement(
@@ -28,7 +29,10 @@ _OWN = Statement(
 
 
 def harm_of(policy_slug: str, harm: str, severity: int) -> str:
-    """The harm as it is counted: the policy's word for it, or its own name where it is severe."""
+    """The harm as it is counted: the policy's word for it, or its own name where it is severe; a
+    dash says that it does none."""
+    if harm == NO_HARM:
+        return ""
     word = slugify(harm, allow_unicode=True)
     return word or (policy_slug if severity >= Severity.HIGH else "")
 

@@ -166,7 +166,7 @@ def _checked(platform: Platform, data: Data) -> dict[str, Any]:
             details[f"harm:{slug}"] = [_("There is no such policy here.")]
         elif len(word) > MOST_WORD or "\x00" in word:
             details[f"harm:{slug}"] = [_("At most %(most)d characters.") % {"most": MOST_WORD}]
-        elif word and not comfort.harm_of(slug, word, 0):
+        elif word and word != comfort.NO_HARM and not comfort.harm_of(slug, word, 0):
             details[f"harm:{slug}"] = [_("Give it a word.")]
         elif word:
             values["harms"][slug] = word

@@ -25,6 +25,8 @@ WEIGHTS = {Severity.LOW: 0.25, Severity.MEDIUM: 0.5, Severity.HIGH: 1.0, Severit
 SEVERE = Severity.HIGH
 # How long changed limits, or policies, may count as they were.
 CARE_SECONDS = 5.0
+# So much of a budget, in weighted seconds, one item may use while the next is fetched ahead.
+AHEAD_SECONDS = 120.0
 # So far down each lane a calm job is looked for, once it is a calm one's turn.
 _CALM_DEPTH = 200
 
@@ -162,7 +164,7 @@ class Carried(NamedTuple):
 
     @property
     def is_severe(self) -> bool:
-        return self.severity >= SEVERE
+        return bool(self.harm) and self.severity >= SEVERE
 
 
 class Care(NamedTuple):
@@ -265,8 +267,12 @@ def limits_of(platform_id: int) -> Limits:
     return found or Limits(platform_id=platform_id)
 
 
-def guard(person: Person, queue: Queue) -> Guard:
-    """What she may be given of this queue now. Costs no query for whom nothing is limited."""
+def guard(person: Person, queue: Queue, *, ahead: bool = False) -> Guard:
+    """What she may be given of this queue now. Costs no query for whom nothing is limited.
+
+    `ahead`: to be looked at after the one on her screen, so what that may still use up of a budget
+    is taken to be gone.
+    """
     if not person.is_active or queue.is_archived:
         return Guard(False)
     care, own = care_of(queue), comfort.own(person)
@@ -276,7 +282,9 @@ def guard(person: Person, queue: Queue) -> Guard:
     spent: dict[str, datetime] = {}
     run = 0
     if care.budgets or care.limits.rotation:
-        spent, run = _state(person, care)
+        margin = AHEAD_SECONDS if ahead else 0.0
+        budgets = {harm: max(one - margin, 1.0) for harm, one in care.budgets.items()}
+        spent, run = _read_state(person, care.limits.shift_hours, budgets)
     shunned = care.slugs_of(refused | spent.keys())
     if shunned and len(shunned) == len(care.policies):
         opens = [
@@ -412,10 +420,6 @@ def _read_care(queue: Queue) -> Care:
         harm: float(minutes) * 60 for harm, minutes in limits.budgets.items() if harm in harms
     }
     return Care(policies, limits, budgets)
-
-
-def _state(person: Person, care: Care) -> tuple[dict[str, datetime], int]:
-    return _read_state(person, care.limits.shift_hours, care.budgets)
 
 
 def _read_state(

@@ -416,7 +416,7 @@ def test_an_archived_queue_serves_nothing_though_what_she_holds_is_hers_to_finis
 def test_who_has_had_enough_for_now_is_given_nothing_more(queue, rosa, monkeypatch):
     make_job(queue=queue)
     held = claimed_job(rosa, queue=queue)
-    monkeypatch.setattr(wellness, "guard", lambda person, queue: wellness.Guard(False))
+    monkeypatch.setattr(wellness, "guard", lambda person, queue, **kw: wellness.Guard(False))
     assert claims.claim_next(queue, by=rosa) == held
     assert claims.claim_next(queue, by=rosa, prefetch=True) is None
 

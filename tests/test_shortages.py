@@ -91,7 +91,7 @@ def test_a_queue_archived_a_moment_ago_says_so(queue, rosa):
 
 
 def test_enough_for_now_says_so(queue, rosa, monkeypatch):
-    monkeypatch.setattr(wellness, "guard", lambda person, queue: wellness.Guard(False))
+    monkeypatch.setattr(wellness, "guard", lambda person, queue, **kw: wellness.Guard(False))
     assert why(queue, rosa).is_withheld
 
 
@@ -137,7 +137,7 @@ def test_the_desk_says_that_others_are_at_it():
     text = desk_text(world, "rosa")
     assert "Nothing for you in" in text
     assert "<b>1</b> is with others right now" in text
-    assert "Nothing waits in" not in text
+    assert f"Nothing waits in {world.queue.name}" not in text
 
 
 def test_the_desk_of_an_empty_queue_says_that_nothing_waits():

@@ -293,6 +293,30 @@ def test_a_job_prefetched_before_the_budget_was_spent_is_not_shown():
     assert Job.objects.get(pk=ahead.pk).state == "ready"
 
 
+def test_what_is_on_her_screen_may_use_up_the_rest_so_no_more_of_it_is_fetched_ahead():
+    place = Place(budgets={"violence": 3})
+    for rank in (9, 8, 7):
+        place.job(gore=0.9, rank=rank)
+    mild = place.job(spam=0.9, gore=0.1, rank=1)
+    place.answer(place.claim(), seconds=70)
+    shown = place.claim()
+    assert shown.rank == 8
+    assert place.claim(prefetch=True).pk == mild.pk
+    place.answer(shown, seconds=5)
+    assert place.claim().pk == mild.pk
+
+
+def test_a_dash_says_that_a_severe_policy_does_no_harm_to_count():
+    place = Place(budgets={"gore": 1}, rotation=1)
+    place.gore.harm = "-"
+    place.gore.save()
+    wellness.forget()
+    place.job(place.severe)
+    place.answer(place.claim(place.severe), seconds=300)
+    assert not Exposure.objects.exists()
+    assert wellness.care_of(place.severe).severe == []
+
+
 def test_for_whom_nothing_is_limited_asking_costs_no_query(django_assert_num_queries):
     place = Place()
     her = place.her()

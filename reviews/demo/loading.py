@@ -245,10 +245,15 @@ def _policies(platform: Platform, *, by: Person) -> dict[str, Policy]:
         policy, is_new = Policy.objects.get_or_create(
             platform=platform,
             slug=values["slug"],
-            defaults={"name": values["name"], "key": values["key"], "position": position},
+            defaults={
+                "name": values["name"],
+                "key": values["key"],
+                "harm": values.get("harm", ""),
+                "position": position,
+            },
         )
         if is_new:
-            text = {name: values[name] for name in values.keys() - {"slug", "name", "key"}}
+            text = {name: values[name] for name in values.keys() - {"slug", "name", "key", "harm"}}
             PolicyVersion.objects.create(policy=policy, number=1, created_by=by, **text)
         policies[policy.slug] = policy
     return policies

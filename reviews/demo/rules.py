@@ -107,6 +107,7 @@ POLICIES: list[dict[str, Any]] = [
     {
         "slug": "phishing",
         "name": "Phishing and credential theft",
+        "harm": "-",
         "key": "2",
         "severity": Severity.CRITICAL,
         "severity_weight": 20.0,
@@ -161,6 +162,7 @@ POLICIES: list[dict[str, Any]] = [
     {
         "slug": "adult",
         "name": "Adult services",
+        "harm": "Sexual content",
         "key": "3",
         "severity": Severity.HIGH,
         "severity_weight": 8.0,
@@ -278,6 +280,7 @@ QUEUES: list[dict[str, Any]] = [
     {
         "slug": "adult",
         "name": "Adult services",
+        "filters": ["blur", "greyscale", "mute"],
         "description": "Messages that may advertise sexual material or services.",
         "policies": ["adult", "spam"],
         "actions": ["remove", "limit", "strike", "suspend"],
