@@ -73,6 +73,7 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
             "seen": layouts.Seen(medium.reference, shown, request.GET.get("alt", "")[:2_000]),
             "filters": " ".join(sorted(known)),
             "said": "",
+            "form": medium.form,
             "is_late": True,
         },
     )
