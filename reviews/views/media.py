@@ -73,7 +73,7 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
             "seen": layouts.Seen(medium.reference, shown, request.GET.get("alt", "")[:2_000]),
             "filters": " ".join(sorted(known)),
             "said": "",
-            "form": medium.form,
+            "form": request.GET.get("form", "")[:10],
             "is_late": True,
         },
     )
