@@ -12,6 +12,7 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
@@ -40,11 +41,11 @@ def start_training(
     """A run for a worker to pick up. Refuses at once what could not work."""
     access.check(by, "model.train", snapshot.platform)
     if kind not in _KINDS:
-        raise Invalid("Choose trained or few-shot.", details={"kind": "trained or few-shot"})
+        raise Invalid(_("Choose trained or few-shot."), details={"kind": _("trained or few-shot")})
     if not 0 <= seed < 2**31:
-        raise Invalid("The seed is out of range.", details={"seed": "0 to 2147483647"})
+        raise Invalid(_("The seed is out of range."), details={"seed": _("0 to 2147483647")})
     if snapshot.state != Snapshot.State.READY:
-        raise Conflict("This snapshot is not ready, so there is nothing to train on yet.")
+        raise Conflict(_("This snapshot is not ready, so there is nothing to train on yet."))
     _check_enough(snapshot)
     with transaction.atomic():
         run = TrainingRun.objects.create(
@@ -72,7 +73,7 @@ def cancel_training(run: TrainingRun, *, by: Person | None) -> TrainingRun:
             pk=run.pk, state__in=[State.WAITING, State.RUNNING]
         ).update(state=State.CANCELLED, finished_at=Now())
         if not stopped:
-            raise Conflict("This run is over already.")
+            raise Conflict(_("This run is over already."))
         audit.record("model.cancel_training", run, by=by, platform=run.platform_id)
     run.refresh_from_db()
     return run
@@ -120,8 +121,10 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
     splits = {split: _examples(rows, vectors, slugs, split) for split in ("train", "valid", "test")}
     if not len(splits["test"].texts):
         raise Invalid(
-            "The snapshot has no test rows, so a new model could not be compared. Decide more "
-            "items and make a new snapshot."
+            _(
+                "The snapshot has no test rows, so a new model could not be compared. Decide more "
+                "items and make a new snapshot."
+            )
         )
     say(0.4, "Training")
     config = training.TrainingConfig(
@@ -171,16 +174,21 @@ def _check_enough(snapshot: Snapshot) -> None:
             break
     else:
         raise Invalid(
-            "There are too few labels to learn from: the training split needs at least "
-            f"{MIN_LABELS} violating and {MIN_LABELS} clean items of one policy. Decide more "
-            "items and make a new snapshot.",
-            details={"snapshot": "too few labels"},
+            _(
+                "There are too few labels to learn from: the training split needs at least "
+                "%(min_labels)s violating and %(min_labels)s clean items of one policy. Decide "
+                "more items and make a new snapshot."
+            )
+            % {"min_labels": MIN_LABELS},
+            details={"snapshot": _("too few labels")},
         )
     if not snapshot.manifest["counts"]["split"]["test"]:
         raise Invalid(
-            "The snapshot has no test rows, so a new model could not be compared. Decide more "
-            "items and make a new snapshot.",
-            details={"snapshot": "no test rows"},
+            _(
+                "The snapshot has no test rows, so a new model could not be compared. Decide more "
+                "items and make a new snapshot."
+            ),
+            details={"snapshot": _("no test rows")},
         )
 
 
@@ -190,7 +198,7 @@ def _learnable(snapshot: Snapshot) -> list[PolicyVersion]:
     versions = registry.in_force(snapshot.platform)
     found = [version for version in versions if version.policy.slug in known]
     if not found:
-        raise Invalid("None of the snapshot's policies is in force any more.")
+        raise Invalid(_("None of the snapshot's policies is in force any more."))
     return found
 
 

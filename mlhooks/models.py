@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField
 
 from reviews.models import ItemVersion, Person, Platform, PolicyVersion
@@ -12,10 +13,10 @@ class Snapshot(models.Model):
     """A frozen, hashed, versioned set of labels with a leak-safe split."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        BUILDING = "building", "Building"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
+        WAITING = "waiting", _("Waiting")
+        BUILDING = "building", _("Building")
+        READY = "ready", _("Ready")
+        FAILED = "failed", _("Failed")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="snapshots")
     number = models.PositiveIntegerField()
@@ -46,15 +47,15 @@ class ModelVersion(models.Model):
     """One trained artefact: weights + JSON + sha256, for all policies of a platform."""
 
     class Kind(models.TextChoices):
-        ZERO_SHOT = "zero-shot", "Zero-shot"
-        FEW_SHOT = "few-shot", "Few-shot"
-        TRAINED = "trained", "Trained head"
+        ZERO_SHOT = "zero-shot", _("Zero-shot")
+        FEW_SHOT = "few-shot", _("Few-shot")
+        TRAINED = "trained", _("Trained head")
 
     class State(models.TextChoices):
-        CANDIDATE = "candidate", "Candidate"
-        SHADOW = "shadow", "Shadow"
-        CHAMPION = "champion", "Champion"
-        RETIRED = "retired", "Retired"
+        CANDIDATE = "candidate", _("Candidate")
+        SHADOW = "shadow", _("Shadow")
+        CHAMPION = "champion", _("Champion")
+        RETIRED = "retired", _("Retired")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="model_versions")
     number = models.PositiveIntegerField()
@@ -132,11 +133,11 @@ class TrainingRun(models.Model):
     """One training of a head on a snapshot; the row is the work, its task a nudge."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="training_runs")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="training_runs")

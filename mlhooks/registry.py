@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from reviews import access, audit
 from reviews.errors import Conflict, Forbidden, Invalid
@@ -53,7 +54,10 @@ def register(
     policy_versions = list(policy_versions)
     known = {version.policy.slug for version in policy_versions}
     if known != set(head.policies):
-        raise Invalid(f"The head answers {sorted(head.policies)}, not {sorted(known)}.")
+        raise Invalid(
+            _("The head answers %(policies)s, not %(known)s.")
+            % {"policies": sorted(head.policies), "known": sorted(known)}
+        )
     root = settings.MODEL_DIR / platform.slug
     scratch = root / f".{uuid.uuid4().hex}"
     try:
@@ -100,11 +104,17 @@ def verify(model_version: ModelVersion) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Conflict(f"The files of {model_version.label} cannot be read: {error}") from error
+        raise Conflict(
+            _("The files of %(label)s cannot be read: %(error)s")
+            % {"label": model_version.label, "error": error}
+        ) from error
     if found != model_version.sha256:
         raise Conflict(
-            f"The weights of {model_version.label} were changed after they were registered: "
-            f"sha256 is {found}, it was {model_version.sha256}."
+            _(
+                "The weights of %(label)s were changed after they were registered: sha256 is "
+                "%(found)s, it was %(sha256)s."
+            )
+            % {"label": model_version.label, "found": found, "sha256": model_version.sha256}
         )
 
 
@@ -133,7 +143,10 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
         return found
     versions = in_force(platform)
     if not versions:
-        raise Invalid(f"{platform} has no policy in force: there is nothing to score for.")
+        raise Invalid(
+            _("%(platform)s has no policy in force: there is nothing to score for.")
+            % {"platform": platform}
+        )
     text_encoder = encoder.shared(settings.ENCODER)
     head = heads.ZeroShot.from_policies(policy_texts(versions), text_encoder.encode)
     with transaction.atomic():
@@ -207,15 +220,17 @@ def propose(model_version: ModelVersion, *, by: Person | None, reason: str) -> P
     access.check(by, "model.propose", platform)
     reason = " ".join(reason.split())
     if not reason:
-        raise Invalid("Say why.", details={"reason": "Whoever approves it needs a reason."})
+        raise Invalid(_("Say why."), details={"reason": _("Whoever approves it needs a reason.")})
     if len(reason) > 300:
-        raise Invalid("The reason is too long.", details={"reason": "At most 300 characters."})
+        raise Invalid(
+            _("The reason is too long."), details={"reason": _("At most 300 characters.")}
+        )
     verify(model_version)
     with transaction.atomic():
         _lock(platform)
         model_version.refresh_from_db(fields=["state"])
         if model_version.state == State.CHAMPION:
-            raise Conflict(f"{model_version.label} is the champion already.")
+            raise Conflict(_("%(label)s is the champion already.") % {"label": model_version.label})
         try:
             with transaction.atomic():
                 promotion = Promotion.objects.create(
@@ -225,7 +240,9 @@ def propose(model_version: ModelVersion, *, by: Person | None, reason: str) -> P
                     reason=reason,
                 )
         except IntegrityError as error:
-            raise Conflict(f"{model_version.label} is proposed already.") from error
+            raise Conflict(
+                _("%(label)s is proposed already.") % {"label": model_version.label}
+            ) from error
         audit.record(
             "model.propose",
             model_version,
@@ -244,7 +261,7 @@ def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
     platform = model_version.platform
     access.check(by, "model.approve", platform)
     if by is not None and by.pk == promotion.proposed_by_id:
-        raise Forbidden("You proposed this promotion, so somebody else has to approve it.")
+        raise Forbidden(_("You proposed this promotion, so somebody else has to approve it."))
     verify(model_version)
     with transaction.atomic():
         _lock(platform)
@@ -253,9 +270,9 @@ def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
             pk=promotion.pk, approved_at=None, withdrawn_at=None
         ).update(approved_at=Now(), approved_by=by, previous=previous)
         if not taken:
-            raise Conflict("This promotion was approved or withdrawn meanwhile.")
+            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
         if previous is not None and previous.pk == model_version.pk:
-            raise Conflict(f"{model_version.label} is the champion already.")
+            raise Conflict(_("%(label)s is the champion already.") % {"label": model_version.label})
         _crown(model_version, instead_of=previous)
         audit.record(
             "model.approve",
@@ -280,7 +297,7 @@ def withdraw(promotion: Promotion, *, by: Person | None) -> Promotion:
             pk=promotion.pk, approved_at=None, withdrawn_at=None
         ).update(withdrawn_at=Now())
         if not taken:
-            raise Conflict("This promotion was approved or withdrawn meanwhile.")
+            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
         audit.record(
             "model.withdraw",
             model_version,
@@ -301,7 +318,7 @@ def roll_back(platform: Platform, *, by: Person | None) -> ModelVersion:
         current = champion(platform)
         promotion = last_promotion(current)
         if current is None or promotion is None or promotion.previous is None:
-            raise Conflict("There is no earlier champion to go back to.")
+            raise Conflict(_("There is no earlier champion to go back to."))
         previous = promotion.previous
         verify(previous)
         Promotion.objects.filter(pk=promotion.pk).update(rolled_back_at=Now())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils.translation import gettext as _
 from psycopg2.extras import execute_values
 
 from reviews.errors import Conflict
@@ -155,7 +156,7 @@ def park_lost() -> int:
 
 def _retry_singly() -> int:
     count = 0
-    for _ in range(RETRIED_AT_ONCE):
+    for _turn in range(RETRIED_AT_ONCE):
         due = _lease(1, fresh=False)
         if not due:
             break
@@ -255,8 +256,15 @@ def _scorer(platform_id: int) -> _Scorer:
     text_encoder = _encoder()
     if encoder.family_of(model_version.encoder) != text_encoder.family:
         raise Conflict(
-            f"{model_version.label} was made with the encoder {model_version.encoder}, this worker "
-            f"runs {text_encoder.version}. Set ENCODER back, or promote a model made with it."
+            _(
+                "%(label)s was made with the encoder %(encoder)s, this worker runs "
+                "%(version)s. Set ENCODER back, or promote a model made with it."
+            )
+            % {
+                "label": model_version.label,
+                "encoder": model_version.encoder,
+                "version": text_encoder.version,
+            }
         )
     in_force = registry.in_force(model_version.platform)
     key = (model_version.pk, *(version.pk for version in in_force))

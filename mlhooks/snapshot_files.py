@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils.translation import gettext as _
 
 from reviews.errors import Conflict
 
@@ -115,7 +116,8 @@ def read_labels(
         path, entry = get_file(snapshot, f"data-{split}.parquet")
         if _sha256(path) != entry["sha256"]:
             raise Conflict(
-                f"{entry['name']} was changed after it was written. Make a new snapshot."
+                _("%(value)s was changed after it was written. Make a new snapshot.")
+                % {"value": entry["name"]}
             )
         tables.append(pq.read_table(path, columns=wanted))
     return pa.concat_tables(tables)

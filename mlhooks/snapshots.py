@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, DomainError, Invalid, NotFound
@@ -31,14 +32,14 @@ def create_snapshot(platform: Platform, *, by: Person | None, note: str = "") ->
     access.check(by, "snapshot.create", platform)
     note = " ".join(note.split())
     if len(note) > 200:
-        raise Invalid("The note is too long.", details={"note": "At most 200 characters."})
+        raise Invalid(_("The note is too long."), details={"note": _("At most 200 characters.")})
     with transaction.atomic():
         # Numbers have no gaps, so makers queue up; rows that point here are not held up by it.
         Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
         decisions = Decision.objects.filter(item__platform=platform)
         cutoff_id = decisions.aggregate(Max("id"))["id__max"]
         if cutoff_id is None:
-            raise Invalid("There is nothing to freeze yet: no item has been decided.")
+            raise Invalid(_("There is nothing to freeze yet: no item has been decided."))
         newest = Snapshot.objects.filter(platform=platform).aggregate(Max("number"))["number__max"]
         snapshot = Snapshot.objects.create(
             platform=platform,
@@ -117,14 +118,14 @@ def list_files(snapshot: Snapshot) -> list[dict]:
 def get_file(snapshot: Snapshot, name: str) -> tuple[Path, dict]:
     """A file of the snapshot by the name in its manifest; no other path can be asked for."""
     if snapshot.state != Snapshot.State.READY:
-        raise Conflict("This snapshot has no files: it is not ready.")
+        raise Conflict(_("This snapshot has no files: it is not ready."))
     for entry in list_files(snapshot):
         if entry["name"] == name:
             path = folder(snapshot) / entry["name"]
             if not path.is_file():
-                raise NotFound("The file is gone from the snapshot folder.")
+                raise NotFound(_("The file is gone from the snapshot folder."))
             return path, entry
-    raise NotFound("This snapshot has no file of that name.")
+    raise NotFound(_("This snapshot has no file of that name."))
 
 
 def record_download(snapshot: Snapshot, name: str, *, by: Person | None, part: str = "") -> None:
@@ -152,8 +153,11 @@ def _wait_for_writers(attempt: attempts.Attempt[Snapshot]) -> None:
     while holders & _decision_writers():
         if time.monotonic() > give_up:
             raise Conflict(
-                "A transaction that writes decisions has been open for over a minute, so the "
-                "cutoff cannot be closed. End it (see pg_stat_activity) and make a new snapshot."
+                _(
+                    "A transaction that writes decisions has been open for over a minute, so the "
+                    "cutoff cannot be closed. End it (see pg_stat_activity) and make a new "
+                    "snapshot."
+                )
             )
         attempt.write()
         time.sleep(0.1)

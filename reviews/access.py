@@ -8,6 +8,7 @@ Fetching and authorising is one call (`get_*`); what a stranger may not see does
 from typing import NamedTuple
 
 from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from .errors import Forbidden, NotFound
 from .models import (
@@ -166,7 +167,7 @@ def check(person: Person | None, verb: str, platform: Platform | int | None = No
     if not may(person, verb):
         raise Forbidden(_refusal(verb))
     if platform is not None and not is_on_platform(person, platform):
-        raise NotFound("There is no such thing here.")
+        raise NotFound(_("There is no such thing here."))
 
 
 def is_on_platform(person: Person, platform: Platform | int) -> bool:
@@ -196,7 +197,7 @@ def get(person: Person, verb: str, rows: QuerySet, platform_path: str, **lookup:
         return visible(person, verb, rows, platform_path).get(**lookup)
     except rows.model.DoesNotExist:
         name = rows.model._meta.verbose_name
-        raise NotFound(f"There is no such {name} here.") from None
+        raise NotFound(_("There is no such %(name)s here.") % {"name": name}) from None
 
 
 def get_platform(person: Person, verb: str, slug: str) -> Platform:
@@ -288,7 +289,7 @@ def people_to_see(person: Person) -> QuerySet[Person]:
 def get_person(person: Person, username: str) -> Person:
     found = people_to_see(person).filter(username=username).first()
     if found is None:
-        raise NotFound("There is no such person here.")
+        raise NotFound(_("There is no such person here."))
     return found
 
 
@@ -374,28 +375,31 @@ def get_queue_to_escalate_to(person: Person, platform_id: int, slug: str) -> Que
     check(person, "review.record", platform_id)
     queue = queues_to_escalate_to(platform_id).filter(slug=slug).first()
     if queue is None:
-        raise NotFound("This queue takes no escalations (any more). Choose another one.")
+        raise NotFound(_("This queue takes no escalations (any more). Choose another one."))
     return queue
 
 
 def check_works(person: Person, queue: Queue) -> None:
     check_belongs(person, queue)
     if queue.is_archived:
-        raise NotFound(f"{queue.name} is archived: nobody works it any more. Choose another queue.")
+        raise NotFound(
+            _("%(name)s is archived: nobody works it any more. Choose another queue.")
+            % {"name": queue.name}
+        )
 
 
 def check_belongs(person: Person, queue: Queue) -> None:
     """She is one of its people; what she holds there is hers to finish, archived or not."""
     check(person, "job.claim", queue.platform_id)
     if not queue.members.filter(pk=person.pk).exists():
-        raise NotFound("There is no such queue for you. Ask a lead to add you to it.")
+        raise NotFound(_("There is no such queue for you. Ask a lead to add you to it."))
 
 
 def check_focus(person: Person, lane: str, queue: Queue) -> None:
     """Working one lane only bends the queue's shares, so it is for those who answer for them."""
     check(person, "job.manage", queue.platform_id)
     if lane not in Lane.values:
-        raise NotFound(f"There is no lane {lane}.")
+        raise NotFound(_("There is no lane %(lane)s.") % {"lane": lane})
     if lane == Lane.ADJUDICATION:
         check(person, "job.adjudicate", queue.platform_id)
 
@@ -411,27 +415,27 @@ def check_holds(person: Person, job_id: int) -> None:
     check(person, "job.claim")
     jobs = Job.objects.filter(queue__members=person, queue__platform__in=platform_ids(person))
     if not jobs.filter(pk=job_id).exists():
-        raise NotFound("There is no such job here.")
+        raise NotFound(_("There is no such job here."))
 
 
 def check_records(person: Person, *, platform_id: int, is_member: bool) -> None:
     """She may answer jobs of this queue; a stranger to it is not told that it exists."""
     check(person, "review.record", platform_id)
     if not is_member:
-        raise NotFound("There is no such job here.")
+        raise NotFound(_("There is no such job here."))
 
 
 def check_own_business(by: Person, person: Person) -> None:
     """What a person sets for her own sake is hers: nobody else reads or writes it, in any role."""
     if by.pk != person.pk:
-        raise NotFound("There is no such thing here.")
+        raise NotFound(_("There is no such thing here."))
 
 
 def check_undo(person: Person, decision: Decision) -> None:
     """One's own decision only; anyone else's is a lead's override."""
     check(person, "decision.undo", decision.item.platform_id)
     if decision.decided_by_id != person.pk:
-        raise Forbidden("You can undo your own decisions only. A lead can override this one.")
+        raise Forbidden(_("You can undo your own decisions only. A lead can override this one."))
 
 
 def check_override(person: Person, decision: Decision) -> None:
@@ -441,7 +445,7 @@ def check_override(person: Person, decision: Decision) -> None:
 def check_approve_enforcement(person: Person, enforcement: Enforcement) -> None:
     check(person, "enforcement.approve", enforcement.action.platform_id)
     if enforcement.requested_by_id == person.pk:
-        raise Forbidden("You asked for this action, so somebody else has to approve it.")
+        raise Forbidden(_("You asked for this action, so somebody else has to approve it."))
 
 
 def audit_entries(person: Person) -> QuerySet[AuditEntry]:
@@ -449,5 +453,8 @@ def audit_entries(person: Person) -> QuerySet[AuditEntry]:
 
 
 def _refusal(verb: str) -> str:
-    roles = sorted(Role(role).label.lower() for role in GRANTS[verb].roles)
-    return f"Your role does not allow this ({verb}). It takes: {', '.join(roles)}."
+    roles = sorted(str(Role(role).label) for role in GRANTS[verb].roles)
+    return _("Your role does not allow this (%(verb)s). It takes: %(roles)s.") % {
+        "verb": verb,
+        "roles": ", ".join(roles),
+    }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from . import access, desk, revisions
 from .errors import Conflict, Invalid
@@ -75,7 +76,7 @@ def create_action(
             with transaction.atomic():
                 _apply(action, data)
         except IntegrityError:
-            raise Conflict(f"There is an action {slug} already.") from None
+            raise Conflict(_("There is an action %(slug)s already.") % {"slug": slug}) from None
         revisions.record(action, read(action), by=by, platform=platform, note=note)
     return action
 
@@ -94,7 +95,7 @@ def save_action(
     with transaction.atomic():
         action = _locked(action)
         if action.is_archived:
-            raise Conflict(f"{action.name} is archived. Bring it back first.")
+            raise Conflict(_("%(name)s is archived. Bring it back first.") % {"name": action.name})
         revisions.check_seen(action, seen)
         data = {**read(action), **data, "is_archived": False}
         check(action, data)
@@ -115,7 +116,9 @@ def put_back(action: Action, number: int, *, by: Person | None, seen: int | None
     except Invalid as error:
         reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
         raise Invalid(
-            f"Revision {number} cannot be put back as it is: {reasons}", details=error.details
+            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
+            % {"number": number, "reasons": reasons},
+            details=error.details,
         ) from None
 
 
@@ -185,7 +188,7 @@ def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = 
         for name, text in _asked_refusals(data["parameters"], data["asked"]):
             refuse(f"asked.{name}", text)
     if wrong:
-        raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
+        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
 
 
 def _parameter_refusals(parameters: object) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from .errors import Invalid
 from .models import Action, ItemVersion, QueueAction, Verdict
@@ -20,15 +21,17 @@ def violated(now: Situation, verdict: str, slugs: Iterable[str]) -> dict[str, in
     unknown = [slug for slug in chosen if slug not in now.policies]
     if unknown:
         raise Invalid(
-            f"This queue does not judge: {', '.join(unknown)}.",
-            details={"policies": f"not of this queue: {', '.join(unknown)}"},
+            _("This queue does not judge: %(names)s.") % {"names": ", ".join(unknown)},
+            details={"policies": _("not of this queue: %(names)s") % {"names": ", ".join(unknown)}},
         )
     if verdict == Verdict.VIOLATING and not chosen and now.policy_required:
-        raise Invalid("Say which policy it violates.", details={"policies": "choose at least one"})
+        raise Invalid(
+            _("Say which policy it violates."), details={"policies": _("choose at least one")}
+        )
     if verdict != Verdict.VIOLATING and chosen:
         raise Invalid(
-            "Only a violating item violates a policy.",
-            details={"policies": f"none with the verdict {verdict}"},
+            _("Only a violating item violates a policy."),
+            details={"policies": _("none with the verdict %(verdict)s") % {"verdict": verdict}},
         )
     return {slug: now.policies[slug] for slug in chosen}
 
@@ -37,8 +40,8 @@ def actions(now: Situation, verdict: str, slugs: Collection[str] | None) -> list
     if verdict != Verdict.VIOLATING:
         if slugs:
             raise Invalid(
-                "Only a violating item is acted on.",
-                details={"actions": f"none with the verdict {verdict}"},
+                _("Only a violating item is acted on."),
+                details={"actions": _("none with the verdict %(verdict)s") % {"verdict": verdict}},
             )
         return []
     offers = QueueAction.objects.filter(queue=now.queue_id, action__is_archived=False)
@@ -51,8 +54,10 @@ def actions(now: Situation, verdict: str, slugs: Collection[str] | None) -> list
     unknown = [slug for slug in slugs if slug not in offered]
     if unknown:
         raise Invalid(
-            f"This queue cannot do this here: {', '.join(unknown)}.",
-            details={"actions": f"not offered for this item: {', '.join(unknown)}"},
+            _("This queue cannot do this here: %(names)s.") % {"names": ", ".join(unknown)},
+            details={
+                "actions": _("not offered for this item: %(names)s") % {"names": ", ".join(unknown)}
+            },
         )
     return [offered[slug] for slug in dict.fromkeys(slugs)]
 
@@ -114,7 +119,8 @@ def spans(
 def as_verdict(verdict: str) -> str:
     if verdict not in Verdict.values:
         raise Invalid(
-            "Choose a verdict.", details={"verdict": f"one of {', '.join(Verdict.values)}"}
+            _("Choose a verdict."),
+            details={"verdict": _("one of %(names)s") % {"names": ", ".join(Verdict.values)}},
         )
     return str(verdict)
 
@@ -131,8 +137,12 @@ def clean_note(note: str, *, required: bool, escalates: bool = False) -> str:
         raise Invalid(gettext("Say why, in the note."), details={"note": gettext("required here")})
     if len(note) > _NOTE_LENGTH:
         raise Invalid(
-            f"The note is too long ({len(note):,} characters of {_NOTE_LENGTH:,}).",
-            details={"note": f"at most {_NOTE_LENGTH:,} characters"},
+            _("The note is too long (%(note)s characters of %(note_length)s).")
+            % {"note": f"{len(note):,}", "note_length": f"{_NOTE_LENGTH:,}"},
+            details={
+                "note": _("at most %(note_length)s characters")
+                % {"note_length": f"{_NOTE_LENGTH:,}"}
+            },
         )
     return note
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from . import access, audit, notifications
 from .errors import Conflict, Invalid, NotFound
@@ -46,7 +47,8 @@ def assign(job_ids: Collection[int], *, to: Person | None, by: Person) -> int:
         moving = [j.pk for j in jobs if j.pk not in refused and j.assigned_to_id != person]
         if refused and len(refused) == len(jobs):
             raise Invalid(
-                f"{to} can take none of these: {_in_words(refused)}.",
+                _("%(to)s can take none of these: %(refused)s.")
+                % {"to": to, "refused": _in_words(refused)},
                 details={"to": sorted(set(refused.values()))},
             )
         Job.objects.filter(pk__in=moving).update(assigned_to=to)
@@ -99,12 +101,12 @@ def _waiting(job_ids: Collection[int], to: Person | None) -> list[Job]:
 def _platform_of(jobs: Collection[Job], by: Person) -> int:
     platforms = {job.platform_id for job in jobs}
     if not platforms:
-        raise Conflict("None of these jobs waits any more.")
+        raise Conflict(_("None of these jobs waits any more."))
     for platform in platforms:
         if not access.is_on_platform(by, platform):
-            raise NotFound("There is no such job here.")
+            raise NotFound(_("There is no such job here."))
     if len(platforms) > 1:
-        raise Invalid("Assign the jobs of one platform at a time.")
+        raise Invalid(_("Assign the jobs of one platform at a time."))
     return platforms.pop()
 
 

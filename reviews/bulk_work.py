@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import IntegrityError
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
-from . import access, assignments, audit, bulk, jobs, notifications, ranking
+from . import access, assignments, audit, bulk, jobs, notifications, ranking, search_entries
 from .errors import Conflict, Invalid
 from .models import BulkChange, BulkOperation, Item, Job, Lane, Notification, Person, Queue
 from .placement import again_on_deadlock, rerank_jobs
@@ -129,10 +130,13 @@ def move_jobs(
     """
     access.check(by, "job.manage", queue.platform_id)
     if to.platform_id != queue.platform_id or to.pk == queue.pk:
-        raise Invalid("Choose another queue.", details={"to": "another queue of this platform"})
+        raise Invalid(
+            _("Choose another queue."), details={"to": _("another queue of this platform")}
+        )
     if to.is_archived:
         raise Invalid(
-            f"{to.name} is archived and takes nothing new.", details={"to": "it is archived"}
+            _("%(name)s is archived and takes nothing new.") % {"name": to.name},
+            details={"to": _("it is archived")},
         )
     router = Router(queue.platform_id)
     members = set(to.members.values_list("pk", flat=True))
@@ -166,7 +170,7 @@ def cancel_jobs(
     """Nobody need look at these. The items stay, and undo opens their jobs again."""
     access.check(by, "job.manage", queue.platform_id)
     if not note.strip():
-        raise Invalid("Say why these need no review.", details={"note": "needed to cancel"})
+        raise Invalid(_("Say why these need no review."), details={"note": _("needed to cancel")})
 
     def change(rows: list[_Row]) -> dict[int, str]:
         for row in rows:
@@ -193,8 +197,11 @@ def raise_jobs(
     access.check(by, "job.manage", queue.platform_id)
     if doublings is not None and not 1 <= doublings <= MOST_DOUBLINGS:
         raise Invalid(
-            f"Raise by 1 to {MOST_DOUBLINGS} doublings, or to the top.",
-            details={"doublings": f"1 to {MOST_DOUBLINGS}"},
+            _("Raise by 1 to %(most_doublings)s doublings, or to the top.")
+            % {"most_doublings": MOST_DOUBLINGS},
+            details={
+                "doublings": _("1 to %(most_doublings)s") % {"most_doublings": MOST_DOUBLINGS}
+            },
         )
     wanted = ranking.RAISED_LIFT if doublings is None else doublings * queue.doubling_hours
 
@@ -236,8 +243,11 @@ def _operate(
     note = note.replace("\x00", "\ufffd").strip()
     if len(note) > _NOTE_LENGTH:
         raise Invalid(
-            f"The note is too long ({len(note):,} characters of {_NOTE_LENGTH:,}).",
-            details={"note": f"at most {_NOTE_LENGTH} characters"},
+            _("The note is too long (%(note)s characters of %(note_length)s).")
+            % {"note": f"{len(note):,}", "note_length": f"{_NOTE_LENGTH:,}"},
+            details={
+                "note": _("at most %(note_length)s characters") % {"note_length": _NOTE_LENGTH}
+            },
         )
 
     def run() -> BulkOperation:
@@ -306,6 +316,7 @@ def _change_batch(
     skipped.update(refused.values())
     changed = [row for row in waiting if row["id"] not in refused]
     bulk.over_rows(_WRITE, changed)
+    search_entries.mark_items(row["item_id"] for row in changed)
     BulkChange.objects.bulk_create(
         BulkChange(
             operation=operation,
@@ -324,7 +335,9 @@ def _undo(operation_id: int, by: Person) -> BulkOperation:
         .get(pk=operation_id)
     )
     if operation.undone_at is not None:
-        raise Conflict(f"{operation.undone_by} has already undone this.")
+        raise Conflict(
+            _("%(undone_by)s has already undone this.") % {"undone_by": operation.undone_by}
+        )
     count, reranked = 0, set()
     job_ids = list(operation.changes.order_by("job_id").values_list("job_id", flat=True))
     for batch in _batches(job_ids):
@@ -354,10 +367,11 @@ def _undo(operation_id: int, by: Person) -> BulkOperation:
                 row |= change.before
             restored.append(row)
         bulk.over_rows(_WRITE, restored)
+        search_entries.mark_items(row["item_id"] for row in restored)
         count += len(restored)
         reranked |= {row["item_id"] for row in restored}
     if not count:
-        raise Conflict("Nothing could be put back: all of these have been touched since.")
+        raise Conflict(_("Nothing could be put back: all of these have been touched since."))
     if operation.verb in (BulkOperation.Verb.MOVE, BulkOperation.Verb.CANCEL):
         # Scores and reports may have come in meanwhile.
         rerank_jobs(reranked, router=Router(operation.platform_id))
@@ -386,13 +400,15 @@ def _as_one(work: Callable[[], _T]) -> _T:
         constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", "")
         if constraint != "one_open_job_an_item":
             raise
-        raise Conflict("New work came in for these items at the same moment. Try again.") from None
+        raise Conflict(
+            _("New work came in for these items at the same moment. Try again.")
+        ) from None
 
 
 def _same(operation: BulkOperation, queue: Queue, verb: str, by: Person) -> BulkOperation:
     """The form was sent before: what it did then is the answer now."""
     if (operation.queue_id, operation.verb, operation.by_id) != (queue.pk, verb, by.pk):
-        raise Invalid("This form was used for something else. Start again from the list.")
+        raise Invalid(_("This form was used for something else. Start again from the list."))
     return operation
 
 
@@ -400,7 +416,7 @@ def _selected(queue: Queue, selection: Selection) -> list[int]:
     if selection.filter is None:
         job_ids = sorted(set(selection.job_ids))
         if not job_ids:
-            raise Invalid("Choose at least one job.")
+            raise Invalid(_("Choose at least one job."))
         if len(job_ids) > MOST_JOBS:
             raise Invalid(_too_many(f"{len(job_ids):,}"))
         return job_ids

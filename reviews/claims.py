@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import access, audit, handovers, lanes, notifications, starts, wellness
 from .errors import ClaimLost, Conflict, Invalid
@@ -284,7 +285,7 @@ def claim_next(
     access.check(by, "job.claim", queue.platform_id)
     if lane is not None:
         access.check_focus(by, lane, queue)
-    for _ in range(_TRIES):
+    for _turn in range(_TRIES):
         held = _held(by)
         here = [job for job in held if job.queue_id == queue.pk]
         shown = [job for job in here if not job.is_prefetched]
@@ -330,7 +331,7 @@ def claim_next(
                 # Who died at work is not waited for until the next sweep, while anybody claims.
                 expire_claims()
         return job
-    raise Conflict("You are claiming from several windows at once. Try again.")
+    raise Conflict(_("You are claiming from several windows at once. Try again."))
 
 
 def claim_job(job: Job, *, by: Person, takes_back: bool = False) -> Job | None:
@@ -607,15 +608,21 @@ def _lost(job_id: int, token: uuid.UUID, by: Person) -> ClaimLost:
     if claim is None:
         job = Job.objects.filter(pk=job_id, claim_token=token, claimed_by=by).first()
         if job is None:
-            return ClaimLost("You do not hold this job.")
+            return ClaimLost(_("You do not hold this job."))
         return ClaimLost(_ran_out(job.expires_at))
     if claim.end == Claim.End.EXPIRED:
         return ClaimLost(_ran_out(claim.ended_at))
     if claim.end == Claim.End.FINISHED:
-        return ClaimLost("You have already answered this job.")
+        return ClaimLost(_("You have already answered this job."))
     if claim.end == Claim.End.CANCELLED:
-        return ClaimLost(f"This job was taken away at {_clock(claim.ended_at)}: {claim.reason}.")
-    return ClaimLost(f"You {claim.end} this job at {_clock(claim.ended_at)}.")
+        return ClaimLost(
+            _("This job was taken away at %(ended_at)s: %(reason)s.")
+            % {"ended_at": _clock(claim.ended_at), "reason": claim.reason}
+        )
+    return ClaimLost(
+        _("You %(end)s this job at %(ended_at)s.")
+        % {"end": claim.end, "ended_at": _clock(claim.ended_at)}
+    )
 
 
 def _ran_out(at: datetime) -> str:
@@ -636,5 +643,5 @@ def _as_uuid(token: uuid.UUID | str) -> uuid.UUID:
         return uuid.UUID(str(token))
     except ValueError:
         raise Invalid(
-            "This claim token is not one of ours.", details={"token": "not a UUID"}
+            _("This claim token is not one of ours."), details={"token": _("not a UUID")}
         ) from None

@@ -14,6 +14,7 @@ from celery import current_app
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
 from . import access, audit, claims, decisions
@@ -252,11 +253,15 @@ def decide_members(
         return _same(known, by)
     radius = measure_radius(cluster, seen, answer, by=by)
     if not radius.decided:
-        raise Conflict("None of these can be decided together any more. Look at the cluster again.")
+        raise Conflict(
+            _("None of these can be decided together any more. Look at the cluster again.")
+        )
     if len(claims.live_claims(by)) >= Job.MAX_CLAIMS:
         raise Conflict(
-            "You already hold two jobs, and each member is claimed before it is answered. Answer, "
-            "skip or release one first."
+            _(
+                "You already hold two jobs, and each member is claimed before it is answered. "
+                "Answer, skip or release one first."
+            )
         )
     with transaction.atomic():
         operation, is_new = ClusterOperation.objects.get_or_create(
@@ -342,7 +347,7 @@ def undo_operation(operation: ClusterOperation, *, by: Person) -> dict[str, int]
     access.check(by, "cluster.decide", operation.platform_id)
     if operation.by_id != by.pk:
         raise Conflict(
-            "Only who decided can take it all back. You can override the decisions one by one."
+            _("Only who decided can take it all back. You can override the decisions one by one.")
         )
     operation.answers.filter(state=State.WAITING).update(
         state=State.SKIPPED, reason="taken back before it was answered"
@@ -359,7 +364,9 @@ def undo_operation(operation: ClusterOperation, *, by: Person) -> dict[str, int]
             ClusterAnswer.objects.filter(pk=answer.pk).update(reason=str(refusal)[:300])
             left += 1
     if not undone:
-        raise Conflict("Nothing could be taken back: the time to undo is over, or others decided.")
+        raise Conflict(
+            _("Nothing could be taken back: the time to undo is over, or others decided.")
+        )
     with transaction.atomic():
         ClusterOperation.objects.filter(pk=operation.pk).update(undone_at=Now())
         audit.record(
@@ -452,37 +459,44 @@ def _skip(answer_id: int, reason: str) -> None:
 def _checked(answer: Answer) -> Answer:
     note = answer.note.replace("\x00", "\ufffd").strip()
     if answer.verdict not in (Verdict.VIOLATING, Verdict.CLEAN):
-        raise Invalid("Decide violating or clean.", details={"verdict": "choose one"})
+        raise Invalid(_("Decide violating or clean."), details={"verdict": _("choose one")})
     if len(note) > 10_000:
-        raise Invalid("The note is too long.", details={"note": "at most 10,000 characters"})
+        raise Invalid(_("The note is too long."), details={"note": _("at most 10,000 characters")})
     if answer.verdict == Verdict.CLEAN:
         return Answer(Verdict.CLEAN, note=note)
     policies = list(dict.fromkeys(answer.policy_slugs))
     if not policies:
-        raise Invalid("Say which policy they violate.", details={"policies": "choose at least one"})
+        raise Invalid(
+            _("Say which policy they violate."), details={"policies": _("choose at least one")}
+        )
     return Answer(Verdict.VIOLATING, policies, list(dict.fromkeys(answer.action_slugs)), note)
 
 
 def _check_count(seen: Sequence[Seen]) -> None:
     if not seen:
-        raise Invalid("Choose at least one member.", details={"members": "choose at least one"})
+        raise Invalid(
+            _("Choose at least one member."), details={"members": _("choose at least one")}
+        )
     if len(seen) > MOST_MEMBERS:
         raise Invalid(
-            f"At most {MOST_MEMBERS:,} members at once; these are {len(seen):,}.",
-            details={"members": f"at most {MOST_MEMBERS:,}"},
+            _("At most %(most_members)s members at once; these are %(seen)s.")
+            % {"most_members": f"{MOST_MEMBERS:,}", "seen": f"{len(seen):,}"},
+            details={
+                "members": _("at most %(most_members)s") % {"most_members": f"{MOST_MEMBERS:,}"}
+            },
         )
 
 
 def _same(operation: ClusterOperation, by: Person) -> ClusterOperation:
     """The form was sent before: what it did then is the answer now."""
     if operation.by_id != by.pk:
-        raise Invalid("This form was used by somebody else. Start again from the cluster.")
+        raise Invalid(_("This form was used by somebody else. Start again from the cluster."))
     return operation
 
 
 def _known(radius: Radius) -> Iterable[Item]:
     yield from radius.decided
-    for item, _ in radius.skipped:
+    for item, _rest in radius.skipped:
         yield item
 
 

@@ -508,7 +508,7 @@ def _leaf_words(leaf: Tree, catalogue: Catalogue) -> str:
     parts = [fact.label, words.get(str(op), str(op))]
     if op not in NO_VALUE:
         values = value if isinstance(value, list) else [value]
-        parts.append(", ".join(_value_words(one, fact) for one in values))
+        parts.append(", ".join(str(_value_words(one, fact)) for one in values))
     return " ".join(parts)
 
 

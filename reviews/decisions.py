@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from . import (
     access,
@@ -216,7 +217,7 @@ def undo(decision: Decision, *, by: Person, takes_it: bool = True) -> Job:
         if not decision.can_be_undone(at):
             raise Conflict(_window_closed(decision))
         if Item.objects.filter(pk=now.item_id).exclude(erased_at=None).exists():
-            raise Conflict("This item was erased; there is nothing left to decide again.")
+            raise Conflict(_("This item was erased; there is nothing left to decide again."))
         withdrawn = _decide(
             now,
             {},
@@ -251,12 +252,12 @@ def override(
     access.check_override(by, decision)
     verdict = answers.as_verdict(verdict)
     if verdict not in answers.SETTLING:
-        raise Invalid("Decide violating or clean.", details={"verdict": "violating or clean"})
+        raise Invalid(_("Decide violating or clean."), details={"verdict": _("violating or clean")})
     with transaction.atomic():
         now = look(decision.job_id, by)
         _check_stands(decision, now)
         if decision.kind == Decision.Kind.UNDO:
-            raise Conflict("This decision was taken back; there is nothing to override.")
+            raise Conflict(_("This decision was taken back; there is nothing to override."))
         note = answers.clean_note(note, required=True)
         violated = answers.violated(now, verdict, policy_slugs)
         graded = answers.severities(now, violated, severities)
@@ -382,7 +383,7 @@ def _decide_together(
 def _check_stands(decision: Decision, now: Situation) -> None:
     """Under the item's lock, so that the second of two at once sees the first."""
     if now.standing_id != decision.pk:
-        raise Conflict("This decision was already superseded. Look at the one that stands now.")
+        raise Conflict(_("This decision was already superseded. Look at the one that stands now."))
 
 
 def _window_closed(decision: Decision) -> str:

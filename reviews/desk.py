@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from . import beside, layouts, parameters, ranking
 from .beside import Beside
@@ -218,7 +219,7 @@ def forget_rules() -> None:
 def read_rules(queue_id: int) -> Rules:
     queue = Queue.objects.filter(pk=queue_id).first()
     if queue is None:
-        raise NotFound("There is no such queue here.")
+        raise NotFound(_("There is no such queue here."))
     versions = list(
         PolicyVersion.objects.in_force().filter(policy__queues=queue).select_related("policy")
     )
@@ -230,11 +231,14 @@ def read_rules(queue_id: int) -> Rules:
         .order_by("position", "action__position", "action_id")
     )
     offered = [(offer.key or offer.action.key, offer.action) for offer in offers]
-    action_keys = _keys((key for key, _ in offered), "rtlbwcdfgijkmoqxyz", taken=keys)
+    action_keys = _keys((key for key, _rest in offered), "rtlbwcdfgijkmoqxyz", taken=keys)
     return Rules(
         queue,
         [PolicyOption(*pair) for pair in zip(keys, versions, strict=True)],
-        [ActionOption(key, action) for key, (_, action) in zip(action_keys, offered, strict=True)],
+        [
+            ActionOption(key, action)
+            for key, (_key, action) in zip(action_keys, offered, strict=True)
+        ],
         {},
     )
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from . import access, audit, bulk, draw_rows, ranking, sampling
 from .errors import Conflict, Invalid
@@ -304,7 +305,7 @@ def mark_gold(item: Item, *, by: Person) -> Gold:
         Item.objects.select_for_update(no_key=True).get(pk=item.pk)
         standing = Decision.objects.settled().filter(item=item).first()
         if standing is None:
-            raise Conflict("Only an item whose decision stands can be gold. Decide it first.")
+            raise Conflict(_("Only an item whose decision stands can be gold. Decide it first."))
         gold, is_new = Gold.objects.update_or_create(
             item=item, defaults={"decision": standing, "marked_by": by}
         )
@@ -318,7 +319,7 @@ def unmark_gold(item: Item, *, by: Person) -> None:
     """It is not asked again; jobs that are out stay. Twice is once."""
     access.check(by, "draw.create", item.platform_id)
     with transaction.atomic():
-        count, _ = Gold.objects.filter(item=item).delete()
+        count, _rest = Gold.objects.filter(item=item).delete()
         if count:
             audit.record("gold.unmark", item, by=by, platform=item.platform_id)
 
@@ -392,7 +393,7 @@ def _check_some(queue: Queue) -> tuple[int, bool]:
     draw.parameters = {"after": values["after"], "upto": pool[-1][0], "stream": stream}
     chosen = [
         (item_id, queue.qa_rate)
-        for _, item_id in pool
+        for _rest, item_id in pool
         if draw_value(queue.draw_seed, item_id, stream=stream) < queue.qa_rate
     ]
     _open(queue, Lane.QA, draw, chosen, Router(queue.platform_id))
@@ -413,7 +414,7 @@ def _open(
         (now,) = cursor.fetchone()
     due_at = ranking.due_at(now, sla_minutes=queue.sla_minutes, first_reports={}, sla_by_source={})
     lift = ranking.lift(due_at, now=now, soon_minutes=queue.soon_minutes)
-    items = Item.objects.in_bulk([item_id for item_id, _ in chosen])
+    items = Item.objects.in_bulk([item_id for item_id, _rest in chosen])
     jobs = []
     for item_id, probability in chosen:
         item = items[item_id]
@@ -461,7 +462,7 @@ def _stream(draw: draw_rows.Pending) -> str:
 
 
 def _slugs(router: Router, queue: Queue) -> list[str]:
-    return [slug for slug, _, _ in router.policies(queue, {})]
+    return [slug for slug, _rest, _rest in router.policies(queue, {})]
 
 
 def _risk(

@@ -15,6 +15,7 @@ from celery import current_app
 from django.db import connection, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import access, attempts, audit
 from .errors import Conflict, Invalid
@@ -73,7 +74,7 @@ def replay(
     """Send the items of the last `days` through both; what came of it, as JSON."""
     queues = list(platform.queues.all())
     if not queues:
-        raise Conflict("This platform has no queue yet, so nothing could be routed.")
+        raise Conflict(_("This platform has no queue yet, so nothing could be routed."))
     until = database_now()
     since = until - timedelta(days=days)
     stretches = _stretches(platform.pk, since)
@@ -279,7 +280,8 @@ def start_dry_run(draft: RoutingVersion, *, days: int, by: Person | None) -> Dry
     access.check(by, "routing.edit", draft.platform_id)
     if not 1 <= days <= MAX_DAYS:
         raise Invalid(
-            f"Choose 1 to {MAX_DAYS} days.", details={"days": [f"A number from 1 to {MAX_DAYS}."]}
+            _("Choose 1 to %(max_days)s days.") % {"max_days": MAX_DAYS},
+            details={"days": [_("A number from 1 to %(max_days)s.") % {"max_days": MAX_DAYS}]},
         )
     clean, problems = check_rules(draft.platform, draft.rules)
     if problems:

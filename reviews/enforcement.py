@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import access, audit, notifications
 from .errors import Conflict
@@ -130,11 +131,16 @@ def _release_batch() -> int:
 def _move(enforcement: Enforcement, to: str, *, believed: str, **values: object) -> None:
     """One step of the state machine; Conflict when the row is no longer where we believed."""
     if to not in Enforcement.NEXT[State(believed)]:
-        raise Conflict(f"An action that is {believed} cannot become {to}.")
+        raise Conflict(
+            _("An action that is %(believed)s cannot become %(to)s.")
+            % {"believed": believed, "to": to}
+        )
     rows = Enforcement.objects.filter(pk=enforcement.pk, state=believed)
     if not rows.update(state=to, changed_at=Now(), **values):
         now_is = Enforcement.objects.get(pk=enforcement.pk).get_state_display().lower()
-        raise Conflict(f"This action no longer waits for approval: it is {now_is}.")
+        raise Conflict(
+            _("This action no longer waits for approval: it is %(now_is)s.") % {"now_is": now_is}
+        )
     enforcement.state = to
     for name, value in values.items():
         setattr(enforcement, name, value)

@@ -5,6 +5,7 @@ Reviews, decisions and audit entries are never edited: they name versions and ho
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import (
     access,
@@ -15,6 +16,7 @@ from . import (
     notes,
     notifications,
     questions,
+    search_entries,
 )
 from .errors import Invalid
 from .models import Item, Job, Notification, Person, ThreadPlace, content_hash
@@ -31,7 +33,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
     access.check(by, "item.erase", item.platform_id)
     reason = reason.strip()
     if not reason:
-        raise Invalid("Say why it is erased.", details={"reason": "required"})
+        raise Invalid(_("Say why it is erased."), details={"reason": "required"})
     with transaction.atomic():
         item = Item.objects.select_for_update(no_key=True).get(pk=item.pk)
         if item.erased_at is not None:
@@ -41,6 +43,7 @@ def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:
         cancelled = claims.cancel_open([item.pk], reason=_REASON)
         versions = item.versions.update(content={}, content_hash=content_hash({}))
         erased_media = media.erase_uses(item)
+        search_entries.forget_items([item.pk])
         reports = item.reports.exclude(text="").update(text="")
         noted = notes.erase_notes(item)
         consultations.erase_consultations(item)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from .errors import Conflict, Invalid
 from .models import PastCall, Person
@@ -38,7 +39,7 @@ def once(person: Person, key: str, *, digest: str, work: Callable[[], Answer]) -
     not been done, and leaves the key free. Keys are forgotten after KEPT_HOURS.
     """
     if not 0 < len(key) <= 200 or not key.isprintable():
-        raise Invalid("An Idempotency-Key has 1 to 200 printable characters.")
+        raise Invalid(_("An Idempotency-Key has 1 to 200 printable characters."))
     return again_on_deadlock(lambda: _once(person, key, digest, work))
 
 
@@ -50,9 +51,9 @@ def _once(person: Person, key: str, digest: str, work: Callable[[], Answer]) -> 
     if taken is None:
         past = PastCall.objects.filter(person=person, key=key).first()
         if past is None:
-            raise Conflict("This call was just forgotten. Send it again.")
+            raise Conflict(_("This call was just forgotten. Send it again."))
         if past.digest != digest:
-            raise Conflict("This Idempotency-Key was used for another call.")
+            raise Conflict(_("This Idempotency-Key was used for another call."))
         return Answer(past.status, past.body, is_replay=True)
     with transaction.atomic():
         answer = work()

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from . import access, audit, bulk, clusters, media, signals, stage
 from .errors import Conflict, Invalid
@@ -125,7 +126,10 @@ def store_items(
     """
     access.check(by, "item.submit", platform)
     if len(read) > MAX_ROWS:
-        raise Invalid(f"At most {MAX_ROWS:,} rows at once; these are {len(read):,}.")
+        raise Invalid(
+            _("At most %(max_rows)s rows at once; these are %(read)s.")
+            % {"max_rows": f"{MAX_ROWS:,}", "read": f"{len(read):,}"}
+        )
 
     def store() -> list[Outcome]:
         if not is_durable:
@@ -192,7 +196,7 @@ class _Call:
 
     def store(self, rows: list[ItemRow]) -> None:
         """Rows of different items. Those that somebody else stores meanwhile get another look."""
-        for _ in range(_ATTEMPTS):
+        for _turn in range(_ATTEMPTS):
             known = self._find(rows)
             groups = self._groups(row for row in rows if row.key not in known)
             accounts = self._accounts(rows, groups)
@@ -208,7 +212,7 @@ class _Call:
             rows = self._create(new, accounts, groups) + self._change(changed, accounts)
             if not rows:
                 return
-        raise Conflict("Others keep changing these items at the same moment. Try again.")
+        raise Conflict(_("Others keep changing these items at the same moment. Try again."))
 
     def record(self, *, by: Person | None) -> None:
         """One audit entry a call: counts and the ids it touched, first to last.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext as _
 
 from . import access, layouts, revisions
 from .errors import Conflict, Invalid
@@ -245,7 +246,7 @@ def _save(
 def _lock(kind: ItemKind) -> ItemKind:
     found = ItemKind.objects.select_for_update(no_key=True).filter(pk=kind.pk).first()
     if found is None:
-        raise Conflict("This kind is gone.")
+        raise Conflict(_("This kind is gone."))
     return found
 
 
@@ -253,7 +254,7 @@ def _checked(name: object, fields: object, layout: object, errors: Errors) -> di
     values, found = check(name, fields, layout)
     errors |= found
     if errors:
-        raise Invalid("Nothing was saved: see what is marked below.", details=errors)
+        raise Invalid(_("Nothing was saved: see what is marked below."), details=errors)
     return values
 
 
@@ -376,7 +377,7 @@ def _wrong_in_block(
 
 def _count(kind: ItemKind, names: list[str]) -> tuple[int, dict[str, int]]:
     """How many items the kind has, and how many of those carry each field, up to MOST_COUNTED."""
-    columns = "".join(", count(*) FILTER (WHERE version.content ? %s)" for _ in names)
+    columns = "".join(", count(*) FILTER (WHERE version.content ? %s)" for _rest in names)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -113,7 +113,9 @@ def find_missing(platform: Platform, rows: Iterable[ItemRow]) -> dict[int, Error
 def link(platform: Platform, shown: Sequence[tuple[int, Sequence[tuple[str, str]]]]) -> None:
     """Note which version shows which media: (version id, [(field, value)]). In the caller's
     transaction. An address that may be fetched becomes a medium that is due."""
-    addresses = {value for _, media in shown for _, value in media if _id_of(value) is None}
+    addresses = {
+        value for _field, media in shown for _place, value in media if _id_of(value) is None
+    }
     by_address = _media_at(platform, {one for one in addresses if may_fetch(one)})
     uses = []
     for version_id, media in shown:
@@ -216,7 +218,7 @@ def remove_files(names: Iterable[str]) -> bool:
 
 
 def nudge_on_commit() -> None:
-    if not any(function is nudge for _, function, *_ in connection.run_on_commit):
+    if not any(function is nudge for _sids, function, *_rest in connection.run_on_commit):
         transaction.on_commit(nudge, robust=True)
 
 

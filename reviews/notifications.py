@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import access
 from .errors import Invalid, NotFound
@@ -146,7 +147,7 @@ def of_person(person: Person) -> QuerySet[Notification]:
 def get_own(person: Person, pk: int) -> Notification:
     found = of_person(person).filter(pk=pk).first()
     if found is None:
-        raise NotFound("There is no such notification for you.")
+        raise NotFound(_("There is no such notification for you."))
     return found
 
 
@@ -168,7 +169,7 @@ def choose_sorts(person: Person, wanted: Collection[str]) -> None:
     """She wants to be told of these sorts only, from now on."""
     unknown = set(wanted) - set(Sort.values)
     if unknown:
-        raise Invalid("Choose from the list.", details={"sort": sorted(unknown)})
+        raise Invalid(_("Choose from the list."), details={"sort": sorted(unknown)})
     with transaction.atomic():
         Person.objects.select_for_update(no_key=True).get(pk=person.pk)
         MutedSort.objects.filter(person=person).delete()

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from django.utils.translation import gettext as _
+
 from . import access, claims, draw_rows, handovers, rounds
 from .answers import SETTLING
 from .errors import Invalid
@@ -17,8 +19,8 @@ def ask_somebody_else(
     goes to the leads of the queue `to`. What the audit says of it."""
     if now.lane == Lane.ADJUDICATION:
         raise Invalid(
-            "Somebody has to settle this item: decide violating or clean, or release it.",
-            details={"verdict": "violating or clean"},
+            _("Somebody has to settle this item: decide violating or clean, or release it."),
+            details={"verdict": _("violating or clean")},
         )
     to_lead = verdict == Verdict.ESCALATE or _is_second_doubt(now)
     job = Job.objects.select_related("draw").get(pk=now.job_id)
@@ -54,7 +56,7 @@ def settle_together(now: Situation, *, by: Person) -> rounds.Settled | None:
     waiting = Job.objects.open().filter(item=now.item_id, lane=Lane.SECOND).count()
     missing = now.reviews_wanted - len(given)
     if missing > 0:
-        for _ in range(missing - waiting):
+        for _turn in range(missing - waiting):
             _ask_second(job)
         return None
     settled = rounds.outcome(given, by=by)

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import access, audit, claims, queues, revisions
 from .errors import Conflict, Forbidden, Invalid
@@ -73,7 +74,9 @@ def create_person(
             with transaction.atomic():
                 _apply(person, data)
         except IntegrityError:
-            raise Conflict(f"Somebody else was added as {username} just now.") from None
+            raise Conflict(
+                _("Somebody else was added as %(username)s just now.") % {"username": username}
+            ) from None
         platform.members.add(person)
         revisions.record(person, read(person, platform), by=by, platform=platform, note=note)
     return person
@@ -136,7 +139,9 @@ def put_back(
     except Invalid as error:
         reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
         raise Invalid(
-            f"Revision {number} cannot be put back as it is: {reasons}", details=error.details
+            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
+            % {"number": number, "reasons": reasons},
+            details=error.details,
         ) from None
 
 
@@ -207,7 +212,10 @@ def record_link(person: Person, platform: Platform, *, by: Person) -> None:
     with transaction.atomic():
         person = _locked(person, platform, by)
         if not person.is_active:
-            raise Conflict(f"{person.username} may not sign in. Reactivate her first.")
+            raise Conflict(
+                _("%(username)s may not sign in. Reactivate her first.")
+                % {"username": person.username}
+            )
         audit.record("person.link", person, by=by, platform=platform)
 
 
@@ -216,12 +224,18 @@ def _locked(person: Person, platform: Platform, by: Person | None) -> Person:
     Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
     person = Person.objects.select_for_update(no_key=True).get(pk=person.pk)
     if not platform.members.filter(pk=person.pk).exists():
-        raise Conflict(f"{person.username} is no longer on this platform. Add her again first.")
+        raise Conflict(
+            _("%(username)s is no longer on this platform. Add her again first.")
+            % {"username": person.username}
+        )
     elsewhere = set(person.platforms.values_list("pk", flat=True))
     if by is not None and elsewhere - access.platform_ids(by):
         raise Forbidden(
-            f"{person.username} also works on a platform that is not yours. An admin of both has "
-            "to do this."
+            _(
+                "%(username)s also works on a platform that is not yours. An admin of both has "
+                "to do this."
+            )
+            % {"username": person.username}
         )
     return person
 
@@ -243,15 +257,15 @@ def _check(person: Person, data: Data, *, more: Mapping[str, list[str]] | None =
         if role not in Role.values:
             wrong.setdefault("roles", []).append(f"There is no role {role}.")
     if wrong:
-        raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
+        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
 
 
 def _check_leaves(person: Person, platform: Platform, *, by: Person | None, whom: str) -> None:
     if by is not None and by.pk == person.pk:
-        raise Conflict(f"You cannot {whom} yourself. Ask another admin.")
+        raise Conflict(_("You cannot %(whom)s yourself. Ask another admin.") % {"whom": whom})
     is_admin = person.is_active and person.groups.filter(name=Role.ADMIN).exists()
     if is_admin and not _other_admins(person, platform):
-        raise Conflict("She is the only admin here. Make somebody else one first.")
+        raise Conflict(_("She is the only admin here. Make somebody else one first."))
 
 
 def _other_admins(person: Person, platform: Platform) -> bool:

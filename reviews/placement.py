@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
 
-from . import bulk, draws, ranking
+from . import bulk, draws, ranking, search_entries
 from .facts import make_facts, read_background
 from .models import Item, Job, Lane, Platform
 from .routing import Router
@@ -256,7 +256,12 @@ def rerank_jobs(
                 "lift_at": lift.lift_at,
             }
         )
-    moved = {pk for pk, _ in bulk.over_rows(_MOVE, moves)}
+    moved = dict(bulk.over_rows(_MOVE, moves))
+    search_entries.mark_items(
+        moved[move["id"]]
+        for move in moves
+        if move["id"] in moved and move["queue_id"] != move["believed_queue"]
+    )
     router.write_draws()
     missed = {job[1] for job in jobs if job[0] not in moved}
     if missed and tries > 1:

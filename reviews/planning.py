@@ -12,6 +12,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import access, charts, forecast, history, revisions
 from .errors import Invalid
@@ -78,7 +79,7 @@ def read_times(rows: Sequence[Mapping[str, Any]]) -> list[Times]:
         else:
             times.append(one)
     if wrong:
-        raise Invalid("Some shifts do not work; see beside them.", details=wrong)
+        raise Invalid(_("Some shifts do not work; see beside them."), details=wrong)
     return sorted(times)
 
 
@@ -93,7 +94,7 @@ def save_roster(
     """Put the whole week in place of what was there; one revision, one audit entry."""
     access.check(by, "roster.edit", queue.platform)
     with transaction.atomic():
-        roster, _ = Roster.objects.get_or_create(queue=queue)
+        roster, _rest = Roster.objects.get_or_create(queue=queue)
         roster = Roster.objects.select_for_update().get(pk=roster.pk)
         roster.shifts.all().delete()
         Shift.objects.bulk_create(Shift(roster=roster, **one._asdict()) for one in times)
@@ -191,7 +192,7 @@ def read_what_if(values: Mapping[str, str], queues: Sequence[Queue]) -> WhatIf:
     days = _days(values.get("days", "").strip() or "all", wrong)
     percent = _whole(values, "growth", 0, -90, 400, wrong)
     if wrong:
-        raise Invalid("That what-if does not work; see beside the fields.", details=wrong)
+        raise Invalid(_("That what-if does not work; see beside the fields."), details=wrong)
     hours = np.zeros(forecast.HOURS)
     for day in days:
         hours[day * 24 + first : day * 24 + last] = count

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max, QuerySet
+from django.utils.translation import gettext as _
 
 from . import access, audit, claims, revisions
 from .errors import Conflict, Invalid
@@ -121,7 +122,10 @@ def archive_policy(policy: Policy, *, by: Person | None, is_archived: bool = Tru
     if is_archived:
         judging = policy.queues.filter(is_archived=False).values_list("name", flat=True)
         if judging:
-            raise Conflict(f"It is judged in {', '.join(judging)}. Take it out there first.")
+            raise Conflict(
+                _("It is judged in %(names)s. Take it out there first.")
+                % {"names": ", ".join(judging)}
+            )
     return _save(policy, {"is_archived": is_archived}, by=by)
 
 
@@ -332,11 +336,14 @@ def _scheduled(version: PolicyVersion) -> PolicyVersion:
     """The row as it is now, if it may still be changed."""
     found = PolicyVersion.objects.select_related("policy").filter(pk=version.pk).first()
     if found is None:
-        raise Conflict("This version was withdrawn meanwhile.")
+        raise Conflict(_("This version was withdrawn meanwhile."))
     if found.effective_at <= claims.clock() + TOO_LATE:
         raise Conflict(
-            f"Version {found.number} is in force: decisions point at it, so it stays as it is. "
-            "Write a new version."
+            _(
+                "Version %(number)s is in force: decisions point at it, so it stays as it is. "
+                "Write a new version."
+            )
+            % {"number": found.number}
         )
     return found
 
@@ -440,7 +447,7 @@ def _examples(value: object, name: str, errors: Errors) -> list[str]:
 
 def _refuse(errors: Errors) -> None:
     if errors:
-        raise Invalid("Nothing was saved: see what is marked below.", details=errors)
+        raise Invalid(_("Nothing was saved: see what is marked below."), details=errors)
 
 
 def _lines_changed(before: Sequence[str], after: Sequence[str], unit: str) -> str:

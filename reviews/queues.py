@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from . import access, claims, desk, lanes, reranking, revisions
 from .errors import Conflict, Invalid
@@ -236,7 +237,7 @@ def create_queue(
             with transaction.atomic():
                 _apply(queue, data, parts)
         except IntegrityError:
-            raise Conflict(f"There is a queue {slug} already.") from None
+            raise Conflict(_("There is a queue %(slug)s already.") % {"slug": slug}) from None
         reranking.keep_settings(queue)
         revisions.record(queue, read(queue), by=by, platform=platform, note=note)
     return queue
@@ -259,7 +260,7 @@ def save_queue(
     with transaction.atomic():
         queue = _locked(queue)
         if queue.is_archived:
-            raise Conflict(f"{queue.name} is archived. Bring it back first.")
+            raise Conflict(_("%(name)s is archived. Bring it back first.") % {"name": queue.name})
         revisions.check_seen(queue, seen)
         before = read(queue)
         data = {**before, **data, "is_archived": False}
@@ -295,7 +296,9 @@ def put_back(queue: Queue, number: int, *, by: Person | None, seen: int | None =
     except Invalid as error:
         reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
         raise Invalid(
-            f"Revision {number} cannot be put back as it is: {reasons}", details=error.details
+            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
+            % {"number": number, "reasons": reasons},
+            details=error.details,
         ) from None
 
 
@@ -309,14 +312,17 @@ def archive_queue(queue: Queue, *, by: Person | None, seen: int | None = None) -
         revisions.check_seen(queue, seen)
         if queue.is_default:
             raise Conflict(
-                f"{queue.name} is the default queue: it takes what no rule routes. Make another "
-                "queue the default first."
+                _(
+                    "%(name)s is the default queue: it takes what no rule routes. Make another "
+                    "queue the default first."
+                )
+                % {"name": queue.name}
             )
         hold_publishing(queue.platform_id)
         if rules := _rules_to(queue):
             raise Conflict(
-                f"Routing sends items to {queue.name} ({', '.join(rules)}). Change the routing "
-                "first."
+                _("Routing sends items to %(name)s (%(names)s). Change the routing first.")
+                % {"name": queue.name, "names": ", ".join(rules)}
             )
         revisions.keep_first(queue, read(queue), platform=queue.platform_id)
         reranking.keep_settings(queue)
@@ -368,8 +374,12 @@ def staff(
         wrong = sorted(slug for slug in slugs if slug not in rows or rows[slug].is_archived)
         if wrong:
             raise Invalid(
-                f"Not a queue one can work: {', '.join(wrong)}.",
-                details={"queues": [f"Not a queue one can work: {', '.join(wrong)}."]},
+                _("Not a queue one can work: %(names)s.") % {"names": ", ".join(wrong)},
+                details={
+                    "queues": [
+                        _("Not a queue one can work: %(names)s.") % {"names": ", ".join(wrong)}
+                    ]
+                },
             )
         if slugs and not may_work(platform).filter(pk=person.pk).exists():
             message = f"{person.username} has no role that reviews. Give her one first."
@@ -436,7 +446,7 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     if queue.is_default and not data["is_default"]:
         refuse("is_default", "One queue takes what no rule routes. Make another the default.")
     if wrong:
-        raise Invalid("Some of this does not work yet. Nothing was saved.", details=wrong)
+        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
     return _Parts(policies, kinds, actions, members)
 
 

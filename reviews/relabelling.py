@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from . import access, audit, claims, draw_rows, ranking
 from .errors import Conflict, Invalid
@@ -231,7 +232,7 @@ def counts(policy: Policy) -> Counts:
     queues = Queue.objects.in_bulk([row[0] for row in rows])
     found = [QueueCounts(queues[row[0]], *row[1:]) for row in rows]
     found.sort(key=lambda one: (one.queue.position, one.queue.pk))
-    walked, _ = _fetch(_END_OF_WALK, values)[0]
+    walked, _rest = _fetch(_END_OF_WALK, values)[0]
     return Counts(found, walked >= MOST_WALKED)
 
 
@@ -280,7 +281,7 @@ def ask_again(
     access.check_ask_again(by, policy)
     version = policy.versions.in_force().first()
     if version is None:
-        raise Conflict("No version of this policy is in force.")
+        raise Conflict(_("No version of this policy is in force."))
     seed = secrets.randbits(53) if seed is None else seed
     known = Relabelling.objects.filter(policy_version=version, seed=seed).first()
     if known is not None:
@@ -291,7 +292,7 @@ def ask_again(
     values = _values(policy, queue=queue, verdict=verdict)
     pool = dict(_fetch(_POOL, values)) if values else {}
     if not pool:
-        raise Conflict("Nothing is left to ask about: it is decided anew or being looked at.")
+        raise Conflict(_("Nothing is left to ask about: it is decided anew or being looked at."))
     wanted = min(number or len(pool), len(pool))
     if wanted > MOST_ASKED:
         words = f"These are {len(pool):,}. Ask about {MOST_ASKED:,} at once at most."
@@ -301,7 +302,7 @@ def ask_again(
         _fetch(_LOCK, [chosen])
         still = [pk for (pk,) in _fetch(_STILL, [[pool[item_id] for item_id in chosen]])]
         if not still:
-            raise Conflict("Somebody has asked about these meanwhile. Look at the page again.")
+            raise Conflict(_("Somebody has asked about these meanwhile. Look at the page again."))
         jobs = _open_jobs(still, pool=len(pool), probability=wanted / len(pool), seed=seed, by=by)
         relabelling = Relabelling.objects.create(
             policy_version=version,

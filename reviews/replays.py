@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from celery import current_app
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import access, attempts, audit, charts, history, replay
 from .errors import Conflict, Invalid
@@ -36,7 +37,7 @@ def read_candidate(queue: Queue, values: Mapping[str, Any]) -> replay.Parameters
     today = history.read_parameters(queue)
     wrong: dict[str, str] = {}
     changed: dict[str, Any] = {}
-    for name, (_, least, most) in FIELDS.items():
+    for name, (_rest, least, most) in FIELDS.items():
         if name in values:
             changed[name] = _number(name, values[name], least, most, wrong)
     weights = dict(today.severity_weights)
@@ -52,7 +53,7 @@ def read_candidate(queue: Queue, values: Mapping[str, Any]) -> replay.Parameters
         if text:
             by_source[source] = _number(name, text, 1, 100_000, wrong)
     if wrong:
-        raise Invalid("Some of the numbers do not work; see beside them.", details=wrong)
+        raise Invalid(_("Some of the numbers do not work; see beside them."), details=wrong)
     return replay.Parameters(
         **{**asdict(today), **changed, "severity_weights": weights, "sla_by_source": by_source}
     )
@@ -82,17 +83,17 @@ def start_replay(
     access.check(by, "replay.run", queue.platform)
     if not timedelta(hours=1) <= until - since <= timedelta(days=MOST_DAYS):
         raise Invalid(
-            f"Choose from one hour to {MOST_DAYS} days.",
-            details={"days": f"from one hour to {MOST_DAYS} days"},
+            _("Choose from one hour to %(most_days)s days.") % {"most_days": MOST_DAYS},
+            details={"days": _("from one hour to %(most_days)s days") % {"most_days": MOST_DAYS}},
         )
     if not 0 <= seed < 2**31:
-        raise Invalid("The seed is out of range.", details={"seed": "0 to 2147483647"})
+        raise Invalid(_("The seed is out of range."), details={"seed": _("0 to 2147483647")})
     if staff not in ReplayRun.Staff.values:
-        raise Invalid("Choose whose hours to spend.", details={"staff": "worked or roster"})
+        raise Invalid(_("Choose whose hours to spend."), details={"staff": _("worked or roster")})
     if staff == ReplayRun.Staff.ROSTER and history.roster_hours(queue) is None:
         raise Invalid(
-            "This queue has no roster yet. Fill it in first, or replay with those who worked.",
-            details={"staff": "this queue has no roster yet"},
+            _("This queue has no roster yet. Fill it in first, or replay with those who worked."),
+            details={"staff": _("this queue has no roster yet")},
         )
     with transaction.atomic():
         run = ReplayRun.objects.create(
@@ -129,7 +130,7 @@ def cancel_replay(run: ReplayRun, *, by: Person | None) -> ReplayRun:
             pk=run.pk, state__in=[State.WAITING, State.RUNNING]
         ).update(state=State.CANCELLED, finished_at=Now())
         if not stopped:
-            raise Conflict("This replay is over already.")
+            raise Conflict(_("This replay is over already."))
         audit.record("replay.cancel", run, by=by, platform=run.platform_id)
     run.refresh_from_db()
     return run
@@ -202,15 +203,20 @@ def check_enough(past: history.History) -> None:
     """Raise Invalid where a replay would have nothing to say."""
     counts = (past.world.verdict == replay.VIOLATING).sum()
     if not past.world.size:
-        raise Invalid("Nothing came in during that time. Choose a longer period.")
+        raise Invalid(_("Nothing came in during that time. Choose a longer period."))
     if not counts:
         raise Invalid(
-            "Nothing of what came in then was found violating, so there is no harm to prevent. "
-            "Choose a longer period."
+            _(
+                "Nothing of what came in then was found violating, so there is no harm to prevent. "
+                "Choose a longer period."
+            )
         )
     if not past.world.capacity_hours:
         raise Invalid(
-            "Nobody worked this queue in that time. Choose another period, or the roster's hours."
+            _(
+                "Nobody worked this queue in that time. Choose another period, or the roster's "
+                "hours."
+            )
         )
 
 
@@ -229,7 +235,7 @@ class Difference(NamedTuple):
 def differences(run: ReplayRun) -> list[Difference]:
     found = [
         Difference(name, label, f"{run.today[name]:g}", f"{run.candidate[name]:g}")
-        for name, (label, *_) in FIELDS.items()
+        for name, (label, *_rest) in FIELDS.items()
         if run.today[name] != run.candidate[name]
     ]
     for group, prefix, words in (

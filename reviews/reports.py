@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from django.utils.translation import gettext as _
+
 from . import access, audit, bulk, reporters
 from .errors import Invalid
 from .models import Decision, Item, Person, Platform, Report
@@ -43,7 +45,10 @@ def file_reports(platform: Platform, rows: Sequence[object], *, by: Person | Non
     """
     access.check(by, "report.file", platform)
     if len(rows) > MAX_ROWS:
-        raise Invalid(f"At most {MAX_ROWS:,} rows at once; these are {len(rows):,}.")
+        raise Invalid(
+            _("At most %(max_rows)s rows at once; these are %(rows)s.")
+            % {"max_rows": f"{MAX_ROWS:,}", "rows": f"{len(rows):,}"}
+        )
     shapes = shapes_of(platform)
     sources = frozenset(Report.Source.values)
     read = [
@@ -80,7 +85,7 @@ def _file(
         _follow_up(platform, [first[key] for key in filed], filed)
         audit.record(
             "report.file",
-            Item(pk=filed[0][0]) if len({item_id for item_id, _ in filed}) == 1 else platform,
+            Item(pk=filed[0][0]) if len({item_id for item_id, _rest in filed}) == 1 else platform,
             by=by,
             platform=platform,
             created=len(filed),
@@ -129,7 +134,7 @@ def _follow_up(
 ) -> None:
     """Count the new reports, rank the jobs again, open one where it is called for."""
     rows = list(rows)
-    fresh = Counter(item_id for item_id, _ in keys)
+    fresh = Counter(item_id for item_id, _rest in keys)
     reporters.note_filed(platform, rows)
     voices = reporters.voices_of(fresh.keys(), platform_id=platform.pk)
     counts = [
@@ -141,7 +146,7 @@ def _follow_up(
     rerank_jobs(fresh.keys(), router=router)
     urgent = {
         item_id
-        for (item_id, _), row in zip(keys, rows, strict=True)
+        for (item_id, _rest), row in zip(keys, rows, strict=True)
         if row.source in (Report.Source.TRUSTED_FLAGGER, Report.Source.LAW_ENFORCEMENT)
     }
     decided = set(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext as _
 
 from . import audit
 from .errors import Conflict, NotFound
@@ -93,8 +94,12 @@ def check_seen(
     if seen is not None and seen != newest:
         who = last.by.username if last is not None and last.by else "somebody else"
         raise Conflict(
-            f"This was changed by {who} since you opened it. Nothing was saved.",
-            details={"seen": [f"It was {seen} and is {newest} now."]},
+            _("This was changed by %(who)s since you opened it. Nothing was saved.") % {"who": who},
+            details={
+                "seen": [
+                    _("It was %(seen)s and is %(newest)s now.") % {"seen": seen, "newest": newest}
+                ]
+            },
         )
     return last
 
@@ -111,7 +116,7 @@ def get(target: Model, number: int, *, platform: Platform | int | None = None) -
     """One revision, to put it back; NotFound when there is none of that number."""
     revision = history(target, platform=platform).filter(number=number).first()
     if revision is None:
-        raise NotFound(f"There is no revision {number} of this.")
+        raise NotFound(_("There is no revision %(number)s of this.") % {"number": number})
     return revision
 
 

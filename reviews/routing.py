@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import conditions, draw_rows, ranking
 from .errors import Conflict, Invalid
@@ -177,7 +178,7 @@ class Router:
         platform_id = platform if isinstance(platform, int) else platform.pk
         queues = list(Queue.objects.filter(platform_id=platform_id))
         if not queues:
-            raise Conflict("This platform has no queue yet, so nothing could be reviewed.")
+            raise Conflict(_("This platform has no queue yet, so nothing could be reviewed."))
         weights = _weights(platform_id)
         self._streams = {queue.pk: _Stream(queue, weights.get(queue.pk, [])) for queue in queues}
         self.default = next((queue for queue in queues if queue.is_default), queues[0])
@@ -347,7 +348,7 @@ class Router:
         report_trust: float = 0.0,
     ) -> float:
         return ranking.harm(
-            [(weight, chance) for _, weight, chance in self.policies(queue, risks)],
+            [(weight, chance) for _rest, weight, chance in self.policies(queue, risks)],
             views_per_hour=views_per_hour,
             handling_minutes=queue.handling_minutes,
             report_trust=report_trust,

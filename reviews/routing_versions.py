@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import access, audit, conditions, routing
 from .conditions import Fact
@@ -61,9 +62,12 @@ def check_rules(
 ) -> tuple[Rules, Problems]:
     """The rules in canonical form, and what is wrong with which. Invalid if they are no list."""
     if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
-        raise Invalid("Rules are a list of objects with name, queue, is_active and condition.")
+        raise Invalid(_("Rules are a list of objects with name, queue, is_active and condition."))
     if len(rules) > MAX_RULES:
-        raise Invalid(f"At most {MAX_RULES} rules; these are {len(rules)}.")
+        raise Invalid(
+            _("At most %(max_rules)s rules; these are %(rules)s.")
+            % {"max_rules": MAX_RULES, "rules": len(rules)}
+        )
     catalogue = read_catalogue(platform) if catalogue is None else catalogue
     archived = dict(platform.queues.values_list("slug", "is_archived"))
     clean: Rules = []
@@ -177,11 +181,11 @@ def put_back(version: RoutingVersion, *, by: Person | None) -> RoutingVersion:
     access.check(by, "routing.edit", version.platform_id)
     platform = version.platform
     if version.state != _State.RETIRED:
-        raise Conflict("Only a version that is no longer in force can be put back.")
+        raise Conflict(_("Only a version that is no longer in force can be put back."))
     with transaction.atomic():
         Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
         if find_draft(platform) is not None:
-            raise Conflict("There is a draft already. Publish or discard it first.")
+            raise Conflict(_("There is a draft already. Publish or discard it first."))
         clean, problems = check_rules(platform, version.rules)
         if problems:
             raise refusal(clean, problems)
@@ -213,8 +217,13 @@ def publish(
     note = " ".join(note.split())
     if len(note) > MAX_NOTE:
         raise Invalid(
-            f"The note has at most {MAX_NOTE} characters.",
-            details={"note": [f"At most {MAX_NOTE} characters; these are {len(note)}."]},
+            _("The note has at most %(max_note)s characters.") % {"max_note": MAX_NOTE},
+            details={
+                "note": [
+                    _("At most %(max_note)s characters; these are %(note)s.")
+                    % {"max_note": MAX_NOTE, "note": len(note)}
+                ]
+            },
         )
     with transaction.atomic():
         routing.hold_publishing(draft.platform_id, to_publish=True)
@@ -231,7 +240,7 @@ def publish(
         last = find_published(found.platform_id)
         before = last.rules if last else []
         if before == found.rules and last is not None:
-            raise Invalid("These rules are the published ones. Change something first.")
+            raise Invalid(_("These rules are the published ones. Change something first."))
         if last is not None:
             RoutingVersion.objects.filter(pk=last.pk).update(state=_State.RETIRED)
         RoutingVersion.objects.filter(pk=found.pk).update(
@@ -316,18 +325,23 @@ def refusal(rules: Sequence[Mapping[str, Any]], problems: Problems) -> Invalid:
     name = rules[first]["name"] or f"number {first + 1}"
     words = next(iter(problems[first].values()))
     more = f" {len(problems) - 1} more are wrong too." if len(problems) > 1 else ""
-    return Invalid(f"Rule “{name}”: {words}{more}", details={"rules": problems})
+    return Invalid(
+        _("Rule “%(name)s”: %(words)s%(more)s") % {"name": name, "words": words, "more": more},
+        details={"rules": problems},
+    )
 
 
 def _check_edition(draft: RoutingVersion | None, edition: int) -> None:
     if draft is None:
         if edition:
-            raise Conflict("The draft was published or discarded after you opened it.")
+            raise Conflict(_("The draft was published or discarded after you opened it."))
         return
     if draft.edition != edition:
         who = draft.saved_by.username if draft.saved_by else "The system"
         at = f"{timezone.localtime(draft.saved_at):%H:%M}"
-        raise Conflict(f"{who} saved this draft at {at}, after you opened it.")
+        raise Conflict(
+            _("%(who)s saved this draft at %(at)s, after you opened it.") % {"who": who, "at": at}
+        )
 
 
 def _next_number(platform: Platform) -> int:

@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+
 from .errors import Conflict, NotFound
 from .models import Person
 from .statements import Statement
@@ -83,13 +85,13 @@ def look(job_id: int, by: Person) -> Situation:
     """Lock the item of this job, then read how things stand."""
     row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk)
     if row is None:
-        raise NotFound("There is no such job here.")
+        raise NotFound(_("There is no such job here."))
     now = Situation(*row)
     policies = [json.loads(policy) for policy in now.policies]
     return now._replace(
         risks=json.loads(now.risks),
-        policies={slug: pk for slug, pk, _ in policies},
-        levels={slug: levels for slug, _, levels in policies if levels},
+        policies={slug: pk for slug, pk, _levels in policies},
+        levels={slug: levels for slug, _pk, levels in policies if levels},
     )
 
 
@@ -99,6 +101,6 @@ def check_seen(now: Situation, seen_id: int | None, *, claimed_at: datetime) -> 
     if seen_id == now.version_id:
         return
     raise Conflict(
-        "This message was edited while you were reading. Here is the new version.",
+        _("This message was edited while you were reading. Here is the new version."),
         details={"item_version": now.version_id},
     )

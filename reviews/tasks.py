@@ -19,11 +19,13 @@ from . import (
     reporters,
     reranking,
     routing_versions,
+    search_entries,
     starts,
 )
 
 BUDGET_SECONDS = 20.0  # a task goes on so long, then makes room and asks for the next
 HASH_SECONDS = 10.0
+INDEX_SECONDS = 10.0
 
 
 @shared_task
@@ -162,6 +164,12 @@ def sweep_media() -> int:
 @shared_task
 def erase_unused_media() -> int:
     return media.erase_unused()
+
+
+@shared_task
+def index_items() -> int:
+    """What items are found by: all that was added since the last time, a while of work at most."""
+    return search_entries.index_due(seconds=INDEX_SECONDS)
 
 
 @shared_task

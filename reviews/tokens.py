@@ -41,7 +41,10 @@ def create_token(
                     expires_at=None if days is None else Now() + timedelta(days=days),
                 )
         except IntegrityError:
-            raise Conflict(f"There is a token named {name} on {platform} already.") from None
+            raise Conflict(
+                _("There is a token named %(name)s on %(platform)s already.")
+                % {"name": name, "platform": platform}
+            ) from None
         token.refresh_from_db()
         audit.record("token.create", token, by=by, platform=platform, scopes=token.scopes)
     return token, text

@@ -32,6 +32,7 @@ from .views import (
     reporters,
     review,
     routing,
+    search,
     setup,
     setup_actions,
     setup_kinds,
@@ -81,6 +82,7 @@ urlpatterns = [
     path("items/<int:pk>/original/", items.item_original, name="item-original"),
     path("media/<int:pk>/", media.figure, name="medium-figure"),
     path("media/<int:pk>/<slug:name>/", media.rendition, name="medium"),
+    path("search/", search.search_page, name="search"),
     path("queues/", queues.queue_list, name="queue-list"),
     path("queues/<slug:slug>/", queues.queue_detail, name="queue-detail"),
     path("queues/<slug:slug>/draw/", draws.draw_create, name="draw-create"),
@@ -261,5 +263,5 @@ urlpatterns = [
     path("you/break/end/", wellbeing.end_pause, name="own-break-end"),
     path("wellness/", wellbeing.aggregates, name="wellness"),
     path("you/wellness/opt-outs/", wellbeing.opt_outs, name="own-opt-outs"),
-    path("you/theme/", profile.set_theme, name="theme"),
+    path("you/reading/", profile.set_reading, name="reading"),
 ]

@@ -34,6 +34,7 @@ from reviews import (
     relabelling,
     replays,
     routing_versions,
+    search_entries,
 )
 from reviews.demo import board_loading, loading
 from reviews.models import (
@@ -116,6 +117,7 @@ class Day:
         self._new_versions()
         self._talk()
         audit.seal()
+        search_entries.index_items(Item.objects.values_list("pk", flat=True))
 
     def _report_and_draw(self) -> None:
         for number, (settled, upheld) in enumerate([(21, 18), (4, 1), (0, 0), (14, 2), (9, 5)]):
@@ -606,6 +608,11 @@ SHOTS = {
         "setup-kind": "/setup/kinds/forum-post/",
         "setup-kind-new": "/setup/kinds/new/",
         "item-blocks": "post",
+        "search": "/search/",
+        "search-found": "/search/?q=account+-invoice",
+        "search-filtered": "/search/?q=%22your+account%22&policy=spam",
+        "search-wrong": "/search/?q=polcy:spam",
+        "search-none": "/search/?q=qqqq",
     },
     "remy": {"home-asked": "/", "notifications-few": "/notifications/?unread=1"},
     "paul": {
@@ -633,11 +640,22 @@ def day(live_app):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_pictures(day, live_app, new_page, sign_in, theme, size):
+    _take(day, live_app, new_page, sign_in, theme, size)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_in_german(day, live_app, new_page, sign_in, size):
+    """Its words are longer: nothing may stand out of the page."""
+    _take(day, live_app, new_page, sign_in, "light", size, language="de")
+
+
+def _take(day, live_app, new_page, sign_in, theme, size, *, language="en"):
     FOLDER.mkdir(parents=True, exist_ok=True)
+    ending = "" if language == "en" else f"-{language}"
     too_wide = []
     decision = decision_to_show(day)
     for name, pages in SHOTS.items():
-        page = new_page(viewport=size, color_scheme=theme)
+        page = new_page(viewport=size, color_scheme=theme, locale=language)
         if name:
             sign_in(page, day.people[name])
         for shot, where in pages.items():
@@ -659,7 +677,7 @@ def test_pictures(day, live_app, new_page, sign_in, theme, size):
             if shot == "review":
                 page.keyboard.press("1") if page.wait_for_timeout(200) is None else None
             page.screenshot(
-                path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
+                path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}{ending}.png",
                 full_page=shot != "review" or size is NARROW,
             )
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):

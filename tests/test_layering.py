@@ -15,6 +15,7 @@ REVIEWS = [
     [("encoding",), ("fetching",), ("layouts",)],
     [("charts", "history_charts"), ("forecast",), ("palette",)],
     [("errors",), ("ranking",), ("agreement",), ("measurement",), ("marks",), ("submission",)],
+    [("search_terms",)],
     [("sampling",)],
     [
         ("replay",),
@@ -37,6 +38,7 @@ REVIEWS = [
         ("history",),
         ("notifications",),
     ],
+    [("search_entries",), ("reading",)],
     [
         ("enforcement",),
         ("routing",),
@@ -68,6 +70,7 @@ REVIEWS = [
         ("bulk_work",),
         ("cluster_work",),
         ("grids",),
+        ("search",),
     ],
     [("dry_run",), ("people",), ("relabelling",), ("replays",), ("planning",)],
     [("appeals",), ("quality",)],
@@ -119,6 +122,7 @@ PURE = {
         "sampling",
         "shingles",
         "submission",
+        "search_terms",
         "expressions",
         "conditions",
         "replay",

@@ -380,9 +380,9 @@ def test_the_auditor_sees_whether_the_chain_holds(world):
 
 def test_a_theme_is_kept_with_the_person(world):
     rosa = world.client("rosa")
-    rosa.post(reverse("reviews:theme"), {"theme": "dark"})
+    rosa.post(reverse("reviews:reading"), {"theme": "dark"})
     assert 'data-theme="dark"' in rosa.get("/").content.decode()
-    assert rosa.post(reverse("reviews:theme"), {"theme": "plaid"}).status_code == 422
+    assert rosa.post(reverse("reviews:reading"), {"theme": "plaid"}).status_code == 422
 
 
 def test_the_queue_page_shows_by_which_model_it_is_ranked_and_when(world):

@@ -158,3 +158,54 @@ def test_messages_are_found_in_python_and_in_templates():
         (None, 'x "y"', None),
         (None, "%(n)s row", "%(n)s rows"),
     ]
+
+
+# The settings
+
+
+@pytest.mark.django_db
+def test_what_she_chooses_is_kept_and_applies_at_once():
+    client = client_of("rosa")
+    chosen = {"theme": "dark", "density": "compact", "language": "de", "time_zone": "Asia/Tokyo"}
+    answer = client.post("/you/reading/", chosen, follow=True)
+    text = answer.content.decode()
+    assert '<html lang="de" data-theme="dark" data-density="compact"' in text
+    assert "<option selected>Asia/Tokyo</option>" in text
+
+
+@pytest.mark.django_db
+def test_one_setting_leaves_the_others_alone():
+    client = client_of("rosa", language="de")
+    client.post("/you/reading/", {"density": "compact"})
+    assert 'lang="de"' in client.get("/you/").content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("theme", "plaid"),
+        ("density", "airy"),
+        ("language", "xx"),
+        ("time_zone", "Mars/Olympus"),
+        ("time_zone", "../etc/passwd"),
+    ],
+)
+def test_what_is_no_choice_is_refused_beside_the_field_and_nothing_kept(field, value):
+    client = client_of("rosa")
+    answer = client.post("/you/reading/", {"density": "compact", field: value})
+    assert answer.status_code == 422
+    assert 'class="error"' in answer.content.decode()
+    assert 'data-density="cosy"' in client.get("/you/").content.decode()
+
+
+@pytest.mark.django_db
+def test_a_time_zone_that_is_known_no_more_is_that_of_the_installation():
+    assert client_of("rosa", time_zone="Gone/Away").get("/you/").status_code == 200
+
+
+def test_by_htmx_the_page_is_loaded_anew(db):
+    answer = client_of("rosa").post(
+        "/you/reading/", {"language": "de"}, headers={"HX-Request": "true"}
+    )
+    assert (answer.status_code, answer["HX-Refresh"]) == (204, "true")

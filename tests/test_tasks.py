@@ -105,6 +105,9 @@ SHOWN = {
     "reviews.tasks.run_replay": "test_replays.test_a_run_that_is_done_or_at_work_is_left_alone",
     "reviews.tasks.sweep_replays": "test_tasks.test_sweeping_replays_changes_no_row_that_waits",
     "reviews.tasks.hash_items": "test_tasks.test_an_item_is_hashed_once",
+    "reviews.tasks.index_items": (
+        "test_search.test_the_sweep_finds_what_was_added_and_what_was_moved"
+    ),
     "reviews.tasks.sweep_hashes": "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves",
     "reviews.tasks.prepare_media": "test_media.test_a_worker_prepares_a_medium_once",
     "reviews.tasks.sweep_media": "test_media.test_the_sweep_prepares_nothing_itself",

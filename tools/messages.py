@@ -26,6 +26,7 @@ CALLS: dict[str, tuple[int | None, int, int | None]] = {
     "gettext_lazy": _SINGLE,
     "gettext_noop": _SINGLE,
     "noop": _SINGLE,
+    "lazy": _SINGLE,
     "ngettext": _PLURAL,
     "ngettext_lazy": _PLURAL,
     "pgettext": (0, 1, None),

@@ -28,7 +28,9 @@ def _translate(parser: Parser, token: Token) -> Node:
     node = i18n.do_translate(parser, token)
     if node.noop or node.asvar or node.message_context or not _is_fixed(node.filter_expression):
         return node
-    return TextNode(gettext(node.filter_expression.var.literal).replace("%%", "%"))
+    # As Django does it: catalogues hold percent signs doubled.
+    message = node.filter_expression.var.literal.replace("%", "%%")
+    return TextNode(gettext(message).replace("%%", "%"))
 
 
 def _blocktranslate(parser: Parser, token: Token) -> Node:

@@ -192,6 +192,7 @@ TEMPLATES = [
                     ["django.template.loaders.app_directories.Loader"],
                 )
             ],
+            "builtins": ["reviews.templatetags.midsentence"],
             "libraries": {"i18n": "trustconsole.early_translation"},
             "context_processors": [
                 "django.template.context_processors.request",
@@ -396,6 +397,7 @@ CELERY_TASK_ROUTES = {
     "reviews.tasks.hash_items": {"queue": "score"},
     # Hostile files: where one likes, on a host of their own.
     "reviews.tasks.prepare_media": {"queue": "media"},
+    "reviews.tasks.index_items": {"queue": "score"},
     "reviews.tasks.answer_cluster": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
@@ -459,6 +461,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-hashes": _every(5, "reviews.tasks.sweep_hashes"),
     "sweep-media": _every(5, "reviews.tasks.sweep_media"),
     "erase-unused-media": _every(3600, "reviews.tasks.erase_unused_media"),
+    "index-items": _every(2, "reviews.tasks.index_items"),
     "sweep-cluster-answers": _every(5, "reviews.tasks.sweep_cluster_answers"),
     "sweep-neighbours": _every(5, "mlhooks.tasks.sweep_neighbours"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from mlhooks import charts, registry
@@ -81,8 +82,11 @@ def propose(request: HttpRequest, pk: int) -> HttpResponse:
     registry.propose(model_version, by=request.user, reason=request.POST.get("reason", ""))
     messages.success(
         request,
-        f"{model_version.label} is proposed. Another person has to approve it: an ML engineer or "
-        "a policy owner.",
+        _(
+            "%(label)s is proposed. Another person has to approve it: an ML engineer or a "
+            "policy owner."
+        )
+        % {"label": model_version.label},
     )
     return redirect("mlhooks:model-detail", pk)
 
@@ -92,8 +96,11 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     model_version = registry.approve(_promotion(request, pk, verb="model.approve"), by=request.user)
     messages.success(
         request,
-        f"{model_version.label} is the champion. What waits for a reviewer is scored again now, "
-        "and ranks follow.",
+        _(
+            "%(label)s is the champion. What waits for a reviewer is scored again now, and "
+            "ranks follow."
+        )
+        % {"label": model_version.label},
     )
     return redirect("mlhooks:model-detail", model_version.pk)
 
@@ -101,7 +108,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     promotion = registry.withdraw(_promotion(request, pk, verb="model.propose"), by=request.user)
-    messages.success(request, "The proposal is withdrawn.")
+    messages.success(request, _("The proposal is withdrawn."))
     return redirect("mlhooks:model-detail", promotion.model_version_id)
 
 
@@ -110,9 +117,16 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     """From the champion's page; a page opened before somebody else's change does nothing."""
     current = _get(request, pk, verb="model.roll_back")
     if current.state != ModelVersion.State.CHAMPION:
-        raise Conflict(f"{current.label} is not the champion any more. Look at the models again.")
+        raise Conflict(
+            _("%(label)s is not the champion any more. Look at the models again.")
+            % {"label": current.label}
+        )
     back = registry.roll_back(current.platform, by=request.user)
-    messages.success(request, f"Rolled back: {back.label} is the champion again, and ranks follow.")
+    messages.success(
+        request,
+        _("Rolled back: %(label)s is the champion again, and ranks follow.")
+        % {"label": back.label},
+    )
     return redirect("mlhooks:model-detail", back.pk)
 
 

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from mlhooks import charts, learning
@@ -20,7 +21,9 @@ def create(request: HttpRequest, pk: int) -> HttpResponse:
     snapshot = get_snapshot(request.user, pk)
     seed = request.POST.get("seed", "0").strip() or "0"
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 10):
-        raise Invalid("The seed is a whole number.", details={"seed": "a whole number from 0"})
+        raise Invalid(
+            _("The seed is a whole number."), details={"seed": _("a whole number from 0")}
+        )
     run = learning.start_training(
         snapshot, by=request.user, kind=request.POST.get("kind", "trained"), seed=int(seed)
     )
@@ -41,7 +44,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     run = learning.cancel_training(_get(request, pk, verb="model.train"), by=request.user)
-    messages.success(request, "The training was stopped. Nothing was registered.")
+    messages.success(request, _("The training was stopped. Nothing was registered."))
     return redirect("mlhooks:training-detail", run.pk)
 
 

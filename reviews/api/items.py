@@ -81,10 +81,10 @@ class ItemsView(APIView):
         external_id = request.query_params.get("external_id", "")
         if not external_id or "\x00" in external_id:
             raise Invalid("Say which item.", details={"external_id": ["Required."]})
-        items = _items(request).filter(external_id=external_id)
+        items = items_for(request).filter(external_id=external_id)
         if kind := request.query_params.get("kind"):
             items = items.filter(kind__slug=kind.replace("\x00", ""))
-        return Response({"results": [_as_json(item, request) for item in items[:100]]})
+        return Response({"results": [as_json(item, request) for item in items[:100]]})
 
 
 class ItemView(APIView):
@@ -96,8 +96,8 @@ class ItemView(APIView):
         responses={200: schemas.ItemOut, 404: schemas.Refusal, **REFUSALS},
     )
     def get(self, request: Request, pk: int) -> Response:
-        item = access.get(request.user, "item.view", _items(request), "platform", pk=pk)
-        return Response(_as_json(item, request))
+        item = access.get(request.user, "item.view", items_for(request), "platform", pk=pk)
+        return Response(as_json(item, request))
 
 
 class ReportsView(APIView):
@@ -118,7 +118,7 @@ class ReportsView(APIView):
         return answer_once(request, lambda: intake.file_reports(platform, rows, by=request.user))
 
 
-def _items(request: Request) -> QuerySet[Item]:
+def items_for(request: Request) -> QuerySet[Item]:
     items = access.visible(request.user, "item.view", Item.objects.all(), "platform")
     return items.select_related("kind").prefetch_related(
         Prefetch("versions", ItemVersion.objects.order_by("-number"), to_attr="newest_first"),
@@ -127,7 +127,7 @@ def _items(request: Request) -> QuerySet[Item]:
     )
 
 
-def _as_json(item: Item, request: Request) -> dict:
+def as_json(item: Item, request: Request) -> dict:
     hidden = blind.NOTHING
     if request.auth is None:
         hidden = blind.of_item(request.user, item.all_jobs)

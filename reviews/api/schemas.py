@@ -216,6 +216,22 @@ class ItemList(serializers.Serializer):
     results = ItemOut(many=True)
 
 
+class SnippetPart(serializers.Serializer):
+    text = serializers.CharField()
+    hit = serializers.BooleanField(help_text="Is this what was asked for?")
+
+
+class ItemFound(ItemOut):
+    snippet = SnippetPart(many=True, help_text="A piece of its text around the first hit.")
+
+
+class ItemsFound(serializers.Serializer):
+    results = ItemFound(many=True)
+    next_after = serializers.CharField(
+        allow_blank=True, help_text="`after` of the next call; empty on the last page."
+    )
+
+
 class QueueOut(serializers.Serializer):
     slug = serializers.CharField()
     name = serializers.CharField()

@@ -11,6 +11,7 @@ from .kinds import KindsView
 from .media import MediaView, MediumView
 from .queues import PoliciesView, QueuesView
 from .routing import RoutingView
+from .search import ItemSearchView
 from .together import NotesView, NotificationsReadView, NotificationsView, QuestionsView
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
@@ -23,6 +24,7 @@ urlpatterns = [
     path("questions", QuestionsView.as_view(), name="questions"),
     path("notifications", NotificationsView.as_view(), name="notifications"),
     path("notifications/read", NotificationsReadView.as_view(), name="notifications-read"),
+    path("items/search", ItemSearchView.as_view(), name="item-search"),
     path("reports", ReportsView.as_view(), name="reports"),
     path("media", MediaView.as_view(), name="media"),
     path("media/<int:pk>", MediumView.as_view(), name="medium"),

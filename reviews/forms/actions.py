@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from reviews import actions
 from reviews.models import Action
@@ -23,7 +24,7 @@ class ParameterForm(forms.Form):
         TEXT, NUMBER, FLAG, JSON = "text", "number", "flag", "json"
 
     kind = forms.ChoiceField(
-        label="Type",
+        label=_("Type"),
         required=False,
         choices=(
             (Kind.TEXT, "Text"),
@@ -32,22 +33,22 @@ class ParameterForm(forms.Form):
             (Kind.JSON, "JSON"),
         ),
     )
-    name = forms.CharField(label="Name", required=False, max_length=60)
-    value = forms.CharField(label="Value", required=False, max_length=2000)
-    is_asked = forms.BooleanField(label="Asked on the desk", required=False)
+    name = forms.CharField(label=_("Name"), required=False, max_length=60)
+    value = forms.CharField(label=_("Value"), required=False, max_length=2000)
+    is_asked = forms.BooleanField(label=_("Asked on the desk"), required=False)
     label = forms.CharField(
-        label="Called there",
+        label=_("Called there"),
         required=False,
         max_length=60,
-        widget=forms.TextInput(attrs={"placeholder": "Called there"}),
+        widget=forms.TextInput(attrs={"placeholder": _("Called there")}),
     )
     limits = forms.CharField(
-        label="Choices or limits",
+        label=_("Choices or limits"),
         required=False,
         max_length=1300,
-        widget=forms.TextInput(attrs={"placeholder": "Choices or limits"}),
+        widget=forms.TextInput(attrs={"placeholder": _("Choices or limits")}),
     )
-    is_needed = forms.BooleanField(label="Needed", required=False)
+    is_needed = forms.BooleanField(label=_("Needed"), required=False)
 
     def __init__(self, *args: Any, place: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,7 +65,7 @@ class ParameterForm(forms.Form):
         data = self.cleaned_data
         name, written = data.get("name"), data.get("value", "")
         if written and not name and "name" not in self.errors:
-            self.add_error("name", "Give it a name.")
+            self.add_error("name", _("Give it a name."))
         if name:
             try:
                 data["read"] = _READERS[data.get("kind") or self.Kind.TEXT](written)
@@ -120,19 +121,20 @@ class ActionForm(SetUpForm):
     name = text("Name", most=80, hint="As reviewers read it: “Remove the message”.")
     description = long_text("What it does", most=200, hint="One line under the name.")
     key = forms.CharField(
-        label="Key",
+        label=_("Key"),
         required=False,
         max_length=1,
         widget=forms.TextInput(attrs={"class": "key", "autocomplete": "off"}),
-        help_text="One letter or digit. Empty: the desk gives it a free one. A queue can give it "
-        "another.",
-        error_messages={"max_length": "A key is one letter from a to z or one digit."},
+        help_text=_(
+            "One letter or digit. Empty: the desk gives it a free one. A queue can give it another."
+        ),
+        error_messages={"max_length": _("A key is one letter from a to z or one digit.")},
     )
     target = forms.ChoiceField(
-        label="Acts on",
+        label=_("Acts on"),
         choices=Action.Target.choices,
-        help_text="An action on the account is not offered for items without an author.",
-        error_messages={"required": "Choose what it acts on."},
+        help_text=_("An action on the account is not offered for items without an author."),
+        error_messages={"required": _("Choose what it acts on.")},
     )
     needs_approval = tick(
         "Held for a second person",
@@ -187,7 +189,7 @@ class ActionForm(SetUpForm):
         for row in self.parameters:
             name = row.cleaned_data.get("name")
             if name and name in seen:
-                row.add_error("name", "Another parameter has this name.")
+                row.add_error("name", _("Another parameter has this name."))
                 is_valid = False
             seen.add(name or "")
         return is_valid
@@ -215,7 +217,7 @@ class ActionForm(SetUpForm):
         return data
 
     def place_error(self, name: str, text: str) -> None:
-        field, _, part = name.partition(".")
+        field, _colon, part = name.partition(".")
         if field == "asked":
             for row in self.parameters:
                 if row.cleaned_data.get("name") == part:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 
 class SetUpForm(forms.Form):
@@ -11,10 +12,10 @@ class SetUpForm(forms.Form):
 
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
     note = forms.CharField(
-        label="Why",
+        label=_("Why"),
         required=False,
         max_length=300,
-        widget=forms.TextInput(attrs={"placeholder": "Why, for the history (optional)"}),
+        widget=forms.TextInput(attrs={"placeholder": _("Why, for the history (optional)")}),
     )
 
     def make_read_only(self) -> None:
@@ -38,8 +39,8 @@ def text(label: str, *, most: int, required: bool = True, hint: str = "") -> for
         required=required,
         help_text=hint,
         error_messages={
-            "required": f"Give a {label.lower()}.",
-            "max_length": f"At most {most} characters.",
+            "required": _("Give a %(lower)s.") % {"lower": label.lower()},
+            "max_length": _("At most %(most)s characters.") % {"most": most},
         },
     )
 
@@ -89,7 +90,7 @@ def several(
         required=False,
         help_text=hint,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": "%(value)s is not one of these (any more)."},
+        error_messages={"invalid_choice": _("%(value)s is not one of these (any more).")},
     )
     field.none = none
     return field

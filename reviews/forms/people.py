@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from reviews import people
 from reviews.models import Person, Platform, Role
@@ -15,10 +16,10 @@ class PersonForm(SetUpForm):
     first_name = text("First name", most=150, required=False)
     last_name = text("Last name", most=150, required=False)
     email = forms.CharField(
-        label="E-mail",
+        label=_("E-mail"),
         required=False,
         max_length=254,
-        help_text="For a forgotten password only.",
+        help_text=_("For a forgotten password only."),
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     roles = several("Roles", Role.choices, hint="They hold on every platform of hers.")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from reviews import queues
 from reviews.models import Action, Lane, Queue, Report
@@ -17,19 +18,19 @@ _SOURCES = dict(Report.Source.choices)
 class OfferForm(forms.Form):
     """How this queue offers one action."""
 
-    offer = forms.ChoiceField(choices=OFFERS, required=False, label="Offered")
+    offer = forms.ChoiceField(choices=OFFERS, required=False, label=_("Offered"))
     place = forms.IntegerField(
         required=False,
-        label="Place",
+        label=_("Place"),
         widget=forms.NumberInput(attrs={"min": "1", "max": "99", "step": "1"}),
-        error_messages={"invalid": "Give a whole number."},
+        error_messages={"invalid": _("Give a whole number.")},
     )
     key = forms.CharField(
         required=False,
         max_length=1,
-        label="Key",
+        label=_("Key"),
         widget=forms.TextInput(attrs={"class": "key", "autocomplete": "off"}),
-        error_messages={"max_length": "A key is one letter from a to z or one digit."},
+        error_messages={"max_length": _("A key is one letter from a to z or one digit.")},
     )
 
     def __init__(self, *args: Any, action: Action, **kwargs: Any) -> None:
@@ -59,11 +60,13 @@ class QueueForm(SetUpForm):
         hint="Reviewers elsewhere can send here what needs this queue; its leads settle it.",
     )
     skip_reasons = forms.CharField(
-        label="Reasons to skip",
+        label=_("Reasons to skip"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="One a line, up to nine: each gets a key. None: she is not asked. Skips never "
-        "count against anybody.",
+        help_text=_(
+            "One a line, up to nine: each gets a key. None: she is not asked. Skips never "
+            "count against anybody."
+        ),
     )
 
     def __init__(
@@ -122,7 +125,7 @@ class QueueForm(SetUpForm):
             if offer.cleaned_data["offer"]
         ]
         offered.sort(key=lambda row: row[:2])
-        rows = [(offer.action.slug, offer.cleaned_data) for _, _, offer in offered]
+        rows = [(offer.action.slug, offer.cleaned_data) for _rest, _rest, offer in offered]
         data = {
             name: values[name]
             for name in queues.NEW
@@ -137,7 +140,7 @@ class QueueForm(SetUpForm):
             "policies": values["policies"],
             "kinds": sorted(values["kinds"]),
             "members": sorted(values["members"]),
-            "actions": [slug for slug, _ in rows],
+            "actions": [slug for slug, _rest in rows],
             "action_keys": {slug: row["key"].lower() for slug, row in rows if row["key"]},
             "hidden_actions": [slug for slug, row in rows if row["offer"] == "hidden"],
             "sla_by_source": self._some("sla_", _SOURCES),
@@ -145,7 +148,7 @@ class QueueForm(SetUpForm):
         }
 
     def place_error(self, name: str, text: str) -> None:
-        field, _, part = name.partition(".")
+        field, _rest, part = name.partition(".")
         if field == "action_keys" and part:
             for offer in self.offers:
                 if offer.action.slug == part:

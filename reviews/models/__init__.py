@@ -30,6 +30,7 @@ from .planning import ReplayRun, Roster, Shift
 from .policy import Action, Policy, PolicyVersion, Severity
 from .revision import Revision
 from .routing import DryRun, RoutingVersion
+from .search import SearchEntry, SearchProgress
 from .together import Consultation, MutedSort, Note, Notification, Question
 from .wellness import Exposure, Limits, Strength, Wellbeing
 from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
@@ -89,6 +90,8 @@ __all__ = [
     "Role",
     "Roster",
     "RoutingVersion",
+    "SearchEntry",
+    "SearchProgress",
     "Severity",
     "Shift",
     "Strength",

@@ -7,6 +7,7 @@ the anchor itself, not to another member, so that a cluster cannot drift from on
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Item, ItemVersion, Platform
 from .outcome import Decision, Verdict
@@ -94,9 +95,9 @@ class ClusterMember(models.Model):
     """An item in the one cluster it belongs to, and how near it is to the anchor."""
 
     class How(models.TextChoices):
-        EXACT = "exact", "Same text"
-        MINHASH = "minhash", "Same words"
-        EMBEDDING = "embedding", "Same meaning"
+        EXACT = "exact", _("Same text")
+        MINHASH = "minhash", _("Same words")
+        EMBEDDING = "embedding", _("Same meaning")
 
     cluster = models.ForeignKey(
         Cluster, on_delete=models.CASCADE, related_name="members", db_index=False
@@ -157,10 +158,10 @@ class ClusterAnswer(models.Model):
     """One chosen member: the version that was seen, and what came of it."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        DECIDED = "decided", "Decided"
-        SKIPPED = "skipped", "Skipped"
-        UNDONE = "undone", "Taken back"
+        WAITING = "waiting", _("Waiting")
+        DECIDED = "decided", _("Decided")
+        SKIPPED = "skipped", _("Skipped")
+        UNDONE = "undone", _("Taken back")
 
     operation = models.ForeignKey(
         ClusterOperation, on_delete=models.CASCADE, related_name="answers"

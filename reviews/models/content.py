@@ -5,6 +5,7 @@ import json
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .people import Person
 
@@ -224,12 +225,12 @@ class Report(models.Model):
     """One complaint or signal about one item."""
 
     class Source(models.TextChoices):
-        USER = "user", "User"
-        TRUSTED_FLAGGER = "trusted_flagger", "Trusted flagger"
-        LAW_ENFORCEMENT = "law_enforcement", "Law enforcement"
-        RULE = "rule", "Rule"
-        CLASSIFIER = "classifier", "Classifier"
-        HASH = "hash", "Hash match"
+        USER = "user", _("User")
+        TRUSTED_FLAGGER = "trusted_flagger", _("Trusted flagger")
+        LAW_ENFORCEMENT = "law_enforcement", _("Law enforcement")
+        RULE = "rule", _("Rule")
+        CLASSIFIER = "classifier", _("Classifier")
+        HASH = "hash", _("Hash match")
 
     # An index of its own would double the one below that begins with it.
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="reports", db_index=False)

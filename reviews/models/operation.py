@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Platform
 from .people import Person
@@ -13,10 +14,10 @@ class BulkOperation(models.Model):
     """One deed over many jobs of a queue. `token` is its form's: sent twice, it is done once."""
 
     class Verb(models.TextChoices):
-        ASSIGN = "assign", "Assign"
-        MOVE = "move", "Move"
-        CANCEL = "cancel", "Cancel"
-        RAISE = "raise", "Raise"
+        ASSIGN = "assign", _("Assign")
+        MOVE = "move", _("Move")
+        CANCEL = "cancel", _("Cancel")
+        RAISE = "raise", _("Raise")
 
     platform = models.ForeignKey(
         Platform, on_delete=models.PROTECT, related_name="operations", db_index=False

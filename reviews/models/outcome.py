@@ -6,6 +6,7 @@ Reviews, findings and decisions are never edited; a trigger refuses UPDATE and D
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Account, Item, ItemVersion
 from .people import Person
@@ -14,10 +15,10 @@ from .work import Claim, Job, Queue
 
 
 class Verdict(models.TextChoices):
-    VIOLATING = "violating", "Violating"
-    CLEAN = "clean", "Clean"
-    UNSURE = "unsure", "Unsure"
-    ESCALATE = "escalate", "Escalate"
+    VIOLATING = "violating", _("Violating")
+    CLEAN = "clean", _("Clean")
+    UNSURE = "unsure", _("Unsure")
+    ESCALATE = "escalate", _("Escalate")
 
 
 class Review(models.Model):
@@ -97,9 +98,9 @@ class Decision(models.Model):
     """The settled outcome for an item. Superseded by another, never edited."""
 
     class Kind(models.TextChoices):
-        SETTLED = "settled", "Settled"
-        UNDO = "undo", "Undo"
-        OVERRIDE = "override", "Override"
+        SETTLED = "settled", _("Settled")
+        UNDO = "undo", _("Undo")
+        OVERRIDE = "override", _("Override")
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SETTLED)
     item = models.ForeignKey(
@@ -211,13 +212,13 @@ class Enforcement(models.Model):
     """The carrying-out of one action of one decision."""
 
     class State(models.TextChoices):
-        PLANNED = "planned", "Planned"  # the undo window is open
-        HELD = "held", "Held"  # waits for a second person
-        DUE = "due", "Due"  # to be delivered
-        DELIVERED = "delivered", "Delivered"
-        ACKNOWLEDGED = "acknowledged", "Acknowledged"
-        FAILED = "failed", "Failed"
-        REVERSED = "reversed", "Reversed"
+        PLANNED = "planned", _("Planned")  # the undo window is open
+        HELD = "held", _("Held")  # waits for a second person
+        DUE = "due", _("Due")  # to be delivered
+        DELIVERED = "delivered", _("Delivered")
+        ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+        FAILED = "failed", _("Failed")
+        REVERSED = "reversed", _("Reversed")
 
     # Who may follow whom: enforcement.move() is the only writer and asks here.
     NEXT = {

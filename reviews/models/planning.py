@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Platform
 from .people import Person
@@ -13,17 +14,17 @@ class ReplayRun(models.Model):
     """One replay of a queue's past; the row is the work, its task a nudge."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Staff(models.TextChoices):
         """Whose hours the replay spends."""
 
-        WORKED = "worked", "As they worked"
-        ROSTER = "roster", "As on the roster"
+        WORKED = "worked", _("As they worked")
+        ROSTER = "roster", _("As on the roster")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="replay_runs")
     queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="replay_runs")

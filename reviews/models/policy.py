@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, OuterRef, Subquery, Value, When
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Platform
 from .people import Person
@@ -34,10 +35,10 @@ class Policy(models.Model):
 
 
 class Severity(models.IntegerChoices):
-    LOW = 1, "Low"
-    MEDIUM = 2, "Medium"
-    HIGH = 3, "High"
-    CRITICAL = 4, "Critical"
+    LOW = 1, _("Low")
+    MEDIUM = 2, _("Medium")
+    HIGH = 3, _("High")
+    CRITICAL = 4, _("Critical")
 
 
 class PolicyVersionQuerySet(models.QuerySet):
@@ -105,8 +106,8 @@ class Action(models.Model):
     """Something a decision can ask for, with its parameters."""
 
     class Target(models.TextChoices):
-        ITEM = "item", "Item"
-        ACCOUNT = "account", "Account"
+        ITEM = "item", _("Item")
+        ACCOUNT = "account", _("Account")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="actions")
     slug = models.SlugField(max_length=40)

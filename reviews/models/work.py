@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .content import Item, ItemKind, Platform
 from .people import Person
@@ -16,14 +17,14 @@ from .policy import Action, Policy
 class Lane(models.TextChoices):
     """Why a job is in a queue."""
 
-    RISK = "risk", "Risk"
-    RANDOM = "random", "Random"
-    LEARNING = "learning", "Learning"
-    GOLD = "gold", "Gold"
-    SECOND = "second", "Second opinion"
-    ADJUDICATION = "adjudication", "Adjudication"
-    APPEAL = "appeal", "Appeal"
-    QA = "qa", "Quality check"
+    RISK = "risk", _("Risk")
+    RANDOM = "random", _("Random")
+    LEARNING = "learning", _("Learning")
+    GOLD = "gold", _("Gold")
+    SECOND = "second", _("Second opinion")
+    ADJUDICATION = "adjudication", _("Adjudication")
+    APPEAL = "appeal", _("Appeal")
+    QA = "qa", _("Quality check")
 
     @classmethod
     def blind(cls) -> list[str]:
@@ -42,17 +43,17 @@ class Queue(models.Model):
     class Blind(models.TextChoices):
         """What is kept from the reviewer, page and API alike."""
 
-        SCORE = "score", "Risk and reasons"
-        REPORTS = "reports", "Reports"
-        AUTHOR = "author", "Author and record"
-        HISTORY = "history", "Earlier decisions and answers"
+        SCORE = "score", _("Risk and reasons")
+        REPORTS = "reports", _("Reports")
+        AUTHOR = "author", _("Author and record")
+        HISTORY = "history", _("Earlier decisions and answers")
 
     class Filter(models.TextChoices):
         """How media arrives, until the reviewer asks for it as it is."""
 
-        BLUR = "blur", "Blurred"
-        GREYSCALE = "greyscale", "In grey"
-        MUTE = "mute", "Muted"
+        BLUR = "blur", _("Blurred")
+        GREYSCALE = "greyscale", _("In grey")
+        MUTE = "mute", _("Muted")
 
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="queues")
     slug = models.SlugField(max_length=40)
@@ -182,12 +183,12 @@ class Draw(models.Model):
     class Strategy(models.TextChoices):
         """See sampling.py and docs/ranking.md."""
 
-        POISSON = "poisson", "Poisson, one probability for all"
-        POISSON_SQRT = "poisson_sqrt", "Poisson, by the root of the risk"
-        POISSON_BAND = "poisson_band", "Poisson, mostly near the threshold"
-        SAMPLE = "sample", "So many, each as likely"
-        CERTAINTY = "certainty", "All of them"
-        FOLLOWS = "follows", "Follows an earlier draw"
+        POISSON = "poisson", _("Poisson, one probability for all")
+        POISSON_SQRT = "poisson_sqrt", _("Poisson, by the root of the risk")
+        POISSON_BAND = "poisson_band", _("Poisson, mostly near the threshold")
+        SAMPLE = "sample", _("So many, each as likely")
+        CERTAINTY = "certainty", _("All of them")
+        FOLLOWS = "follows", _("Follows an earlier draw")
 
     queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="draws", db_index=False)
     lane = models.CharField(max_length=16, choices=Lane.choices)
@@ -246,10 +247,10 @@ class Job(models.Model):
     """One unit of reviewer work: one item, one queue, one independent answer. The hot row."""
 
     class State(models.TextChoices):
-        READY = "ready", "Ready"
-        CLAIMED = "claimed", "Claimed"
-        DONE = "done", "Done"
-        CANCELLED = "cancelled", "Cancelled"
+        READY = "ready", _("Ready")
+        CLAIMED = "claimed", _("Claimed")
+        DONE = "done", _("Done")
+        CANCELLED = "cancelled", _("Cancelled")
 
     MAX_CLAIMS = 2  # live claims a reviewer; at most one of them prefetched
     GRID_SLOTS = range(3, 27)  # beside these, those of one page of a grid
@@ -391,11 +392,11 @@ class Claim(models.Model):
     """One ended lease: the history of who held which job, and how it ended."""
 
     class End(models.TextChoices):
-        FINISHED = "finished", "Finished"
-        RELEASED = "released", "Released"
-        SKIPPED = "skipped", "Skipped"
-        EXPIRED = "expired", "Expired"
-        CANCELLED = "cancelled", "Cancelled"  # the job was taken away under her
+        FINISHED = "finished", _("Finished")
+        RELEASED = "released", _("Released")
+        SKIPPED = "skipped", _("Skipped")
+        EXPIRED = "expired", _("Expired")
+        CANCELLED = "cancelled", _("Cancelled")  # the job was taken away under her
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="claims")
     reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="claims")

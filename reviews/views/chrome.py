@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from reviews import access, comfort, notifications, questions, wellness
 
@@ -19,23 +21,29 @@ class Entry(NamedTuple):
 
 # Label, what it is for, URL name, the verb that opens it ("" for everybody who signed in).
 PAGES = (
-    ("Home", "Where your day starts", "reviews:home", ""),
-    ("Queues", "What waits, how much and how long", "reviews:queue-list", "queue.view"),
-    ("Clusters", "Messages that say nearly the same", "reviews:cluster-list", "cluster.view"),
-    ("My decisions", "What you decided, and undo", "reviews:decision-list", "review.record"),
-    ("Policies", "The rules, as they stand and stood", "reviews:policy-list", "policy.view"),
-    ("Questions", "What reviewers ask about policies", "reviews:question-list", "question.answer"),
+    (_("Home"), _("Where your day starts"), "reviews:home", ""),
+    (_("Search"), _("Find an item by what is known of it"), "reviews:search", "item.view"),
+    (_("Queues"), _("What waits, how much and how long"), "reviews:queue-list", "queue.view"),
+    (_("Clusters"), _("Messages that say nearly the same"), "reviews:cluster-list", "cluster.view"),
+    (_("My decisions"), _("What you decided, and undo"), "reviews:decision-list", "review.record"),
+    (_("Policies"), _("The rules, as they stand and stood"), "reviews:policy-list", "policy.view"),
     (
-        "Enforcements",
-        "What decisions asked for, and what is held",
+        _("Questions"),
+        _("What reviewers ask about policies"),
+        "reviews:question-list",
+        "question.answer",
+    ),
+    (
+        _("Enforcements"),
+        _("What decisions asked for, and what is held"),
         "reviews:enforcement-list",
         "enforcement.view",
     ),
-    ("Draws", "Who was drawn to measure, learn and check", "reviews:draw-list", "job.view"),
-    ("Setup", "Queues, routing, policies, actions, people", "reviews:setup", "setup.view"),
-    ("Snapshots", "Labels, frozen to train on", "mlhooks:snapshot-list", "snapshot.view"),
-    ("Models", "What scores the items, and what could", "mlhooks:model-list", "model.view"),
-    ("Audit", "Who did what to what, when", "reviews:audit-list", "audit.view"),
+    (_("Draws"), _("Who was drawn to measure, learn and check"), "reviews:draw-list", "job.view"),
+    (_("Setup"), _("Queues, routing, policies, actions, people"), "reviews:setup", "setup.view"),
+    (_("Snapshots"), _("Labels, frozen to train on"), "mlhooks:snapshot-list", "snapshot.view"),
+    (_("Models"), _("What scores the items, and what could"), "mlhooks:model-list", "model.view"),
+    (_("Audit"), _("Who did what to what, when"), "reviews:audit-list", "audit.view"),
 )
 
 # Where what waits for her is counted in the bar.
@@ -43,32 +51,42 @@ _COUNTED = "reviews:question-list"
 
 
 # The parts of the set-up, as tabs; the same columns.
-SETUP: tuple[tuple[str, str, str, str], ...] = (
+SETUP: tuple[tuple[Promise, Promise, str, str], ...] = (
     (
-        "Queues",
-        "Who works on what, in which order, how fast",
+        _("Queues"),
+        _("Who works on what, in which order, how fast"),
         "reviews:setup-queue-list",
         "setup.view",
     ),
-    ("Routing", "Which queue an item goes to, and why", "reviews:setup-routing-list", "setup.view"),
     (
-        "Policies",
-        "The rules, their versions, what they make old",
+        _("Routing"),
+        _("Which queue an item goes to, and why"),
+        "reviews:setup-routing-list",
+        "setup.view",
+    ),
+    (
+        _("Policies"),
+        _("The rules, their versions, what they make old"),
         "reviews:setup-policy-list",
         "setup.view",
     ),
-    ("Actions", "What a decision can ask for", "reviews:setup-action-list", "setup.view"),
+    (_("Actions"), _("What a decision can ask for"), "reviews:setup-action-list", "setup.view"),
     (
-        "Item kinds",
-        "What is sent, and how the desk shows it",
+        _("Item kinds"),
+        _("What is sent, and how the desk shows it"),
         "reviews:setup-kind-list",
         "setup.view",
     ),
-    ("Wellness", "How much is asked of those who look", "reviews:setup-wellness", "setup.view"),
-    ("People", "Who works here, as what", "reviews:setup-person-list", "person.view"),
     (
-        "Reporters",
-        "Who reports, and how often she was right",
+        _("Wellness"),
+        _("How much is asked of those who look"),
+        "reviews:setup-wellness",
+        "setup.view",
+    ),
+    (_("People"), _("Who works here, as what"), "reviews:setup-person-list", "person.view"),
+    (
+        _("Reporters"),
+        _("Who reports, and how often she was right"),
         "reviews:reporter-list",
         "setup.view",
     ),
@@ -94,11 +112,13 @@ def _unread(request: HttpRequest) -> int | None:
     return request.unread_count
 
 
-def _entries(request: HttpRequest, pages: Iterable[tuple[str, str, str, str]]) -> Iterator[Entry]:
+def _entries(
+    request: HttpRequest, pages: Iterable[tuple[Promise, Promise, str, str]]
+) -> Iterator[Entry]:
     for label, about, name, verb in pages:
         if verb and not access.may(request.user, verb):
             continue
         url = reverse(name)
         is_here = request.path == url if url == "/" else request.path.startswith(url)
         count = questions.open_for(request.user).count() if name == _COUNTED else 0
-        yield Entry(label, about, url, is_here, count)
+        yield Entry(str(label), str(about), url, is_here, count)

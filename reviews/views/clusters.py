@@ -17,6 +17,7 @@ from django.core import signing
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, claims, cluster_reads, cluster_work
@@ -176,7 +177,7 @@ def preview(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except Invalid as refusal:
         return _detail(request, cluster, seen, chosen, refusal=refusal)
-    items = [*radius.decided, *(item for item, _ in radius.skipped)]
+    items = [*radius.decided, *(item for item, _rest in radius.skipped)]
     put_lines(items)
     names = dict(Action.objects.filter(platform=cluster.platform_id).values_list("slug", "name"))
     policies = dict(cluster.platform.policies.values_list("slug", "name"))
@@ -407,14 +408,15 @@ def _carried(request: HttpRequest, cluster: Cluster) -> tuple[dict[int, int], li
         try:
             cluster_id, person_id, pairs = signing.loads(token, salt=_SALT, max_age=_SEEN_FOR)
         except signing.BadSignature:
-            raise Invalid("This page is too old, or not one of ours. Open it again.") from None
+            raise Invalid(_("This page is too old, or not one of ours. Open it again.")) from None
         if (cluster_id, person_id) != (cluster.pk, request.user.pk):
-            raise Invalid("This page was opened for another cluster or person. Open it again.")
+            raise Invalid(_("This page was opened for another cluster or person. Open it again."))
         seen |= dict(pairs)
     chosen = [int(pk) for pk in request.POST.getlist("item") if pk.isdecimal() and len(pk) < 19]
     if unseen := [pk for pk in chosen if pk not in seen]:
         raise Invalid(
-            f"{len(unseen)} of the members you chose were not shown to you. Look at them first."
+            _("%(unseen)s of the members you chose were not shown to you. Look at them first.")
+            % {"unseen": len(unseen)}
         )
     return seen, list(dict.fromkeys(chosen))
 
@@ -438,11 +440,11 @@ def _token(request: HttpRequest) -> uuid.UUID:
     try:
         return uuid.UUID(request.POST.get("token", ""))
     except ValueError:
-        raise Invalid("This form is not one of ours. Start again from the cluster.") from None
+        raise Invalid(_("This form is not one of ours. Start again from the cluster.")) from None
 
 
 def _place(text: str) -> tuple[float, int] | None:
-    value, _, pk = text.partition("~")
+    value, _rest, pk = text.partition("~")
     try:
         similarity = float(value)
     except ValueError:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from reviews import access, revisions
 from reviews.errors import Conflict, Invalid, NotFound
@@ -67,9 +68,9 @@ def platform_of(person: Person, slug: str = "") -> Platform:
         rows = rows.filter(slug=slug)
     platform = rows.first()
     if platform is None and slug:
-        raise NotFound("There is no such platform here.")
+        raise NotFound(_("There is no such platform here."))
     if platform is None:
-        raise Invalid("You belong to no platform yet. Ask an admin to add you to one.")
+        raise Invalid(_("You belong to no platform yet. Ask an admin to add you to one."))
     return platform
 
 

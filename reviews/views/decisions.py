@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, decisions, desk, metrics
@@ -44,11 +45,11 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     decision = access.get_decision(request.user, pk)
     job = decisions.undo(decision, by=request.user)
     if job.claimed_by_id == request.user.pk:
-        messages.success(request, "Taken back. Nothing was carried out; decide again.")
+        messages.success(request, _("Taken back. Nothing was carried out; decide again."))
     elif job.lane == "adjudication":
-        messages.success(request, "Taken back. A lead has been asked about it meanwhile.")
+        messages.success(request, _("Taken back. A lead has been asked about it meanwhile."))
     else:
-        messages.success(request, "Taken back. It waits at the top of the queue.")
+        messages.success(request, _("Taken back. It waits at the top of the queue."))
     if request.htmx and request.POST.get("desk") == job.queue.slug:
         return desk_response(request, job.queue)
     return redirect("reviews:review", slug=job.queue.slug)
@@ -69,12 +70,12 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
             action_slugs=request.POST.getlist("action") if is_violating else None,
             note=request.POST.get("note", ""),
         )
-        messages.success(request, "Overridden. The earlier actions are taken back where needed.")
+        messages.success(request, _("Overridden. The earlier actions are taken back where needed."))
         return redirect("reviews:item-detail", pk=decision.item_id)
     if hasattr(decision, "superseded_by"):
-        raise Conflict("This decision was already superseded. Look at the one that stands now.")
+        raise Conflict(_("This decision was already superseded. Look at the one that stands now."))
     if decision.kind == Decision.Kind.UNDO:
-        raise NotFound("This decision was taken back; there is nothing to override.")
+        raise NotFound(_("This decision was taken back; there is nothing to override."))
     rules = desk.read_rules(decision.queue_id)
     return render(
         request,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews import access, draws, sampling
@@ -66,7 +67,7 @@ def draw_detail(request: HttpRequest, pk: int) -> HttpResponse:
     # An item whose decision was taken back has a job more, by the same draw.
     probabilities = list(dict(jobs.values_list("item", "inclusion_probability")).values())
     bins = sampling.histogram(probabilities)
-    most = max((count for _, _, count in bins), default=1)
+    most = max((count for _rest, _rest, count in bins), default=1)
     shown = list(jobs[:_SHOWN])
     put_lines(job.item for job in shown)
     for job in shown:
@@ -103,7 +104,9 @@ def draw_create(request: HttpRequest, slug: str) -> HttpResponse:
             errors, status = {"lane": str(conflict)}, conflict.status
         else:
             messages.success(
-                request, f"Drawn: {draw.drawn} of {draw.pool_size}. They wait in their lane now."
+                request,
+                _("Drawn: %(drawn)s of %(pool_size)s. They wait in their lane now.")
+                % {"drawn": draw.drawn, "pool_size": draw.pool_size},
             )
             return redirect("reviews:draw-detail", pk=draw.pk)
     return render(

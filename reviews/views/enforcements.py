@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from reviews import access, enforcement
@@ -58,7 +59,7 @@ def enforcement_list(request: HttpRequest) -> HttpResponse:
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     held = access.get_enforcement(request.user, pk)
     enforcement.approve(held, by=request.user)
-    messages.success(request, f"Approved: {held.action.name} is due now.")
+    messages.success(request, _("Approved: %(name)s is due now.") % {"name": held.action.name})
     return redirect("reviews:enforcement-list")
 
 
@@ -67,7 +68,9 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     held = access.get_enforcement(request.user, pk)
     enforcement.refuse(held, by=request.user, note=request.POST.get("note", "").strip()[:200])
     messages.success(
-        request, f"Refused: {held.action.name} is not carried out. The decision itself stands."
+        request,
+        _("Refused: %(name)s is not carried out. The decision itself stands.")
+        % {"name": held.action.name},
     )
     return redirect("reviews:enforcement-list")
 

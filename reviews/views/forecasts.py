@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews import access, charts, claims, forecast, history, planning, revisions
@@ -85,14 +86,18 @@ def roster(request: HttpRequest, slug: str) -> HttpResponse:
                     by=request.user,
                     note=request.POST.get("note", "").strip()[:300],
                 )
-                messages.success(request, "The roster is saved. The forecast uses it from now on.")
+                messages.success(
+                    request, _("The roster is saved. The forecast uses it from now on.")
+                )
             return redirect("reviews:roster", queue.slug)
         except Invalid as error:
             wrong = error.details
     elif "suggest" in request.GET:
         shifts = [one._asdict() for one in _suggestion(queue)]
         if not shifts:
-            messages.info(request, "Nobody worked this queue lately, so there is nothing to take.")
+            messages.info(
+                request, _("Nobody worked this queue lately, so there is nothing to take.")
+            )
     for number, shift in enumerate(shifts):
         shift["wrong"] = wrong.get(str(number))
     saved = getattr(queue, "roster", None)
@@ -124,9 +129,9 @@ def _restore(request: HttpRequest, queue: Queue) -> None:
     if saved is not None and number.isascii() and number.isdigit():
         old = revisions.history(saved).filter(number=int(number[:9])).first()
     if old is None:
-        raise NotFound("There is no such revision of this roster.")
+        raise NotFound(_("There is no such revision of this roster."))
     planning.save_roster(queue, planning.restore_times(old), by=request.user, restores=old)
-    messages.success(request, f"Revision {old.number} is back.")
+    messages.success(request, _("Revision %(number)s is back.") % {"number": old.number})
 
 
 def _suggestion(queue: Queue) -> list[planning.Times]:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from reviews import (
@@ -165,10 +166,12 @@ def item_gold(request: HttpRequest, pk: int) -> HttpResponse:
     item = access.get_item_to_vouch_for(request.user, pk)
     if request.POST.get("gold") == "0":
         draws.unmark_gold(item, by=request.user)
-        messages.success(request, "No longer gold. Nobody will be asked about it as a check.")
+        messages.success(request, _("No longer gold. Nobody will be asked about it as a check."))
     else:
         draws.mark_gold(item, by=request.user)
-        messages.success(request, "Marked as gold. It can be drawn for those who have not seen it.")
+        messages.success(
+            request, _("Marked as gold. It can be drawn for those who have not seen it.")
+        )
     return redirect("reviews:item-detail", pk=item.pk)
 
 
@@ -208,7 +211,7 @@ def _text_of_field(request: HttpRequest, item: Item, name: str) -> str:
     hidden = blind.of_item(request.user, item.jobs.open().select_related("queue"))
     content = blind.content_of(item.kind, item.current_version.content, hidden)
     if name not in content:
-        raise NotFound("This item has no such field.")
+        raise NotFound(_("This item has no such field."))
     return layouts.text_of(content[name])
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews import access, bulk_work, jobs
@@ -47,7 +48,7 @@ class FilterForm(forms.Form):
         ],
     )
     assigned_to = forms.ModelChoiceField(
-        Person.objects.none(), required=False, to_field_name="username", empty_label="Anybody"
+        Person.objects.none(), required=False, to_field_name="username", empty_label=_("Anybody")
     )
     lane = forms.ChoiceField(required=False, choices=[("", "All lanes"), *Lane.choices])
     policy = forms.ChoiceField(required=False)
@@ -56,10 +57,10 @@ class FilterForm(forms.Form):
     language = forms.RegexField(
         r"^[A-Za-z0-9-]{1,16}$",
         required=False,
-        error_messages={"invalid": "A code such as en or pt-BR."},
+        error_messages={"invalid": _("A code such as en or pt-BR.")},
     )
     kind = forms.ModelChoiceField(
-        None, required=False, to_field_name="slug", empty_label="Any kind"
+        None, required=False, to_field_name="slug", empty_label=_("Any kind")
     )
     account = forms.CharField(required=False, max_length=200)
     cluster = forms.IntegerField(required=False, min_value=1, max_value=2**62)
@@ -87,17 +88,17 @@ class FilterForm(forms.Form):
             return None
         account = self.queue.platform.accounts.filter(external_id=external_id).first()
         if account is None:
-            raise forms.ValidationError("There is no such account here.")
+            raise forms.ValidationError(_("There is no such account here."))
         return account
 
     def clean(self) -> dict:
         given = super().clean()
         least, most = given.get("least"), given.get("most")
         if least is not None and most is not None and least > most:
-            self.add_error("most", "This is below the lower end.")
+            self.add_error("most", _("This is below the lower end."))
         since, until = given.get("since"), given.get("until")
         if since and until and since > until:
-            self.add_error("until", "This is before the first day.")
+            self.add_error("until", _("This is before the first day."))
         return given
 
     def as_filter(self) -> jobs.Filter:
@@ -134,7 +135,7 @@ def job_list(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "queue": queue,
         "form": form,
-        "is_filtered": any(name not in ("order", "state") for name, _ in form.asked),
+        "is_filtered": any(name not in ("order", "state") for name, _rest in form.asked),
         "may_manage": access.may(request.user, "job.manage"),
         "most_jobs": bulk_work.MOST_JOBS,
         "most_looked_at": jobs.MOST_LOOKED_AT,
@@ -169,7 +170,7 @@ def job_change(request: HttpRequest, slug: str) -> HttpResponse:
     asked = request.POST if request.method == "POST" else request.GET
     verb = asked.get("verb", "")
     if verb not in Verb.values:
-        raise Invalid("Choose what to do: assign, move, raise or cancel.")
+        raise Invalid(_("Choose what to do: assign, move, raise or cancel."))
     form = FilterForm(asked, queue=queue)
     selection = _selection(form, asked)
     if request.method == "GET":
@@ -216,7 +217,7 @@ def _confirm(
 ) -> HttpResponse:
     job_ids, is_too_many = _chosen(queue, selection)
     if not job_ids:
-        raise Invalid("Choose at least one job.")
+        raise Invalid(_("Choose at least one job."))
     asked = request.POST if request.method == "POST" else request.GET
     targets = Queue.objects.filter(platform=queue.platform_id, is_archived=False)
     context = {
@@ -258,7 +259,7 @@ def _selection(form: FilterForm, asked: QueryDict) -> bulk_work.Selection:
         job_ids = [int(pk) for pk in asked.getlist("job") if pk.isdecimal() and len(pk) < 19]
         return bulk_work.Selection(list(dict.fromkeys(job_ids)))
     if not form.is_valid():
-        raise Invalid("This filter makes no sense. Go back to the list and set it again.")
+        raise Invalid(_("This filter makes no sense. Go back to the list and set it again."))
     newest = asked.get("newest", "")
     newest_id = int(newest) if newest.isdecimal() and len(newest) < 19 else jobs.newest_id()
     return bulk_work.Selection(filter=form.as_filter(), newest_id=newest_id)
@@ -268,7 +269,7 @@ def _token(asked: QueryDict) -> uuid.UUID:
     try:
         return uuid.UUID(asked.get("token", ""))
     except ValueError:
-        raise Invalid("This form is not one of ours. Start again from the list.") from None
+        raise Invalid(_("This form is not one of ours. Start again from the list.")) from None
 
 
 def _member(queue: Queue, asked: QueryDict) -> Person | None:
@@ -277,14 +278,14 @@ def _member(queue: Queue, asked: QueryDict) -> Person | None:
         return None
     person = queue.members.filter(username=name).first()
     if person is None:
-        raise Invalid("Choose a member of this queue.", details={"to": "choose somebody"})
+        raise Invalid(_("Choose a member of this queue."), details={"to": _("choose somebody")})
     return person
 
 
 def _queue(queue: Queue, asked: QueryDict) -> Queue:
     target = Queue.objects.filter(platform=queue.platform_id, slug=asked.get("to", "")).first()
     if target is None:
-        raise Invalid("Choose a queue.", details={"to": "choose a queue"})
+        raise Invalid(_("Choose a queue."), details={"to": _("choose a queue")})
     return target
 
 
@@ -320,7 +321,7 @@ def _rows(queue: Queue, job_ids: list[int]) -> list[dict]:
 
 def _place(request: HttpRequest, wanted: jobs.Filter) -> jobs.Key | None:
     """Where the page before ended; what is no place starts at the top."""
-    value, _, job_id = request.GET.get("after", "").rpartition("~")
+    value, _rest, job_id = request.GET.get("after", "").rpartition("~")
     if not job_id.isdecimal() or len(job_id) > 18:
         return None
     try:

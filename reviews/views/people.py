@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -100,7 +101,7 @@ def edit(request: HttpRequest, username: str) -> HttpResponse:
                 raise
             return _stale(request, person, platform, typed, seen or 0, note)
         else:
-            messages.success(request, "Saved. Roles hold from her next click on.")
+            messages.success(request, _("Saved. Roles hold from her next click on."))
             return _back(person, platform)
     return _page(request, person, platform, form, status=422)
 
@@ -118,7 +119,7 @@ def works(request: HttpRequest, username: str) -> HttpResponse:
             for text in error.details.get("queues", [str(error)]):
                 form.add_error("queues", text)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return _back(person, platform)
     state = people.read(person, platform)
     seen = configuring.newest(person, platform=platform)
@@ -131,7 +132,9 @@ def deactivate(request: HttpRequest, username: str) -> HttpResponse:
     person, platform = _found(request, username)
     people.deactivate_person(person, platform, by=request.user)
     messages.success(
-        request, f"{person.username} is signed out and cannot sign in. What she held waits again."
+        request,
+        _("%(username)s is signed out and cannot sign in. What she held waits again.")
+        % {"username": person.username},
     )
     return _back(person, platform)
 
@@ -140,7 +143,11 @@ def deactivate(request: HttpRequest, username: str) -> HttpResponse:
 def reactivate(request: HttpRequest, username: str) -> HttpResponse:
     person, platform = _found(request, username)
     people.reactivate_person(person, platform, by=request.user)
-    messages.success(request, f"{person.username} may sign in again. She works no queue yet.")
+    messages.success(
+        request,
+        _("%(username)s may sign in again. She works no queue yet.")
+        % {"username": person.username},
+    )
     return _back(person, platform)
 
 
@@ -148,7 +155,11 @@ def reactivate(request: HttpRequest, username: str) -> HttpResponse:
 def remove(request: HttpRequest, username: str) -> HttpResponse:
     person, platform = _found(request, username)
     people.remove_person(person, platform, by=request.user)
-    messages.success(request, f"{person.username} is off {platform.name}. Her answers stay hers.")
+    messages.success(
+        request,
+        _("%(username)s is off %(name)s. Her answers stay hers.")
+        % {"username": person.username, "name": platform.name},
+    )
     return redirect("reviews:setup-person-list")
 
 
@@ -156,7 +167,9 @@ def remove(request: HttpRequest, username: str) -> HttpResponse:
 def add_again(request: HttpRequest, username: str) -> HttpResponse:
     person, platform = _found(request, username)
     people.add_again(person, platform, by=request.user)
-    messages.success(request, f"{person.username} is back. She works no queue yet.")
+    messages.success(
+        request, _("%(username)s is back. She works no queue yet.") % {"username": person.username}
+    )
     return _back(person, platform)
 
 
@@ -173,7 +186,7 @@ def link(request: HttpRequest, username: str) -> HttpResponse:
 def restore(request: HttpRequest, username: str, number: int) -> HttpResponse:
     person, platform = _found(request, username)
     people.put_back(person, platform, number, by=request.user, seen=configuring.seen(request))
-    messages.success(request, f"Revision {number} is put back.")
+    messages.success(request, _("Revision %(number)s is put back.") % {"number": number})
     return _back(person, platform)
 
 
@@ -186,7 +199,7 @@ def _found(request: HttpRequest, username: str) -> tuple[Person, Platform]:
     shared = [platform for platform in mine if platform.pk in hers]
     chosen = [platform for platform in mine if platform.slug == asked] if asked else shared or mine
     if not chosen:
-        raise NotFound("There is no such person here.")
+        raise NotFound(_("There is no such person here."))
     return person, chosen[0]
 
 
@@ -348,7 +361,9 @@ def _stale(
 def _link_page(request: HttpRequest, person: Person, *, is_new: bool = False) -> HttpResponse:
     """The one time the link is known: it is not stored, and only its use sets a password."""
     if not person.is_active:
-        raise Forbidden(f"{person.username} may not sign in. Reactivate her first.")
+        raise Forbidden(
+            _("%(username)s may not sign in. Reactivate her first.") % {"username": person.username}
+        )
     path = reverse(
         "account_reset_password_from_key",
         kwargs={

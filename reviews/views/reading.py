@@ -2,11 +2,12 @@
 asks for. She is read by every request anyway, so this costs no query."""
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+
+from reviews import reading
 
 
 class ReadingMiddleware:
@@ -21,8 +22,8 @@ class ReadingMiddleware:
         person = request.user
         chosen = person.language if person.is_authenticated else ""
         language = chosen or translation.get_language_from_request(request)
-        zone = person.time_zone if person.is_authenticated else ""
-        with translation.override(language), timezone.override(ZoneInfo(zone) if zone else None):
+        zone = reading.zone_of(person) if person.is_authenticated else None
+        with translation.override(language), timezone.override(zone):
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         if not chosen:

@@ -10,20 +10,22 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import Resolver404, resolve
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from reviews.errors import ClaimLost, DomainError
 
 TITLES = {
-    401: "You were signed out",
-    403: "You may not do that",
-    404: "Not here",
-    405: "That page only takes forms",
-    409: "Things have moved on",
-    422: "That does not work yet",
+    401: lazy("You were signed out"),
+    403: lazy("You may not do that"),
+    404: lazy("Not here"),
+    405: lazy("That page only takes forms"),
+    409: lazy("Things have moved on"),
+    422: lazy("That does not work yet"),
 }
 PLAIN_WORDS = {
-    403: "Your role does not allow this.",
-    404: "There is no such page, or it is not for you.",
+    403: lazy("Your role does not allow this."),
+    404: lazy("There is no such page, or it is not for you."),
 }
 
 
@@ -38,7 +40,7 @@ class RefusalMiddleware:
         if _leads_to_sign_in(request, response) and (request.htmx or request.method == "POST"):
             return _signed_out(request)
         if response.status_code == 405 and not response.content:
-            return refuse(request, 405, "Go back and use the buttons there.")
+            return refuse(request, 405, _("Go back and use the buttons there."))
         if request.htmx and response.status_code in (403, 404) and "HX-Retarget" not in response:
             return refuse(request, response.status_code, PLAIN_WORDS[response.status_code])
         return response
@@ -67,7 +69,7 @@ def refuse(
     """The refusal in words: in the notice bar for htmx, on a page of its own otherwise."""
     context = {
         "status": status,
-        "refusal_title": TITLES.get(status, "That did not work"),
+        "refusal_title": TITLES.get(status, _("That did not work")),
         "refusal": message,
         "details": details or {},
         "kept_note": request.POST.get("note", "") if request.method == "POST" else "",
@@ -89,8 +91,10 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return refuse(
         request,
         403,
-        "This page is out of date: you signed in again since it was opened, or your browser sent "
-        "no cookie. Nothing was recorded. Reload the page and try again.",
+        _(
+            "This page is out of date: you signed in again since it was opened, or your browser "
+            "sent no cookie. Nothing was recorded. Reload the page and try again."
+        ),
     )
 
 
@@ -108,7 +112,7 @@ def _signed_out(request: HttpRequest) -> HttpResponse:
     return refuse(
         request,
         401,
-        "You were signed out, so nothing was recorded. Sign in to go on.",
+        _("You were signed out, so nothing was recorded. Sign in to go on."),
         sign_in_url=f"{sign_in}?{query}",
     )
 

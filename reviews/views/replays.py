@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, charts, claims, history, replay, replays
@@ -68,7 +69,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     run = replays.cancel_replay(_get(request, pk, verb="replay.run"), by=request.user)
-    messages.success(request, "The replay was stopped.")
+    messages.success(request, _("The replay was stopped."))
     return redirect("reviews:replay-detail", run.pk)
 
 
@@ -91,7 +92,7 @@ def _start(request: HttpRequest, queue: Queue) -> ReplayRun:
     except Invalid as error:
         wrong |= error.details
     if wrong:
-        raise Invalid("Some of the numbers do not work; see beside them.", details=wrong)
+        raise Invalid(_("Some of the numbers do not work; see beside them."), details=wrong)
     now = claims.clock()
     return replays.start_replay(
         queue,
@@ -119,7 +120,7 @@ def _fields(queue: Queue, values, wrong: dict[str, str]) -> list[dict]:
             "Formula",
             [
                 (name, label, f"{getattr(today, name):g}")
-                for name, (label, *_) in replays.FIELDS.items()
+                for name, (label, *_rest) in replays.FIELDS.items()
             ],
         ),
         (

@@ -165,7 +165,10 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: claims.release(pk, request.POST.get("token", ""), by=request.user),
         **_left(request, pk),
     )
-    messages.success(request, f"Put back. {job.queue.name} keeps its place for the next person.")
+    messages.success(
+        request,
+        _("Put back. %(name)s keeps its place for the next person.") % {"name": job.queue.name},
+    )
     return _to_page(request, reverse("reviews:home"))
 
 
@@ -455,7 +458,7 @@ def _answer(request: HttpRequest) -> dict:
         if verdict == Verdict.ESCALATE:
             note = "\n\n".join(filter(None, (post.get("reason", "").strip(), note)))
     elif post.get("clean") and (policies or post.get("violating")):
-        raise Invalid("Choose policies, or that nothing breaks a rule: not both.")
+        raise Invalid(_("Choose policies, or that nothing breaks a rule: not both."))
     elif post.get("clean"):
         verdict, actions = Verdict.CLEAN, None
     elif policies or post.get("violating"):
@@ -464,7 +467,7 @@ def _answer(request: HttpRequest) -> dict:
         chosen = post.getlist("action")
         actions = chosen if chosen or post.get("actions_touched") else None
     else:
-        raise Invalid("Choose a policy first, or 0 if nothing breaks a rule.")
+        raise Invalid(_("Choose a policy first, or 0 if nothing breaks a rule."))
     return {
         "verdict": verdict,
         "policy_slugs": policies,
@@ -508,8 +511,8 @@ def given_parameters(request: HttpRequest, actions: Iterable[str]) -> parameters
     hidden field under it the last one counts."""
     given: dict[str, dict[str, object]] = {slug: {} for slug in actions}
     for key in request.POST:
-        word, _, rest = key.partition(":")
-        slug, _, name = rest.partition(":")
+        word, _colon, rest = key.partition(":")
+        slug, _colon, name = rest.partition(":")
         if word == "param" and slug in given:
             given[slug][name] = request.POST.getlist(key)[-1]
     return given

@@ -8,6 +8,7 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, conditions, dry_run, routing_versions
@@ -94,7 +95,9 @@ def put_back(request: HttpRequest, platform: str, number: int) -> HttpResponse:
     version = _get_version(request.user, "routing.edit", platform, number)
     routing_versions.put_back(version, by=request.user)
     messages.success(
-        request, f"Version {number} is the draft now. Try it, then publish it to put it in force."
+        request,
+        _("Version %(number)s is the draft now. Try it, then publish it to put it in force.")
+        % {"number": number},
     )
     return redirect("reviews:setup-routing-draft", platform)
 
@@ -109,14 +112,14 @@ def draft(request: HttpRequest, platform: str) -> HttpResponse:
     found = access.get_platform(request.user, verb, platform)
     if request.method == "GET":
         return render(request, "reviews/routing_draft.html", _draft_context(request, found))
-    do, _, which = request.POST.get("do", "").partition(":")
+    do, _rest, which = request.POST.get("do", "").partition(":")
     edition = _edition(request)
     if do == "discard":
         standing = routing_versions.find_draft(found)
         if standing is None:
-            raise Conflict("The draft was published or discarded after you opened it.")
+            raise Conflict(_("The draft was published or discarded after you opened it."))
         routing_versions.discard_draft(standing, edition=edition, by=request.user)
-        messages.success(request, "The draft is discarded. The published rules stay in force.")
+        messages.success(request, _("The draft is discarded. The published rules stay in force."))
         return redirect("reviews:setup-routing", platform)
     rules, place = _changed(found, do, which)
     routing_versions.save_draft(found, rules, edition=edition, by=request.user)
@@ -140,7 +143,7 @@ def _changed(platform: Platform, do: str, which: str) -> tuple[list[dict[str, An
         gone = [rule for rule in (published.rules if published else []) if rule["name"] == which]
         return rules + gone, None
     if not which.isdecimal() or int(which) >= len(rules):
-        raise NotFound("There is no such rule in this draft. Load the page again.")
+        raise NotFound(_("There is no such rule in this draft. Load the page again."))
     place = int(which)
     if do == "remove":
         del rules[place]
@@ -190,7 +193,7 @@ def rule_edit(request: HttpRequest, platform: str, place: int | None = None) -> 
     standing = routing_versions.find_draft(found)
     if request.method == "GET":
         if place is not None and not 1 <= place <= len(rules):
-            raise NotFound("There is no such rule in this draft.")
+            raise NotFound(_("There is no such rule in this draft."))
         rule = rules[place - 1] if place else {"name": "", "queue": "", "is_active": True}
         top = composer.from_tree(rule.get("condition") or {"all": [{"fact": "", "op": ""}]})
         form = {**rule, "was": rule["name"], "edition": standing.edition if standing else 0}
@@ -239,7 +242,9 @@ def _save_rule(
         # What she typed is still here; saving once more puts it into the draft as it is now.
         form["edition"] = standing.edition if standing else 0
         return _rule_page(request, platform, catalogue, form, top, conflict=str(error), status=409)
-    messages.success(request, f"“{form['name'].strip()}” is saved in the draft.")
+    messages.success(
+        request, _("“%(strip)s” is saved in the draft.") % {"strip": form["name"].strip()}
+    )
     return redirect("reviews:setup-routing-draft", platform.slug)
 
 
@@ -335,7 +340,7 @@ def start_dry_run(request: HttpRequest, platform: str) -> HttpResponse:
     found = access.get_platform(request.user, "routing.edit", platform)
     standing = routing_versions.find_draft(found)
     if standing is None:
-        raise Conflict("There is no draft to try. Change a rule first.")
+        raise Conflict(_("There is no draft to try. Change a rule first."))
     days = request.POST.get("days", "")
     run = dry_run.start_dry_run(
         standing, days=int(days) if days.isdecimal() else 0, by=request.user
@@ -370,7 +375,7 @@ def publish(request: HttpRequest, platform: str) -> HttpResponse:
     standing = routing_versions.find_draft(found)
     if standing is None:
         if request.method == "POST":
-            raise Conflict("The draft was published or discarded after you opened it.")
+            raise Conflict(_("The draft was published or discarded after you opened it."))
         return redirect("reviews:setup-routing", platform)
     context = _draft_context(request, found)
     if request.method == "POST":
@@ -384,7 +389,8 @@ def publish(request: HttpRequest, platform: str) -> HttpResponse:
             return render(request, "reviews/routing_publish.html", context, status=error.status)
         messages.success(
             request,
-            f"Version {standing.number} is in force. Waiting jobs are being moved by it.",
+            _("Version %(number)s is in force. Waiting jobs are being moved by it.")
+            % {"number": standing.number},
         )
         return redirect("reviews:setup-routing", platform)
     return render(request, "reviews/routing_publish.html", context)

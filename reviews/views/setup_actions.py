@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, actions, revisions
@@ -58,7 +59,9 @@ def new(request: HttpRequest) -> HttpResponse:
             form.put_errors(error.details)
         else:
             messages.success(
-                request, f"{made.name} is there. Queues offer it once it is chosen in them."
+                request,
+                _("%(name)s is there. Queues offer it once it is chosen in them.")
+                % {"name": made.name},
             )
             return redirect("reviews:setup-action-edit", slug=made.slug)
     return _page(request, action, form, status=422)
@@ -105,7 +108,9 @@ def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
     action = access.get_action(request.user, slug)
     actions.archive_action(action, by=request.user, seen=configuring.seen(request))
-    messages.success(request, f"{action.name} is archived. Past decisions keep it.")
+    messages.success(
+        request, _("%(name)s is archived. Past decisions keep it.") % {"name": action.name}
+    )
     return redirect("reviews:setup-action-list")
 
 
@@ -113,7 +118,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
     action = access.get_action(request.user, slug)
     actions.unarchive_action(action, by=request.user, seen=configuring.seen(request))
-    messages.success(request, f"{action.name} is back. Queues can offer it again.")
+    messages.success(
+        request, _("%(name)s is back. Queues can offer it again.") % {"name": action.name}
+    )
     return redirect("reviews:setup-action-edit", slug=action.slug)
 
 
@@ -177,6 +184,6 @@ def _say_saved(
 ) -> None:
     after = actions.read(Action.objects.get(pk=action.pk))
     if revisions.compare(before, after):
-        messages.success(request, f"{words} Desks show it within seconds.")
+        messages.success(request, _("%(words)s Desks show it within seconds.") % {"words": words})
     else:
-        messages.info(request, "Nothing was different, so nothing was saved.")
+        messages.info(request, _("Nothing was different, so nothing was saved."))

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, comfort, kinds, layouts, media, revisions
@@ -184,7 +185,7 @@ class Draft:
 
     def do(self, what: str) -> None:
         """One press of a row's button."""
-        verb, _, rest = what.partition(":")
+        verb, _rest, rest = what.partition(":")
         if verb == "add-field":
             self.fields.append(FieldRow())
             self.focus = f"f-{len(self.fields) - 1}-name"
@@ -201,7 +202,7 @@ class Draft:
             self._row(verb, rest)
 
     def _row(self, verb: str, rest: str) -> None:
-        which, _, place = rest.partition("-")
+        which, _rest, place = rest.partition("-")
         rows: list[Any] = {"f": self.fields, "b": self.blocks}.get(which, [])
         if not place.isdecimal() or int(place) >= len(rows):
             return
@@ -224,8 +225,8 @@ class Draft:
 
     def put_errors(self, details: dict[str, list[str]]) -> None:
         for name, words in details.items():
-            part, _, rest = name.partition(".")
-            place, _, of = rest.partition(".")
+            part, _rest, rest = name.partition(".")
+            place, _rest, of = rest.partition(".")
             rows: list[Any] = {"fields": self.fields, "layout": self.blocks}.get(part, [])
             if of and place.isdecimal() and int(place) < len(rows):
                 rows[int(place)].errors[of] = words
@@ -273,7 +274,9 @@ def new(request: HttpRequest) -> HttpResponse:
         draft.put_errors(error.details)
         return _page(request, kind, draft, status=422, refusal_words=str(error))
     messages.success(
-        request, f"{made.name} is there. Programs may send items of the kind {made.slug} now."
+        request,
+        _("%(name)s is there. Programs may send items of the kind %(slug)s now.")
+        % {"name": made.name, "slug": made.slug},
     )
     return _to(request, reverse("reviews:setup-kind-edit", args=[made.slug]))
 
@@ -305,7 +308,10 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         draft.seen = newest.number if newest else 0
         words = f"{conflict} What you typed is below; look at the history, then save it or not."
         return _page(request, kind, draft, status=409, refusal_words=words)
-    messages.success(request, f"{values['name']} is saved. The desk shows it with the next item.")
+    messages.success(
+        request,
+        _("%(value)s is saved. The desk shows it with the next item.") % {"value": values["name"]},
+    )
     return _to(request, reverse("reviews:setup-kind-edit", args=[kind.slug]))
 
 
@@ -315,7 +321,10 @@ def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     seen = request.POST.get("seen", "")
     seen_number = int(seen) if seen.isdecimal() and len(seen) < 10 else None
     kinds.put_back(kind, number, by=request.user, seen=seen_number)
-    messages.success(request, f"Revision {number} is put back. The desk shows it at once.")
+    messages.success(
+        request,
+        _("Revision %(number)s is put back. The desk shows it at once.") % {"number": number},
+    )
     return redirect("reviews:setup-kind-edit", slug=kind.slug)
 
 
@@ -324,7 +333,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     kind = access.get_kind_to_set_up(request.user, slug, "kind.edit")
     kinds.archive_kind(kind, by=request.user)
     messages.success(
-        request, f"{kind.name} is archived: it takes no items. Those that are here are reviewed."
+        request,
+        _("%(name)s is archived: it takes no items. Those that are here are reviewed.")
+        % {"name": kind.name},
     )
     return redirect("reviews:setup-kind-list")
 
@@ -333,7 +344,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
     kind = access.get_kind_to_set_up(request.user, slug, "kind.edit")
     kinds.archive_kind(kind, by=request.user, is_archived=False)
-    messages.success(request, f"{kind.name} takes items again.")
+    messages.success(request, _("%(name)s takes items again.") % {"name": kind.name})
     return redirect("reviews:setup-kind-edit", slug=kind.slug)
 
 
@@ -470,7 +481,7 @@ def _platform(request: HttpRequest) -> Platform:
     rows = access.visible(request.user, "kind.edit", Platform.objects.order_by("name"), "pk")
     found = rows.filter(slug=slug).first() if slug else rows.first()
     if found is None:
-        raise Invalid("Choose one of your platforms.", details={"platform": ["Choose one."]})
+        raise Invalid(_("Choose one of your platforms."), details={"platform": [_("Choose one.")]})
     return found
 
 

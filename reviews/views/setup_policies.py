@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, policies, questions, relabelling, revisions
@@ -90,7 +91,10 @@ def new(request: HttpRequest) -> HttpResponse:
         )
     except Invalid as error:
         return _new_page(request, policy, own=own, text=text, error=error, status=422)
-    messages.success(request, f"{policy.name} is there. Queues judge it once it is chosen in them.")
+    messages.success(
+        request,
+        _("%(name)s is there. Queues judge it once it is chosen in them.") % {"name": policy.name},
+    )
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
 
@@ -108,7 +112,9 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, policy, own=own, error=error, note=note, status=422)
     except Conflict as error:
         return _page(request, policy, own=own, error=error, note=note, status=409)
-    messages.success(request, f"{saved.name} is saved. Desks show it within seconds.")
+    messages.success(
+        request, _("%(name)s is saved. Desks show it within seconds.") % {"name": saved.name}
+    )
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
 
@@ -116,7 +122,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     policies.put_back(policy, number, by=request.user, seen=_seen(request))
-    messages.success(request, f"Revision {number} is put back.")
+    messages.success(request, _("Revision %(number)s is put back.") % {"number": number})
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
 
@@ -124,7 +130,9 @@ def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     policies.archive_policy(policy, by=request.user)
-    messages.success(request, f"{policy.name} is archived. Past decisions keep it.")
+    messages.success(
+        request, _("%(name)s is archived. Past decisions keep it.") % {"name": policy.name}
+    )
     return redirect("reviews:setup-policy-list")
 
 
@@ -132,7 +140,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     policies.archive_policy(policy, by=request.user, is_archived=False)
-    messages.success(request, f"{policy.name} is back. Queues can judge it again.")
+    messages.success(
+        request, _("%(name)s is back. Queues can judge it again.") % {"name": policy.name}
+    )
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
 
@@ -196,7 +206,11 @@ def edit_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def withdraw_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     policies.withdraw_version(_version(policy, number), by=request.user)
-    messages.success(request, f"Version {number} is withdrawn. The audit trail keeps what it said.")
+    messages.success(
+        request,
+        _("Version %(number)s is withdrawn. The audit trail keeps what it said.")
+        % {"number": number},
+    )
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
 
@@ -241,8 +255,11 @@ def _ask(request: HttpRequest, policy: Policy, queue: Queue | None, verdict: str
         return _relabelling(request, policy, queue, verdict, error=error, status=422)
     messages.success(
         request,
-        f"{made.asked:,} of {made.pool:,} are asked about again: each waits in its queue for "
-        "somebody who has not judged it.",
+        _(
+            "%(asked)s of %(pool)s are asked about again: each waits in its queue for "
+            "somebody who has not judged it."
+        )
+        % {"asked": f"{made.asked:,}", "pool": f"{made.pool:,}"},
     )
     return redirect("reviews:setup-policy-relabelling", slug=policy.slug)
 
@@ -442,7 +459,7 @@ def _changes_context(
     in_force = _in_force(policy)
     if in_force is None:
         return {"in_force": None}
-    after, _ = policies.check_text(text)
+    after, _rest = policies.check_text(text)
     before = policies.text_of(in_force)
     return {
         "in_force": in_force,
@@ -510,7 +527,10 @@ def _in_force(policy: Policy) -> PolicyVersion | None:
 def _version(policy: Policy, number: int) -> PolicyVersion:
     version = policy.versions.select_related("policy").filter(number=number).first()
     if version is None:
-        raise NotFound(f"There is no version {number} of {policy.name}.")
+        raise NotFound(
+            _("There is no version %(number)s of %(name)s.")
+            % {"number": number, "name": policy.name}
+        )
     return version
 
 
@@ -519,7 +539,7 @@ def _queue(policy: Policy, slug: str) -> Queue | None:
         return None
     queue = Queue.objects.filter(platform=policy.platform_id, slug=slug.replace("\x00", "")).first()
     if queue is None:
-        raise NotFound("There is no such queue here.")
+        raise NotFound(_("There is no such queue here."))
     return queue
 
 
@@ -538,5 +558,5 @@ def _platform(request: HttpRequest) -> Platform:
     rows = access.visible(request.user, "policy.edit", Platform.objects.order_by("name"), "pk")
     found = rows.filter(slug=slug).first() if slug else rows.first()
     if found is None:
-        raise Invalid("Choose one of your platforms.", details={"platform": ["Choose one."]})
+        raise Invalid(_("Choose one of your platforms."), details={"platform": [_("Choose one.")]})
     return found

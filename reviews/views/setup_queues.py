@@ -5,6 +5,7 @@ import math
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, lanes, metrics, queues, revisions, tasks
@@ -66,7 +67,10 @@ def new(request: HttpRequest) -> HttpResponse:
         except Invalid as error:
             form.put_errors(error.details)
         else:
-            messages.success(request, f"{queue.name} is open. Routing decides what comes into it.")
+            messages.success(
+                request,
+                _("%(name)s is open. Routing decides what comes into it.") % {"name": queue.name},
+            )
             return redirect("reviews:setup-queue-edit", slug=queue.slug)
     return _page(request, Queue(platform=platform), form, status=422)
 
@@ -109,11 +113,13 @@ def _proposed(request: HttpRequest) -> dict[str, str]:
         found["report_percent"] = f"{float(weight) * 100:g}"
     if found:
         messages.info(
-            request, "These are the parameters that were replayed. Nothing changes until you save."
+            request,
+            _("These are the parameters that were replayed. Nothing changes until you save."),
         )
     if any(name.startswith("weight_") for name in request.GET):
         messages.warning(
-            request, "Severity weights belong to the policies: change them in a new version there."
+            request,
+            _("Severity weights belong to the policies: change them in a new version there."),
         )
     return found
 
@@ -139,7 +145,10 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
     queues.archive_queue(queue, by=request.user, seen=configuring.seen(request))
     tasks.rerank_queues.delay()
-    messages.success(request, f"{queue.name} is archived. What waited there moves on by the rules.")
+    messages.success(
+        request,
+        _("%(name)s is archived. What waited there moves on by the rules.") % {"name": queue.name},
+    )
     return redirect("reviews:setup-queue-list")
 
 
@@ -147,7 +156,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
     queues.unarchive_queue(queue, by=request.user, seen=configuring.seen(request))
-    messages.success(request, f"{queue.name} is back. Routing decides what comes into it.")
+    messages.success(
+        request, _("%(name)s is back. Routing decides what comes into it.") % {"name": queue.name}
+    )
     return redirect("reviews:setup-queue-edit", slug=queue.slug)
 
 
@@ -234,7 +245,7 @@ def _say_saved(
 ) -> None:
     changed = {change.name for change in revisions.compare(before, queues.read(_fresh(queue)))}
     if not changed:
-        messages.info(request, "Nothing was different, so nothing was saved.")
+        messages.info(request, _("Nothing was different, so nothing was saved."))
         return
     words = first
     if changed & queues.RANKING:
