@@ -25,7 +25,8 @@ Ints = NDArray[np.int64]
 
 _DECISIONS = """
 SELECT d.id AS decision_id, d.item_id, i.external_id, d.item_version_id, v.content_hash,
-       i.kind_id, i.language, {text} AS text, i.split_group, d.verdict, {scores}d.risk_source,
+       i.kind_id, i.language, {text} AS text, i.split_group, d.verdict,
+       {scores}{severities}d.risk_source,
        {lane} AS lane, j.lane AS decided_lane, {probability} AS inclusion_probability, d.queue_id,
        d.decided_at,
        {judged_by} AS review_id
@@ -41,7 +42,8 @@ ORDER BY d.id
 # own author took back is none.
 _ANSWERS = """
 SELECT d.id AS decision_id, r.id AS review_id, r.reviewer_id, r.verdict,
-       r.active_seconds AS seconds, r.score_shown, f.policy_version_id, f.violates
+       r.active_seconds AS seconds, r.score_shown, nullif(r.spans, '[]'::jsonb)::text AS spans,
+       f.policy_version_id, f.violates, f.severity
 FROM reviews_decision d
 JOIN reviews_review r ON r.item_id = d.item_id AND r.item_version_id = d.item_version_id
   AND r.id <= {judged_by}
@@ -75,8 +77,10 @@ _ANSWER_TYPES = {
     "verdict": pa.string(),
     "seconds": pa.float32(),
     "score_shown": pa.bool_(),
+    "spans": pa.string(),
     "policy_version_id": pa.int64(),
     "violates": pa.bool_(),
+    "severity": pa.int8(),
 }
 _VIOLATED_TYPES = {"decision_id": pa.int64(), "policy_version_id": pa.int64()}
 
@@ -133,6 +137,7 @@ class Pages:
             "split_group": pa.string(),
             "verdict": pa.string(),
             **{f"score_{policy['slug']}": pa.float64() for policy in frozen.policies},
+            **{f"severity_{policy['slug']}": pa.int8() for policy in frozen.policies},
             "risk_source": pa.string(),
             "lane": pa.string(),
             "decided_lane": pa.string(),
@@ -187,9 +192,10 @@ class Pages:
 
     def _compose(self, frozen: labels.Frozen) -> str:
         """Only integers and quoted names are put into the statement's text."""
-        scores = []
+        scores, severities = [], []
         for n, policy in enumerate(frozen.policies):
             scores.append(f"(d.risks ->> %(slug{n})s)::float8, ")
+            severities.append(f"(d.severities ->> %(slug{n})s)::int2, ")
             self._parameters[f"slug{n}"] = policy["slug"]
         texts = []
         for n, kind in enumerate(frozen.kinds):
@@ -202,6 +208,7 @@ class Pages:
         return _DECISIONS.format(
             text=f"CASE i.kind_id {' '.join(texts)} END" if texts else "''",
             scores="".join(scores),
+            severities="".join(severities),
             lane=labels.LANE,
             draws=labels.DRAWS,
             probability=labels.PROBABILITY,
@@ -277,12 +284,18 @@ class Pages:
             _offsets((np.cumsum(is_first) - 1)[hits], len(firsts)),
             self._slugs.take(pa.array(answers.policy[hits])),
         )
+        severities = pa.ListArray.from_arrays(
+            violated.offsets,
+            answers.table["severity"].take(pa.array(answers.order[hits])).combine_chunks(),
+        )
         columns = [
             self._raters.take(ratings["reviewer_id"].to_numpy()),
             ratings["verdict"].combine_chunks(),
             violated,
             ratings["seconds"].combine_chunks(),
             ratings["score_shown"].combine_chunks(),
+            severities,
+            _spans(ratings["spans"], kind.value_type.field("spans").type),
         ]
         rating = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
         return pa.ListArray.from_arrays(_offsets(answers.row[firsts], count), rating)
@@ -314,6 +327,13 @@ class _Names(NamedTuple):
 
     def take(self, ids: Ints) -> pa.Array:
         return self.names.take(pa.array(np.searchsorted(self.ids, ids)))
+
+
+def _spans(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """JSON as stored → lists of structures; hardly any answer has one."""
+    if column.null_count == len(column):
+        return pa.array([[]] * len(column), kind)
+    return pa.array([json.loads(spans) if spans else [] for spans in column.to_pylist()], kind)
 
 
 def _places(values: Ints, among: Ints) -> tuple[Ints, NDArray[np.bool_]]:

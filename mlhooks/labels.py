@@ -63,6 +63,14 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
     """Every column in order, with the sentence that explains it."""
     import pyarrow as pa
 
+    span = pa.struct(
+        [
+            pa.field("field", pa.string()),
+            pa.field("start", pa.int32()),
+            pa.field("end", pa.int32()),
+            pa.field("policy", pa.string()),
+        ]
+    )
     rating = pa.struct(
         [
             pa.field("rater", pa.string()),
@@ -70,6 +78,8 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
             pa.field("violated", pa.list_(pa.string())),
             pa.field("seconds", pa.float32()),
             pa.field("score_shown", pa.bool_()),
+            pa.field("severities", pa.list_(pa.int8())),
+            pa.field("spans", pa.list_(span)),
         ]
     )
     rows: list[tuple[str, pa.DataType, str]] = [
@@ -90,6 +100,11 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
         rows += [
             (f"label_{slug}", pa.int8(), f"{name}: 1 violates, 0 does not, null not judged."),
             (f"policy_version_{slug}", pa.int16(), f"{name}: version of the text judged by."),
+            (
+                f"severity_{slug}",
+                pa.int8(),
+                f"{name}: how severe, of that version's levels from 1; null: not graded.",
+            ),
             (f"score_{slug}", pa.float64(), f"{name}: the model's probability at decision time."),
         ]
     rows += [
@@ -105,7 +120,13 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
         ("weight", pa.float64(), "1 / inclusion_probability in the random lane, else null."),
         ("queue", pa.string(), "Queue the decision was made in."),
         ("decided_at", pa.timestamp("us", tz="UTC"), "When."),
-        ("reviews", pa.list_(rating), "Independent answers behind the decision, oldest first."),
+        (
+            "reviews",
+            pa.list_(rating),
+            "Independent answers behind the decision, oldest first. `severities` stand beside "
+            "`violated`; `spans` are what the rater marked as evidence, in characters (code "
+            "points) of that field of the item's content.",
+        ),
     ]
     return [(pa.field(name, kind), text) for name, kind, text in rows]
 

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -293,6 +294,42 @@ def override(
         notifications.tell_of_decision(new, lane=now.lane, platform=now.platform_id)
         decision_recorded.send(sender=Decision, decision=new)
     return new
+
+
+class Foresight(NamedTuple):
+    """What an override would change, before it is made."""
+
+    verdict: str
+    policies: list[str]  # slugs
+    severities: dict[str, int]
+    consequences: list[enforcement.Consequence]
+
+
+def foresee_override(
+    decision: Decision,
+    *,
+    by: Person,
+    verdict: str,
+    policy_slugs: Collection[str] = (),
+    action_slugs: Collection[str] | None = None,
+    severities: Mapping[str, object] | None = None,
+    parameters: parameters_.Given | None = None,
+) -> Foresight:
+    """The same answer as `override` takes, checked the same way; nothing is written."""
+    access.check_override(by, decision)
+    with transaction.atomic():
+        now = look(decision.job_id, by)
+        _check_stands(decision, now)
+        violated = answers.violated(now, verdict, policy_slugs)
+        actions = answers.actions(now, verdict, action_slugs)
+        return Foresight(
+            verdict,
+            list(violated),
+            answers.severities(now, violated, severities),
+            enforcement.foresee(
+                decision, actions, parameters=parameters_.check(actions, parameters)
+            ),
+        )
 
 
 def _decide(

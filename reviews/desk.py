@@ -31,9 +31,9 @@ from .statements import Statement
 # How long a changed policy, action or queue may be shown as it was.
 RULES_SECONDS = 5.0
 # Keys with a fixed meaning on the desk; policies and actions get others.
-RESERVED_KEYS = frozenset("0abceghkmnpqsuvy?")
+RESERVED_KEYS = frozenset("0abceghikmnpqsuvy?")
 
-# Hers, while it still stands and can be undone.
+# Hers, while it still stands; for an hour after it could be undone, to override it.
 _LAST_SQL = """
 SELECT
   last.id AS pk, last.verdict, kind.name AS kind_name,
@@ -46,7 +46,7 @@ FROM (
 JOIN reviews_item AS item ON item.id = last.item_id
 JOIN reviews_itemkind AS kind ON kind.id = item.kind_id
 LEFT JOIN reviews_account AS account ON account.id = item.account_id
-WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp()
+WHERE last.kind <> 'undo' AND last.undo_until > clock_timestamp() - interval '1 hour'
   AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = last.id)
 """
 _LAST = Statement("desk_last", _LAST_SQL)

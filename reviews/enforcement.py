@@ -7,6 +7,7 @@ the platform starts where a row becomes due.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -62,6 +63,35 @@ def plan(
         )
         for action in missing.values()
     )
+
+
+class Consequence(NamedTuple):
+    """What becomes of one action where another decision supersedes."""
+
+    action: Action
+    kind: str  # kept, reversed, changed (reversed and asked for anew) or new
+    state: str  # of the enforcement there is; "" for a new one
+
+
+def foresee(
+    standing: Decision, actions: Iterable[Action], *, parameters: Mapping[int, dict[str, object]]
+) -> list[Consequence]:
+    """What `plan` would do for a decision that supersedes `standing`, on the same version."""
+    wanted = {action.pk: action for action in actions}
+    found = []
+    live = Enforcement.objects.live().filter(decision__item=standing.item_id)
+    for one in live.select_related("action", "decision").order_by("pk"):
+        is_same_breach = one.decision.item_version_id == standing.item_version_id
+        if one.action_id not in wanted:
+            kind = "reversed"
+        elif parameters.get(one.action_id, one.parameters) != one.parameters:
+            kind = "changed"
+        else:
+            kind = "kept" if is_same_breach else "new"
+        if kind != "new":
+            wanted.pop(one.action_id, None)
+        found += [] if kind == "new" else [Consequence(one.action, kind, one.get_state_display())]
+    return found + [Consequence(action, "new", "") for action in wanted.values()]
 
 
 def release_planned() -> int:

@@ -52,6 +52,7 @@ LABELS = {
     "note_required": "Every answer needs a note",
     "takes_escalations": "Takes escalations of other queues",
     "skip_reasons": "Reasons to skip",
+    "canned_notes": "Canned notes",
     "reviews_wanted": "Independent reviews",
     "blind": "Kept from the reviewer",
     "filters": "How media arrives",
@@ -127,6 +128,7 @@ NEW: Data = {
         "I know the author",
         "It needs special knowledge",
     ],
+    "canned_notes": [],
     "reviews_wanted": 1,
     "blind": [],
     "filters": [],
@@ -159,6 +161,8 @@ RANKING = frozenset(
     }
 )
 MOST_SKIP_REASONS = 9
+MOST_CANNED_NOTES = 60
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
 
@@ -193,6 +197,7 @@ def read(queue: Queue) -> dict[str, Any]:
         "note_required": queue.note_required,
         "takes_escalations": queue.takes_escalations,
         "skip_reasons": list(queue.skip_reasons),
+        "canned_notes": [dict(note) for note in queue.canned_notes],
         "reviews_wanted": queue.reviews_wanted,
         "blind": list(queue.blind),
         "filters": list(queue.filters),
@@ -438,6 +443,7 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     _check_keys(data, policies, actions, refuse)
     _check_times(data, refuse)
     _check_skip_reasons(data, refuse)
+    _check_canned_notes(data, refuse)
     _check_shares(data, refuse)
     for name, choices in (("blind", Queue.Blind), ("filters", Queue.Filter)):
         for value in data[name]:
@@ -564,6 +570,20 @@ def _check_skip_reasons(data: Data, refuse) -> None:
         refuse("skip_reasons", "One reason stands there twice.")
 
 
+def _check_canned_notes(data: Data, refuse) -> None:
+    notes = data["canned_notes"]
+    if len(notes) > MOST_CANNED_NOTES:
+        refuse("canned_notes", f"At most {MOST_CANNED_NOTES} notes.")
+    for place, note in enumerate(notes):
+        field = f"canned_notes.{place}"
+        if not 0 < len(note["text"].strip()) <= 2_000 or "\x00" in note["text"]:
+            refuse(field, "A note has 1 to 2,000 characters.")
+        if note["policy"] and note["policy"] not in data["policies"]:
+            refuse(field, f"This queue does not judge {note['policy']}.")
+        if note["language"] and not _LANGUAGE.fullmatch(note["language"]):
+            refuse(field, "Give a language as items name it: en, de, pt-BR.")
+
+
 def _check_shares(data: Data, refuse) -> None:
     """What claims can keep is lanes.py's to say; people write it in percent."""
     try:
@@ -588,6 +608,7 @@ def _apply(queue: Queue, data: Data, parts: _Parts) -> None:
         "note_required",
         "takes_escalations",
         "skip_reasons",
+        "canned_notes",
         "reviews_wanted",
         "blind",
         "filters",

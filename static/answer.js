@@ -107,7 +107,7 @@ document.addEventListener("keydown", (event) => {
   const writes = event.target.matches("textarea");
   if (event.target.matches("button") || (writes && !event.ctrlKey && !event.metaKey)) return;
   event.preventDefault();
-  dialog.querySelector("[data-default]").click();
+  dialog.querySelector("[data-default]")?.click();
 }, { capture: true });
 
 for (const sign of ["change", "input"]) document.addEventListener(sign, (event) => {

@@ -3,7 +3,7 @@
 import pytest
 
 from reviews import claims, decisions
-from reviews.errors import Invalid
+from reviews.errors import Forbidden, Invalid
 from reviews.models import AuditEntry, Decision, Enforcement, Finding, ItemVersion, Review
 from tests.factories import (
     claimed_job,
@@ -226,3 +226,32 @@ def test_the_same_action_as_before_is_carried_over(world):
         note="another policy",
     )
     assert Enforcement.objects.get().state == "planned"
+
+
+# What an override would change
+
+
+def test_what_an_override_changes_is_told_before_it_is_made(world):
+    first = world.answer(severities={"scam": 1})
+    foreseen = decisions.foresee_override(
+        first,
+        by=world.lena,
+        verdict="violating",
+        policy_slugs=["spam"],
+        action_slugs=["suspend"],
+        parameters={"suspend": {"days": 30}},
+    )
+    assert foreseen.policies == ["spam"]
+    assert [(one.action.slug, one.kind) for one in foreseen.consequences] == [
+        ("suspend", "changed")
+    ]
+    clean = decisions.foresee_override(first, by=world.lena, verdict="clean")
+    assert [one.kind for one in clean.consequences] == ["reversed"]
+    assert Decision.objects.count() == 1
+    assert Enforcement.objects.get().parameters["days"] == 7
+
+
+def test_a_reviewer_is_not_told_what_an_override_would_change(world):
+    first = world.answer()
+    with pytest.raises(Forbidden):
+        decisions.foresee_override(first, by=world.rosa, verdict="clean")

@@ -202,3 +202,61 @@ def test_what_an_action_needs_is_asked_beside_it(world, desk):
     page.keyboard.press("Escape")
     press_and_wait(page, "Enter")
     assert Enforcement.objects.get().parameters == {"days": 14, "text": "Not allowed here"}
+
+
+def test_an_override_shows_what_it_changes_and_keeps_what_was_typed(world, live_app, page, sign_in):
+    decision = world.decide()
+    sign_in(page, world.people["lena"])
+    page.goto(f"{live_app}/decisions/{decision.pk}/override/")
+    page.get_by_text("taken back", exact=True).wait_for()
+    page.get_by_label("Violating", exact=True).check()
+    page.get_by_text("stays as it is").wait_for()
+    page.get_by_label("Why").fill("   ")
+    page.get_by_role("button", name="Override").click()
+    page.locator("#_notice .notice").wait_for()
+    assert page.get_by_label("Violating", exact=True).is_checked()
+    page.get_by_label("Clean").check()
+    page.get_by_label("Why").fill("A newsletter she asked for")
+    page.get_by_role("button", name="Override").click()
+    page.wait_for_url(f"{live_app}/items/{decision.item_id}/")
+    assert Decision.objects.get(supersedes=decision).note == "A newsletter she asked for"
+
+
+def test_after_the_undo_time_a_lead_finds_override_where_undo_stood(world, desk):
+    decision = world.decide("lena")
+    page = desk("lena")
+    assert page.get_by_role("button", name="Undo").is_visible()
+    assert page.get_by_role("link", name="Override").is_hidden()
+    page.evaluate("document.querySelector('#_undo_bar .undo').remove()")  # as the clock does at 0
+    assert page.get_by_role("link", name="Override").is_visible()
+    with page.expect_navigation():
+        page.keyboard.press("u")
+    assert page.url.endswith(f"/decisions/{decision.pk}/override/")
+
+
+def test_a_canned_note_is_two_keys_away(world, desk):
+    item = Job.objects.order_by("-rank").first().item
+    assert item.language == "en"
+    world.queue.canned_notes = [
+        {"text": "Nicht erlaubt: {policy}", "policy": "", "language": "de"},
+        {"text": "Not allowed: {policy}", "policy": "", "language": "en"},
+        {"text": "Of another policy", "policy": "elsewhere", "language": ""},
+    ]
+    world.queue.save()
+    page = desk()
+    page.keyboard.press("1")
+    page.keyboard.press("i")
+    page.locator("#_canned").wait_for()
+    assert page.locator("#_canned .canned li:visible").all_inner_texts() == [
+        "1\nNot allowed: {policy}",
+        "2\nNicht erlaubt: {policy}",
+    ]
+    page.keyboard.press("1")
+    assert page.locator("#note").input_value() == "Not allowed: Spam and scams"
+    page.keyboard.press("i")
+    page.keyboard.type("nicht")
+    page.keyboard.press("Enter")
+    press_and_wait(page, "Enter")
+    assert Review.objects.get().note == (
+        "Not allowed: Spam and scams\nNicht erlaubt: Spam and scams"
+    )

@@ -502,3 +502,37 @@ def test_a_queue_keeps_as_many_people_as_it_wants_reviews(world):
     world.make(reviews_wanted=2)
     with pytest.raises(Invalid, match="wants 2 independent reviews"):
         queues.staff(world.remy, world.platform, [], by=world.lena)
+
+
+# Canned notes and reasons to skip
+
+
+def test_canned_notes_are_settings_of_the_queue_with_a_history(world):
+    note = {"text": "Not allowed: {policy}", "policy": "spam", "language": "pt-BR"}
+    queue = queues.create_queue(
+        world.platform, "scams", world.data(canned_notes=[note]), by=world.lena
+    )
+    assert queues.read(queue)["canned_notes"] == [note]
+    queues.save_queue(queue, {"canned_notes": []}, by=world.lena)
+    queues.put_back(queue, 1, by=world.lena)
+    assert Queue.objects.get(pk=queue.pk).canned_notes == [note]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"text": " "}, {"text": "a" * 2001}, {"policy": "hate"}, {"language": "English!"}],
+)
+def test_a_canned_note_that_fits_nothing_is_refused(world, wrong):
+    note = {"text": "Not allowed", "policy": "", "language": "", **wrong}
+    with pytest.raises(Invalid) as refused:
+        queues.create_queue(world.platform, "scams", world.data(canned_notes=[note]), by=world.lena)
+    assert "canned_notes.0" in refused.value.details
+
+
+@pytest.mark.parametrize("reasons", [["a"] * 2, ["a" * 61], [str(n) for n in range(10)]])
+def test_reasons_to_skip_are_few_short_and_different(world, reasons):
+    with pytest.raises(Invalid) as refused:
+        queues.create_queue(
+            world.platform, "scams", world.data(skip_reasons=reasons), by=world.lena
+        )
+    assert "skip_reasons" in refused.value.details

@@ -107,8 +107,39 @@ def test_a_row_says_what_was_judged_by_which_text_and_who_judged(platform):
             "violated": ["spam"],
             "seconds": 4.5,
             "score_shown": True,
+            "severities": [None],
+            "spans": [],
         }
     ]
+    assert (row["severity_spam"], row["severity_scam"]) == (None, None)
+
+
+def test_a_row_says_how_severe_it_was_and_what_was_marked(platform):
+    platform.scam.versions.update(severity_levels=["mild", "grave"])
+    job = claimed_job(platform.rosa, queue=platform.queue)
+    start = job.item.current_version.content["body"].index("there")
+    span = {"field": "body", "start": start, "end": start + 5, "policy": "scam"}
+    decisions.record_review(
+        job.pk,
+        job.claim_token,
+        by=platform.rosa,
+        verdict="violating",
+        policy_slugs=["spam", "scam"],
+        severities={"scam": 2},
+        spans=[span],
+    )
+    snapshot = built(platform)
+    (row,) = rows_of(snapshot)
+    assert (row["severity_spam"], row["severity_scam"]) == (None, 2)
+    (review,) = row["reviews"]
+    assert dict(zip(review["violated"], review["severities"], strict=True)) == {
+        "spam": None,
+        "scam": 2,
+    }
+    assert review["spans"] == [span]
+    split = labels.split_of(job.item.split_group)
+    path, _ = snapshots.get_file(snapshot, f"data-{split}.parquet")
+    assert pq.read_table(path).to_pylist()[0]["reviews"][0]["spans"] == [span]
 
 
 def test_parquet_and_jsonl_hold_the_same_rows(platform):

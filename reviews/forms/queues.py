@@ -11,6 +11,7 @@ from reviews.models import Action, Lane, Queue, Report
 
 from .parts import SetUpForm, long_text, number, several, text, tick
 
+_EMPTY_NOTES = 3
 OFFERS = (("", "Not offered"), ("shown", "On the desk"), ("hidden", "Kept off the desk"))
 _SOURCES = dict(Report.Source.choices)
 
@@ -39,6 +40,25 @@ class OfferForm(forms.Form):
         for field in self.fields.values():
             field.widget.attrs["aria-label"] = f"{field.label}: {action.name}"
         self.fields["key"].widget.attrs["placeholder"] = action.key
+
+
+class CannedNoteForm(forms.Form):
+    """One note, ready to be put into an answer. A row without a text is no note."""
+
+    text = forms.CharField(
+        required=False, label="Note", max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    policy = forms.ChoiceField(required=False, label="For the policy")
+    language = forms.CharField(
+        required=False, label="Language", max_length=20, widget=forms.TextInput()
+    )
+
+    def __init__(self, *args: Any, place: int, policies: list[tuple[str, str]], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.fields["policy"].choices = [("", "Any policy"), *policies]
+        self.fields["language"].widget.attrs["placeholder"] = "any"
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{field.label}, note {place + 1}"
 
 
 class QueueForm(SetUpForm):
@@ -105,15 +125,28 @@ class QueueForm(SetUpForm):
             )
             for action in self._actions()
         ]
+        known = state["canned_notes"]
+        policies = [(policy.slug, policy.name) for policy in queue.platform.policies.all()]
+        self.canned = [
+            CannedNoteForm(
+                data,
+                prefix=f"canned-{place}",
+                place=place,
+                policies=policies,
+                initial=known[place] if place < len(known) else None,
+            )
+            for place in range(min(len(known) + _EMPTY_NOTES, queues.MOST_CANNED_NOTES))
+        ]
 
     def is_valid(self) -> bool:
         # All of them, so that everything wrong is said at once.
-        return all([super().is_valid(), *(offer.is_valid() for offer in self.offers)])
+        rows = [*self.offers, *self.canned]
+        return all([super().is_valid(), *(row.is_valid() for row in rows)])
 
     def make_read_only(self) -> None:
         super().make_read_only()
-        for offer in self.offers:
-            for field in offer.fields.values():
+        for row in (*self.offers, *self.canned):
+            for field in row.fields.values():
                 field.disabled = True
 
     def typed(self) -> dict[str, Any]:
@@ -137,6 +170,14 @@ class QueueForm(SetUpForm):
             "skip_reasons": [
                 line.strip() for line in values["skip_reasons"].splitlines() if line.strip()
             ],
+            "canned_notes": [
+                {
+                    "text": row.cleaned_data["text"].strip(),
+                    "policy": row.cleaned_data["policy"],
+                    "language": row.cleaned_data["language"].strip(),
+                }
+                for row in self._written()
+            ],
             "policies": values["policies"],
             "kinds": sorted(values["kinds"]),
             "members": sorted(values["members"]),
@@ -154,6 +195,9 @@ class QueueForm(SetUpForm):
                 if offer.action.slug == part:
                     offer.add_error("key", text)
                     return
+        if field == "canned_notes" and part:
+            self._written()[int(part)].add_error("text", text)
+            return
         if field == "actions":
             self.offer_errors.append(text)
             return
@@ -188,6 +232,9 @@ class QueueForm(SetUpForm):
     def _some(self, prefix: str, names: Iterable[str]) -> dict[str, float]:
         values = {name: self.cleaned_data[f"{prefix}{name}"] for name in names}
         return {name: queues.plain(value) for name, value in values.items() if value is not None}
+
+    def _written(self) -> list[CannedNoteForm]:
+        return [row for row in self.canned if row.cleaned_data.get("text", "").strip()]
 
     def _add_numbers(self) -> None:
         for name, hint, whole in _NUMBERS:

@@ -98,6 +98,8 @@ class Queue(models.Model):
     skip_reasons = ArrayField(
         models.CharField(max_length=60), default=list, db_default=[], blank=True
     )
+    # Notes ready to be put into an answer: [{text, policy (slug or ""), language (or "")}].
+    canned_notes = models.JSONField(default=list, db_default=[], blank=True)
     qa_rate = models.FloatField(default=0)  # share of decisions that another person looks at again
     draw_seed = models.BigIntegerField(default=1)
 

@@ -3,16 +3,18 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, decisions, desk, metrics
-from reviews.errors import Conflict, NotFound
-from reviews.models import Decision, Job, Verdict
+from reviews.errors import Conflict, Invalid, NotFound
+from reviews.layouts import Layout
+from reviews.models import Decision, Enforcement, Policy, Verdict
 
 from .items import put_lines
-from .review import desk_response
+from .review import desk_response, given_parameters, severities_of, to_page
 
 PAGE = 50
 
@@ -57,26 +59,22 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def override(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form; what it would change (a POST with `preview`); and the override itself."""
     decision = access.get_decision(request.user, pk)
     access.check_override(request.user, decision)
     if request.method == "POST":
-        verdict = request.POST.get("verdict", "")
-        is_violating = verdict == Verdict.VIOLATING
-        decisions.override(
-            decision,
-            by=request.user,
-            verdict=verdict,
-            policy_slugs=request.POST.getlist("policy") if is_violating else (),
-            action_slugs=request.POST.getlist("action") if is_violating else None,
-            note=request.POST.get("note", ""),
-        )
+        answer = _overriding(request)
+        if "preview" in request.POST:
+            return _foreseen(request, decision, answer)
+        decisions.override(decision, by=request.user, note=request.POST.get("note", ""), **answer)
         messages.success(request, _("Overridden. The earlier actions are taken back where needed."))
-        return redirect("reviews:item-detail", pk=decision.item_id)
+        return to_page(request, reverse("reviews:item-detail", args=[decision.item_id]))
     if hasattr(decision, "superseded_by"):
         raise Conflict(_("This decision was already superseded. Look at the one that stands now."))
     if decision.kind == Decision.Kind.UNDO:
         raise NotFound(_("This decision was taken back; there is nothing to override."))
     rules = desk.read_rules(decision.queue_id)
+    live = Enforcement.objects.live().filter(decision__item=decision.item_id)
     return render(
         request,
         "reviews/decision_override.html",
@@ -84,9 +82,51 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
             "decision": decision,
             "item": decision.item,
             "version": decision.item_version,
+            "blocks": Layout(decision.item.kind.fields, decision.item.kind.layout).show(
+                decision.item_version.content
+            ),
             "policies": rules.policies,
             "violated": {version.policy_id for version in decision.policy_versions.all()},
             "actions": rules.actions_for(has_author=decision.item.account_id is not None),
-            "open_job": Job.objects.open().filter(item=decision.item_id).first(),
+            "live": live.select_related("action").order_by("pk"),
+            "asked_for": set(live.values_list("action_id", flat=True)),
+            "is_hers": decision.decided_by_id == request.user.pk,
         },
     )
+
+
+def _overriding(request: HttpRequest) -> dict:
+    """Every box as it stands: none ticked means none wanted."""
+    post = request.POST
+    verdict = post.get("verdict", "")
+    if verdict != Verdict.VIOLATING:
+        return {"verdict": verdict}
+    policies, actions = post.getlist("policy"), post.getlist("action")
+    return {
+        "verdict": verdict,
+        "policy_slugs": policies,
+        "action_slugs": actions,
+        "severities": severities_of(request, policies),
+        "parameters": given_parameters(request, actions),
+    }
+
+
+def _foreseen(request: HttpRequest, decision: Decision, answer: dict) -> HttpResponse:
+    """Fragment: what it would change, or what it still lacks."""
+    context: dict = {"decision": decision}
+    try:
+        foreseen = decisions.foresee_override(decision, by=request.user, **answer)
+    except Invalid as lacks:
+        context["lacks"] = str(lacks)
+    else:
+        before = {version.policy.slug for version in decision.policy_versions.all()}
+        names = dict(Policy.objects.filter(queues=decision.queue_id).values_list("slug", "name"))
+        context |= {
+            "verdict": Verdict(foreseen.verdict).label,
+            "verdict_changes": foreseen.verdict != decision.verdict,
+            "added": [names.get(slug, slug) for slug in foreseen.policies if slug not in before],
+            "dropped": [names.get(slug, slug) for slug in before - set(foreseen.policies)],
+            "regraded": foreseen.severities != decision.severities,
+            "consequences": foreseen.consequences,
+        }
+    return render(request, "reviews/_override_changes.html", context)

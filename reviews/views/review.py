@@ -169,7 +169,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         _("Put back. %(name)s keeps its place for the next person.") % {"name": job.queue.name},
     )
-    return _to_page(request, reverse("reviews:home"))
+    return to_page(request, reverse("reviews:home"))
 
 
 @require_POST
@@ -249,7 +249,7 @@ def _arrived(
     return render(request, "reviews/_arrived.html", context)
 
 
-def _to_page(request: HttpRequest, url: str) -> HttpResponse:
+def to_page(request: HttpRequest, url: str) -> HttpResponse:
     if not request.htmx:
         return redirect(url)
     return HttpResponse(headers={"HX-Redirect": url})
@@ -477,9 +477,7 @@ def _answer(request: HttpRequest) -> dict:
         "revealed_seconds": _revealed(request),
         "item_version_id": int(_number(post.get("item_version"))) or None,
         "score_shown": post.get("score_shown") == "1",
-        "severities": {
-            slug: int(_number(post.get(f"severity-{slug}"))) or None for slug in policies
-        },
+        "severities": severities_of(request, policies),
         "spans": _spans(post.getlist("span")) if policies else (),
         "parameters": given_parameters(request, actions or ()),
         "escalate_to": post.get("escalate_to", ""),
@@ -504,6 +502,12 @@ def _report_revealed(request: HttpRequest, pk: int) -> None:
     if seconds:
         token = request.POST.get("token", "")
         wellness.report_held(pk, token, by=request.user, seconds=seconds)
+
+
+def severities_of(request: HttpRequest, policies: Iterable[str]) -> dict[str, int | None]:
+    """The level that the form gives to each of these policies, if any."""
+    posted = {slug: request.POST.get(f"severity-{slug}") for slug in policies}
+    return {slug: int(_number(level)) or None for slug, level in posted.items()}
 
 
 def given_parameters(request: HttpRequest, actions: Iterable[str]) -> parameters.Given:

@@ -1,0 +1,17 @@
+"""Notes ready to be put into an answer, by queue."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("reviews", "0044_own_keys"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="queue",
+            name="canned_notes",
+            field=models.JSONField(blank=True, db_default=[], default=list),
+        ),
+    ]
