@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0044_own_keys"),
+        ("reviews", "0048_search_entries"),
     ]
 
     operations = [
