@@ -273,10 +273,7 @@ def _desk(
         "lane": lane,
         "note": note,
         "rest": wellness.rest_of(request.user, queue),
-<<<<<<< HEAD
-=======
         "may_override": access.may(request.user, "decision.override"),
->>>>>>> c11414d (Say what an override changes before it is made; canned notes by key; levels and marks in snapshots)
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
