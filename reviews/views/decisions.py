@@ -126,7 +126,7 @@ def _foreseen(request: HttpRequest, decision: Decision, answer: dict) -> HttpRes
             "verdict_changes": foreseen.verdict != decision.verdict,
             "added": [names.get(slug, slug) for slug in foreseen.policies if slug not in before],
             "dropped": [names.get(slug, slug) for slug in before - set(foreseen.policies)],
-            "regraded": foreseen.severities != decision.severities,
+            "regraded": foreseen.severities and foreseen.severities != decision.severities,
             "consequences": foreseen.consequences,
         }
     return render(request, "reviews/_override_changes.html", context)
