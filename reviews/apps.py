@@ -7,7 +7,19 @@ class ReviewsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.utils.translation import gettext, ngettext
+
+        from . import wording
+
+        wording.speak(gettext, ngettext, _midsentence)
         post_migrate.connect(_create_roles, sender=self)
+
+
+def _midsentence(label: object) -> str:
+    """German keeps the capitals of its nouns."""
+    from django.utils.translation import get_language
+
+    return str(label) if (get_language() or "").startswith("de") else str(label).lower()
 
 
 def _create_roles(using: str, **kwargs: object) -> None:

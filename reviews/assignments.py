@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from . import access, audit, notifications
 from .errors import Conflict, Invalid, NotFound
@@ -114,9 +115,12 @@ def check_works(to: Person, queue_ids: Collection[int]) -> None:
     """Invalid unless all of these queues are hers to work."""
     hers = set(access.queues_to_work(to).filter(pk__in=queue_ids).values_list("pk", flat=True))
     others = Queue.objects.filter(pk__in=set(queue_ids) - hers).order_by("position", "pk")
-    names = " and ".join(others.values_list("name", flat=True))
+    names = _(" and ").join(others.values_list("name", flat=True))
     if names:
-        message = f"{to} does not work {names}. Add her to the queue first."
+        message = _("%(to)s does not work %(names)s. Add her to the queue first.") % {
+            "to": to,
+            "names": names,
+        }
         raise Invalid(message, details={"to": [message]})
 
 
@@ -127,13 +131,13 @@ def _refusals(jobs: Collection[Job], to: Person | None) -> dict[int, str]:
     reasons = {}
     for job in jobs:
         if job.has_answered:
-            reasons[job.pk] = "answered by her before"
+            reasons[job.pk] = noop("answered by her before")
         elif job.has_skipped:
-            reasons[job.pk] = "skipped by her before"
+            reasons[job.pk] = noop("skipped by her before")
         elif job.is_her_decision:
-            reasons[job.pk] = "decided by herself"
+            reasons[job.pk] = noop("decided by herself")
         elif job.lane == Lane.ADJUDICATION and not adjudicates:
-            reasons[job.pk] = "for a lead to settle"
+            reasons[job.pk] = noop("for a lead to settle")
     return reasons
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as lazy
 
 from . import access, layouts
 from .models import Item, ItemKind, Job, Lane, Person, Queue
@@ -27,10 +28,10 @@ FRESH_LANES = frozenset({Lane.SECOND, *Lane.checking()})
 AUTHOR_ROLES = ("author", "handle", "avatar")
 
 _WORDS = {
-    SCORE: "risk and reasons",
-    REPORTS: "reports",
-    AUTHOR: "the author",
-    HISTORY: "earlier decisions and answers",
+    SCORE: lazy("risk and reasons"),
+    REPORTS: lazy("reports"),
+    AUTHOR: lazy("the author"),
+    HISTORY: lazy("earlier decisions and answers"),
 }
 
 
@@ -101,7 +102,7 @@ def content_of(kind: ItemKind, content: Mapping[str, Any], hidden: frozenset[str
 
 def words(hidden: Sequence[str]) -> str:
     """ "risk and reasons, the author": what a queue's `blind` hides, as people say it."""
-    return ", ".join(text for key, text in _WORDS.items() if key in hidden)
+    return ", ".join(str(text) for key, text in _WORDS.items() if key in hidden)
 
 
 def keeps_notes(job: Job, hidden: frozenset[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import IntegrityError
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from . import access, assignments, audit, bulk, jobs, notifications, ranking, search_entries
 from .errors import Conflict, Invalid
@@ -27,10 +28,11 @@ _NOTE_LENGTH = 500
 # Drawn for their queue, to measure it or to learn from it: in another one they would mean nothing.
 _STAYING = (Lane.LEARNING, Lane.GOLD, Lane.QA)
 
-HELD = "being worked on right now"
-GONE = "not waiting any more"
-ELSEWHERE = "in another queue by now"
-ON_TOP = "taken back by the reviewer and on top already"
+# Kept with the operation as they stand here, translated where they are shown.
+HELD = noop("being worked on right now")
+GONE = noop("not waiting any more")
+ELSEWHERE = noop("in another queue by now")
+ON_TOP = noop("taken back by the reviewer and on top already")
 
 # Everything an operation may write; the caller holds the rows.
 _COLUMNS = (
@@ -106,7 +108,7 @@ def assign_jobs(
         refused = assignments.refusals([row["id"] for row in rows], to=to) if to else {}
         for row in rows:
             if row["assigned_to_id"] == (to.pk if to else None):
-                refused[row["id"]] = "already hers" if to else "free already"
+                refused[row["id"]] = noop("already hers") if to else noop("free already")
             elif row["id"] not in refused:
                 row["assigned_to_id"] = to.pk if to else None
         return refused
@@ -143,7 +145,7 @@ def move_jobs(
 
     def change(rows: list[_Row]) -> dict[int, str]:
         refused = {
-            row["id"]: ON_TOP if _is_undone(row) else "drawn for this queue"
+            row["id"]: ON_TOP if _is_undone(row) else noop("drawn for this queue")
             for row in rows
             if _is_undone(row) or row["lane"] in _STAYING
         }
@@ -213,7 +215,7 @@ def raise_jobs(
             if _is_undone(row):
                 refused[row["id"]] = ON_TOP
             elif is_at_top or lift <= 0:
-                refused[row["id"]] = "raised as far as it goes"
+                refused[row["id"]] = noop("raised as far as it goes")
             else:
                 row["raised"] += lift
                 row["rank"] += lift
@@ -427,17 +429,20 @@ def _selected(queue: Queue, selection: Selection) -> list[int]:
         newest_id=selection.newest_id,
     )
     if found.next is not None and not found.is_cut:
-        raise Invalid(_too_many(f"more than {MOST_JOBS:,}"))
+        raise Invalid(_too_many(_("more than %(most)s") % {"most": f"{MOST_JOBS:,}"}))
     return sorted(found.job_ids)
 
 
 def _too_many(how_many: str) -> str:
-    return f"At most {MOST_JOBS:,} jobs at once; these are {how_many}. Narrow the filter."
+    return _("At most %(most)s jobs at once; these are %(count)s. Narrow the filter.") % {
+        "most": f"{MOST_JOBS:,}",
+        "count": how_many,
+    }
 
 
 def _nothing(skipped: Counter[str]) -> str:
-    told = "; ".join(f"{number:,} {reason}" for reason, number in skipped.most_common())
-    return f"Nothing was changed: {told or 'no job fits any more'}."
+    told = "; ".join(f"{number:,} {_(reason)}" for reason, number in skipped.most_common())
+    return _("Nothing was changed: %(told)s.") % {"told": told or _("no job fits any more")}
 
 
 def _rows(job_ids: Iterable[int], *, lock: bool = False) -> list[_Row]:

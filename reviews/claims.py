@@ -556,8 +556,10 @@ def _free_slot(held: Iterable[Job]) -> int | None:
 
 def _both_taken(held: list[Job]) -> str:
     singles = [job for job in held if job.claim_slot <= Job.MAX_CLAIMS]
-    queues = " and ".join(sorted({job.queue.name for job in singles}))
-    return f"You already hold two jobs ({queues}). Answer, skip or release one first."
+    queues = _(" and ").join(sorted({job.queue.name for job in singles}))
+    return _("You already hold two jobs (%(queues)s). Answer, skip or release one first.") % {
+        "queues": queues
+    }
 
 
 def _give_back(
@@ -626,10 +628,9 @@ def _lost(job_id: int, token: uuid.UUID, by: Person) -> ClaimLost:
 
 
 def _ran_out(at: datetime) -> str:
-    return (
-        f"Your claim ran out at {_clock(at)}. Nothing was recorded, and the job went back to the "
-        "queue."
-    )
+    return _(
+        "Your claim ran out at %(at)s. Nothing was recorded, and the job went back to the queue."
+    ) % {"at": _clock(at)}
 
 
 def _clock(at: datetime) -> str:

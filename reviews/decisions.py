@@ -425,5 +425,5 @@ def _check_stands(decision: Decision, now: Situation) -> None:
 
 def _window_closed(decision: Decision) -> str:
     if decision.kind == Decision.Kind.UNDO:
-        return "This is an undo already."
-    return "The time to undo is over. A lead can override this decision."
+        return _("This is an undo already.")
+    return _("The time to undo is over. A lead can override this decision.")

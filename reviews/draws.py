@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from . import access, audit, bulk, draw_rows, ranking, sampling
 from .errors import Conflict, Invalid
@@ -325,26 +326,34 @@ def unmark_gold(item: Item, *, by: Person) -> None:
 
 
 _NOTHING = {
-    Lane.LEARNING: "No job with a score waits in the risk lane, so there is nothing to draw from.",
-    Lane.QA: "No decision of this queue is left to check: each is checked already, open again or "
-    "can still be taken back.",
-    Lane.GOLD: "No verdict is known here that somebody has not seen: two people have to agree on "
-    "an item, or a lead marks it as gold on its page.",
+    Lane.LEARNING: lazy(
+        "No job with a score waits in the risk lane, so there is nothing to draw from."
+    ),
+    Lane.QA: lazy(
+        "No decision of this queue is left to check: each is checked already, open again or "
+        "can still be taken back."
+    ),
+    Lane.GOLD: lazy(
+        "No verdict is known here that somebody has not seen: two people have to agree on "
+        "an item, or a lead marks it as gold on its page."
+    ),
 }
 
 
 def _check(queue: Queue, lane: str, strategy: str, expected: float, seed: int | None) -> None:
     wrong = {}
     if lane not in MANUAL_LANES:
-        wrong["lane"] = "Choose learning, quality check or gold."
+        wrong["lane"] = _("Choose learning, quality check or gold.")
     if strategy not in STRATEGIES:
-        wrong["strategy"] = "Choose how to draw."
+        wrong["strategy"] = _("Choose how to draw.")
     if not 0 < expected <= MOST_IN_POOL:
-        wrong["expected"] = f"Give a number above 0, at most {MOST_IN_POOL:,}."
+        wrong["expected"] = _("Give a number above 0, at most %(most_in_pool)s.") % {
+            "most_in_pool": f"{MOST_IN_POOL:,}"
+        }
     if seed is not None and not 0 <= seed < _MOST_SEED:
-        wrong["seed"] = "Give a whole number from 0 to 2^53 − 1, or leave it empty."
+        wrong["seed"] = _("Give a whole number from 0 to 2^53 − 1, or leave it empty.")
     if queue.is_archived:
-        wrong["lane"] = "This queue is archived: nobody works in it."
+        wrong["lane"] = _("This queue is archived: nobody works in it.")
     if wrong:
         raise Invalid(next(iter(wrong.values())), details=wrong)
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from .wording import gettext as _
+
 PLAIN, GLYPH, URL, STYLED, SPACE = "plain", "glyph", "url", "styled", "space"
 
 
@@ -142,12 +144,16 @@ def _marked(match: re.Match[str], text: str) -> Iterator[Run]:
         yield from _url(token)
     elif match.lastgroup == "space":
         yield Run(PLAIN, "\n")
-        yield Run(SPACE, f"{token.count(chr(10)) - 1} empty lines", size=len(token) - 2)
+        yield Run(
+            SPACE,
+            _("%(count)s empty lines") % {"count": token.count(chr(10)) - 1},
+            size=len(token) - 2,
+        )
         yield Run(PLAIN, "\n")
     elif match.lastgroup == "pile":
         yield Run(PLAIN, token[:2])
         more = len(token) - 2
-        yield Run(GLYPH, f"+{more} marks", "combining marks piled on one letter", more)
+        yield Run(GLYPH, f"+{more} marks", _("combining marks piled on one letter"), more)
     elif match.lastgroup == "hidden":
         if _joins_rightly(token, text, match.start()):
             yield Run(PLAIN, token)
@@ -162,9 +168,9 @@ def _url(token: str) -> Iterator[Run]:
     cut = trailing.start() if trailing else len(token)
     token, rest = token[:cut], token[cut:]
     host = token.rpartition("://")[2].partition("/")[0]
-    title = "address, defanged"
+    title = _("address, defanged")
     if "xn--" in host.lower():
-        title = f"address, defanged; its name reads {_decoded(host)}"
+        title = _("address, defanged; its name reads %(name)s") % {"name": _decoded(host)}
     at = size = 0
     shown = defang(token)
     # A look-alike letter in an address matters most of all: marked even where all of it is one.
@@ -187,7 +193,7 @@ def _word(word: str) -> Iterator[Run]:
     scripts = [_script(character) for character in word]
     if "MATHEMATICAL" in scripts or "FULLWIDTH" in scripts:
         plain = unicodedata.normalize("NFKC", word)
-        yield Run(STYLED, word, f"styled letters; reads “{plain}”")
+        yield Run(STYLED, word, _("styled letters; reads “%(plain)s”") % {"plain": plain})
         return
     if "LATIN" not in scripts or not any(script in _LOOKALIKE for script in scripts):
         yield Run(PLAIN, word)
@@ -212,7 +218,7 @@ def _word(word: str) -> Iterator[Run]:
 def _glyph(character: str) -> Run:
     code = ord(character)
     if 0xE0020 <= code <= 0xE007E:
-        return Run(GLYPH, f"TAG {chr(code - 0xE0000)}", "invisible tag character", 1)
+        return Run(GLYPH, f"TAG {chr(code - 0xE0000)}", _("invisible tag character"), 1)
     name = _name(character)
     return Run(GLYPH, _SHORT.get(character, f"U+{code:04X}"), f"{name}, U+{code:04X}", 1)
 
@@ -240,7 +246,7 @@ def _script(character: str) -> str:
 
 
 def _name(character: str) -> str:
-    fallback = "control character" if ord(character) < 0xA0 else "unassigned character"
+    fallback = _("control character") if ord(character) < 0xA0 else _("unassigned character")
     return unicodedata.name(character, fallback).lower()
 
 

@@ -16,6 +16,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from . import access, audit, claims, queues, revisions
 from .errors import Conflict, Forbidden, Invalid
@@ -24,12 +25,12 @@ from .models import Person, Platform, Revision, Role
 Data = Mapping[str, Any]
 
 LABELS = {
-    "first_name": "First name",
-    "last_name": "Last name",
+    "first_name": lazy("First name"),
+    "last_name": lazy("Last name"),
     "email": "E-mail",
-    "roles": "Roles",
-    "is_active": "May sign in",
-    "is_member": "On this platform",
+    "roles": lazy("Roles"),
+    "is_active": lazy("May sign in"),
+    "is_member": lazy("On this platform"),
 }
 _NAMES = {"first_name": 150, "last_name": 150}
 
@@ -58,13 +59,13 @@ def create_person(
         if not 1 <= len(username) <= 150:
             raise ValidationError("length")
     except ValidationError:
-        details["username"] = ["Use letters, digits and @ . + - _ only, 1 to 150 of them."]
+        details["username"] = [_("Use letters, digits and @ . + - _ only, 1 to 150 of them.")]
     if username.lower().startswith("token-"):
-        details["username"] = ["Names that start with token- belong to API tokens."]
+        details["username"] = [_("Names that start with token- belong to API tokens.")]
     elif username in ("new", "link"):
-        details["username"] = ["This is the address of a page here. Choose another name."]
+        details["username"] = [_("This is the address of a page here. Choose another name.")]
     elif Person.objects.filter(username__iexact=username).exists():
-        details["username"] = ["Somebody has this name. Choose another."]
+        details["username"] = [_("Somebody has this name. Choose another.")]
     data = {"first_name": "", "last_name": "", "email": "", "roles": [], **data}
     with transaction.atomic():
         person = Person(username=username)
@@ -103,11 +104,13 @@ def save_person(
         loses_admin = Role.ADMIN in before["roles"] and Role.ADMIN not in data["roles"]
         more: dict[str, list[str]] = {}
         if loses_admin and by is not None and by.pk == person.pk:
-            more["roles"] = ["You cannot take the admin role from yourself. Ask another admin."]
+            more["roles"] = [_("You cannot take the admin role from yourself. Ask another admin.")]
         elif loses_admin and not _other_admins(person, platform):
-            more["roles"] = ["She is the only admin here. Make somebody else one first."]
+            more["roles"] = [_("She is the only admin here. Make somebody else one first.")]
         if not _may_work(data["roles"]) and (names := _queue_names(person)):
-            text = f"Without a role that reviews she cannot work {', '.join(names)}. Take her out."
+            text = _("Without a role that reviews she cannot work %(names)s. Take her out.") % {
+                "names": ", ".join(names)
+            }
             more.setdefault("roles", []).append(text)
         _check(person, data, more=more)
         revisions.keep_first(person, before, platform=platform)
@@ -244,18 +247,20 @@ def _check(person: Person, data: Data, *, more: Mapping[str, list[str]] | None =
     wrong: dict[str, list[str]] = {name: list(texts) for name, texts in (more or {}).items()}
     for name, most in _NAMES.items():
         if len(data[name]) > most or "\x00" in data[name]:
-            wrong.setdefault(name, []).append(f"At most {most} characters, all of them printable.")
+            wrong.setdefault(name, []).append(
+                _("At most %(most)s characters, all of them printable.") % {"most": most}
+            )
     if data["email"]:
         try:
             validate_email(data["email"])
         except ValidationError:
-            wrong.setdefault("email", []).append("This is not an e-mail address.")
+            wrong.setdefault("email", []).append(_("This is not an e-mail address."))
         same = Person.objects.exclude(pk=person.pk).filter(email__iexact=data["email"])
         if same.exists():
-            wrong.setdefault("email", []).append("Somebody else has this address.")
+            wrong.setdefault("email", []).append(_("Somebody else has this address."))
     for role in data["roles"]:
         if role not in Role.values:
-            wrong.setdefault("roles", []).append(f"There is no role {role}.")
+            wrong.setdefault("roles", []).append(_("There is no role %(role)s.") % {"role": role})
     if wrong:
         raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
 

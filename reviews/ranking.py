@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from .wording import gettext as _
+from .wording import midsentence, ngettext, noop
+
 # What an item nobody has scored yet counts as, for each policy.
 PRIOR = 0.1
 # Added to the rank of a job that is due before long; above any difference harm and age can make.
@@ -31,7 +34,7 @@ _LEAST_PROBABILITY = 0.001
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
 _BELOW_ONE = math.nextafter(1, 0)
-_LEVELS = ((0.95, "Critical"), (0.6, "High"), (0.25, "Medium"))
+_LEVELS = ((0.95, noop("Critical")), (0.6, noop("High")), (0.25, noop("Medium")))
 
 # How often a report of a source is right before anything is known of its reporter. What users'
 # reports are worth differs from platform to platform: base_rate() works it out.
@@ -276,11 +279,11 @@ def lift(due_at: datetime, *, now: datetime, soon_minutes: float) -> Lift:
 
 
 def risk_level(probability: float) -> str:
-    """The word shown to reviewers instead of a number."""
+    """The word shown to reviewers instead of a number; translated where it is shown."""
     for least, word in _LEVELS:
         if probability >= least:
             return word
-    return "Low"
+    return noop("Low")
 
 
 def reasons(
@@ -307,7 +310,7 @@ def reasons(
     if report_count:
         parts.append(_reports(report_count, reporter_trust, numbers))
     if views_per_hour >= 1:
-        parts.append(f"{_short(views_per_hour)} views/h")
+        parts.append(_("%(number)s views/h") % {"number": _short(views_per_hour)})
     parts.append(_due(minutes_left))
     return ", ".join(parts)
 
@@ -315,51 +318,68 @@ def reasons(
 def record(upheld: int, settled: int) -> str:
     """A reporter's record in words: "usually right (18 of 21)"."""
     if not settled:
-        return "no report settled yet"
+        return _("no report settled yet")
     share = upheld / settled
     if settled < _FEW_SETTLED:
-        word = "right so far" if upheld == settled else "new"
+        word = _("right so far") if upheld == settled else _("new")
     elif share >= RELIABLE:
-        word = "usually right"
+        word = _("usually right")
     elif share <= 1 - RELIABLE:
-        word = "seldom right"
+        word = _("seldom right")
     else:
-        word = "right at times"
-    return f"{word} ({upheld} of {settled})"
+        word = _("right at times")
+    return _("%(word)s (%(upheld)s of %(settled)s)") % {
+        "word": word,
+        "upheld": upheld,
+        "settled": settled,
+    }
 
 
 def _reports(count: int, reporter_trust: float, numbers: bool) -> str:
-    text = f"{count} report{'' if count == 1 else 's'}"
-    if numbers:
-        return f"{text} (trust {reporter_trust:.2f})" if reporter_trust else text
-    if reporter_trust < RELIABLE:
-        return text
-    return f"{text} by a reliable reporter" if count == 1 else f"{text}, one by a reliable reporter"
+    if numbers and reporter_trust:
+        words = ngettext(
+            "%(count)s report (trust %(trust)s)", "%(count)s reports (trust %(trust)s)", count
+        )
+        return words % {"count": count, "trust": f"{reporter_trust:.2f}"}
+    if numbers or reporter_trust < RELIABLE:
+        return ngettext("%(count)s report", "%(count)s reports", count) % {"count": count}
+    words = ngettext(
+        "%(count)s report by a reliable reporter",
+        "%(count)s reports, one by a reliable reporter",
+        count,
+    )
+    return words % {"count": count}
 
 
 # Drawn: judged without the model's view. Gold looks like any check of quality.
 _DRAWN = {
-    "random": "Drawn at random",
-    "learning": "Drawn to learn from",
-    "gold": "Drawn to check quality",
-    "qa": "Drawn to check quality",
+    "random": noop("Drawn at random"),
+    "learning": noop("Drawn to learn from"),
+    "gold": noop("Drawn to check quality"),
+    "qa": noop("Drawn to check quality"),
 }
+
+_PASSED_ON = {"second": noop("Second opinion"), "adjudication": noop("Escalated")}
 
 
 def _opening(risk: float | None, policy: str, lane: str, numbers: bool, tells_risk: bool) -> str:
     if lane in _DRAWN:
-        return _DRAWN[lane]
-    prefix = {
-        "second": "Second opinion. ",
-        "adjudication": "Escalated. ",
-    }.get(lane, "")
+        return _(_DRAWN[lane])
+    why = _(_PASSED_ON[lane]) if lane in _PASSED_ON else ""
     if not tells_risk:
-        return prefix.removesuffix(". ")
+        return why
+    prefix = f"{why}. " if why else ""
     if risk is None:
-        return f"{prefix}Not scored yet"
-    likely = "likely" if risk >= 0.5 else "possible" if risk >= 0.1 else "unlikely"
+        return prefix + _("Not scored yet")
+    if risk >= 0.5:
+        words = _("%(level)s: likely %(policy)s")
+    elif risk >= 0.1:
+        words = _("%(level)s: possible %(policy)s")
+    else:
+        words = _("%(level)s: unlikely %(policy)s")
     figure = f" ({risk:.2f})" if numbers else ""
-    return f"{prefix}{risk_level(risk)}: {likely} {policy.lower()}{figure}"
+    told = {"level": _(risk_level(risk)), "policy": midsentence(policy)}
+    return prefix + words % told + figure
 
 
 def _short(number: float) -> str:
@@ -371,13 +391,12 @@ def _short(number: float) -> str:
 
 
 def _due(minutes_left: float) -> str:
-    span = _span(abs(minutes_left))
-    return f"due in {span}" if minutes_left > 0 else f"overdue by {span}"
-
-
-def _span(minutes: float) -> str:
+    minutes, is_late = abs(minutes_left), minutes_left <= 0
+    if minutes >= 48 * 60:
+        words = _("overdue by %(count)s days") if is_late else _("due in %(count)s days")
+        return words % {"count": f"{minutes / 1440:.0f}"}
     if minutes < 90:
-        return f"{minutes:.0f} min"
-    if minutes < 48 * 60:
-        return f"{minutes / 60:.0f} h"
-    return f"{minutes / 1440:.0f} days"
+        span = _("%(count)s min") % {"count": f"{minutes:.0f}"}
+    else:
+        span = _("%(count)s h") % {"count": f"{minutes / 60:.0f}"}
+    return (_("overdue by %(length)s") if is_late else _("due in %(length)s")) % {"length": span}

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as lazy
 
 from .content import ItemVersion, Platform
 
@@ -15,20 +16,20 @@ class Medium(models.Model):
     """
 
     class Source(models.TextChoices):
-        UPLOAD = "upload", "Uploaded"
-        ADDRESS = "address", "From an address"
+        UPLOAD = "upload", lazy("Uploaded")
+        ADDRESS = "address", lazy("From an address")
 
     class State(models.TextChoices):
-        DUE = "due", "Being prepared"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Cannot be shown"  # it is no medium that we can read
-        PARKED = "parked", "Waits for a person"  # three attempts went wrong on our side
-        ERASED = "erased", "Erased"  # its files are about to go, and this row with them
+        DUE = "due", lazy("Being prepared")
+        READY = "ready", lazy("Ready")
+        FAILED = "failed", lazy("Cannot be shown")  # it is no medium that we can read
+        PARKED = "parked", lazy("Waits for a person")  # three attempts went wrong on our side
+        ERASED = "erased", lazy("Erased")  # its files are about to go, and this row with them
 
     class Form(models.TextChoices):
-        IMAGE = "image", "Picture"
-        VIDEO = "video", "Film"
-        AUDIO = "audio", "Sound"
+        IMAGE = "image", lazy("Picture")
+        VIDEO = "video", lazy("Film")
+        AUDIO = "audio", lazy("Sound")
 
     platform = models.ForeignKey(
         Platform, on_delete=models.PROTECT, related_name="media", db_index=False

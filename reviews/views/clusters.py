@@ -18,6 +18,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, claims, cluster_reads, cluster_work
@@ -37,6 +38,7 @@ from reviews.models import (
     PolicyVersion,
     Verdict,
 )
+from reviews.wording import midsentence
 
 from .items import put_lines
 from .review import language_name
@@ -51,9 +53,9 @@ _COMPARED = 1_400
 _KEPT = 8
 _LINK = re.compile(r"(?:https?://|www\.)([^\s/<>\"')\]]+)", re.IGNORECASE)
 _ORDERS = (
-    ("waiting", "Most waiting"),
-    ("views", "Most views"),
-    ("newest", "Newest"),
+    ("waiting", lazy("Most waiting")),
+    ("views", lazy("Most views")),
+    ("newest", lazy("Newest")),
 )
 
 
@@ -229,9 +231,11 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     done = access.get_cluster_operation(request.user, pk)
     counts = cluster_work.undo_operation(done, by=request.user)
-    text = f"{counts['undone']:,} taken back; they wait on top of their queues."
+    words = _("%(count)s taken back; they wait on top of their queues.")
+    text = words % {"count": f"{counts['undone']:,}"}
     if counts["left"]:
-        text += f" {counts['left']:,} could not be: the reason stands beside each."
+        more = _("%(count)s could not be: the reason stands beside each.")
+        text += " " + more % {"count": f"{counts['left']:,}"}
     messages.success(request, text)
     return redirect("reviews:cluster-operation", pk=done.pk)
 
@@ -309,12 +313,19 @@ def _shown(
         decision, job = standing.get(item.pk), open_jobs.get(item.pk)
         odd = []
         if item.language != anchor.item.language:
-            odd.append(f"in {language_name(item.language) or 'no known language'}")
+            odd.append(
+                _("in %(language)s") % {"language": language_name(item.language)}
+                if item.language
+                else _("in no known language")
+            )
         odd += _odd_account(item, median, now)
         if _domains(text) != anchor_links:
-            odd.append("other links")
+            odd.append(_("other links"))
         if decision and usual and decision.verdict != usual:
-            odd.append(f"decided {decision.get_verdict_display().lower()}, unlike the others")
+            odd.append(
+                _("decided %(decision)s, unlike the others")
+                % {"decision": midsentence(decision.get_verdict_display())}
+            )
         shown.append(
             Shown(
                 member,
@@ -341,12 +352,15 @@ def _usual(decided: dict[str, int]) -> str:
 
 def _state(job: Job | None, decision: Decision | None) -> str:
     if job is not None and job.state == Job.State.CLAIMED:
-        return f"held by {job.claimed_by}"
+        return _("held by %(claimed_by)s") % {"claimed_by": job.claimed_by}
     if job is not None:
-        return f"waiting in {job.queue}"
+        return _("waiting in %(queue)s") % {"queue": job.queue}
     if decision is not None:
-        return f"{decision.get_verdict_display().lower()}, by {decision.decided_by}"
-    return "nothing waits"
+        return _("%(decision)s, by %(decided_by)s") % {
+            "decision": midsentence(decision.get_verdict_display()),
+            "decided_by": decision.decided_by,
+        }
+    return _("nothing waits")
 
 
 def _odd_account(item: Item, median: float | None, now: datetime) -> list[str]:
@@ -355,9 +369,9 @@ def _odd_account(item: Item, median: float | None, now: datetime) -> list[str]:
         return []
     days = (now - item.account.joined_at).days
     if days > 10 * median + 60:
-        return ["a much older account"]
+        return [_("a much older account")]
     if 10 * days + 60 < median:
-        return ["a much newer account"]
+        return [_("a much newer account")]
     return []
 
 

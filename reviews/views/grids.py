@@ -253,7 +253,7 @@ def _held(
         item=item,
         version=version,
         blocks=blocks,
-        level=level,
+        level=level and _(level),
         severity=SEVERITY_OF_LEVEL.get(level, 1),
         reason=reason,
         score_shown=score_shown,

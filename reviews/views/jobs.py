@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -26,12 +27,12 @@ EXAMPLES = 5
 Verb = BulkOperation.Verb
 
 _WAITING = [
-    (15, "15 minutes"),
-    (60, "1 hour"),
-    (240, "4 hours"),
-    (1440, "1 day"),
-    (4320, "3 days"),
-    (10080, "7 days"),
+    (15, _("15 minutes")),
+    (60, _("1 hour")),
+    (240, _("4 hours")),
+    (1440, _("1 day")),
+    (4320, _("3 days")),
+    (10080, _("7 days")),
 ]
 
 
@@ -41,16 +42,16 @@ class FilterForm(forms.Form):
     state = forms.ChoiceField(
         required=False,
         choices=[
-            ("", "Waiting"),
-            ("free", "Waiting, for anybody"),
-            ("assigned", "Kept for somebody"),
-            ("claimed", "Being worked on"),
+            ("", _("Waiting")),
+            ("free", _("Waiting, for anybody")),
+            ("assigned", _("Kept for somebody")),
+            ("claimed", _("Being worked on")),
         ],
     )
     assigned_to = forms.ModelChoiceField(
         Person.objects.none(), required=False, to_field_name="username", empty_label=_("Anybody")
     )
-    lane = forms.ChoiceField(required=False, choices=[("", "All lanes"), *Lane.choices])
+    lane = forms.ChoiceField(required=False, choices=[("", _("All lanes")), *Lane.choices])
     policy = forms.ChoiceField(required=False)
     least = forms.FloatField(required=False, min_value=0, max_value=1)
     most = forms.FloatField(required=False, min_value=0, max_value=1)
@@ -65,13 +66,13 @@ class FilterForm(forms.Form):
     account = forms.CharField(required=False, max_length=200)
     cluster = forms.IntegerField(required=False, min_value=1, max_value=2**62)
     waiting = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=None, choices=[("", "Any time"), *_WAITING]
+        required=False, coerce=int, empty_value=None, choices=[("", _("Any time")), *_WAITING]
     )
     since = forms.DateField(required=False)
     until = forms.DateField(required=False)
     overdue = forms.BooleanField(required=False)
     order = forms.ChoiceField(
-        required=False, choices=[("", "Serving order"), ("age", "Longest waiting first")]
+        required=False, choices=[("", _("Serving order")), ("age", _("Longest waiting first"))]
     )
 
     def __init__(self, data: QueryDict, *, queue: Queue) -> None:
@@ -80,7 +81,7 @@ class FilterForm(forms.Form):
         self.fields["assigned_to"].queryset = queue.members.order_by("username")
         self.fields["kind"].queryset = queue.platform.kinds.order_by("name")
         policies = queue.policies.order_by("position").values_list("slug", "name")
-        self.fields["policy"].choices = [("", "Highest of all"), *policies]
+        self.fields["policy"].choices = [("", gettext("Highest of all")), *policies]
 
     def clean_account(self) -> Account | None:
         external_id = self.cleaned_data["account"]
@@ -310,7 +311,7 @@ def _rows(queue: Queue, job_ids: list[int]) -> list[dict]:
             {
                 "job": job,
                 "item": job.item,
-                "level": level,
+                "level": level and str(_(level)),
                 "severity": SEVERITY_OF_LEVEL.get(level, 1),
                 "reason": reason,
                 "raised_by": raised.get(job.pk, ""),

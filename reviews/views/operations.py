@@ -3,6 +3,8 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from reviews import access, bulk_work
@@ -39,9 +41,10 @@ def operation_list(request: HttpRequest, slug: str) -> HttpResponse:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     operation = bulk_work.undo_operation(access.get_operation(request.user, pk), by=request.user)
     left = operation.count - operation.undone_count
-    text = f"{operation.undone_count:,} put back as they were."
+    text = _("%(count)s put back as they were.") % {"count": f"{operation.undone_count:,}"}
     if left:
-        text += f" {left:,} had been touched since and stay as they are."
+        more = _("%(count)s had been touched since and stay as they are.")
+        text = f"{text} {more % {'count': f'{left:,}'}}"
     messages.success(request, text)
     return redirect("reviews:operation-list", slug=operation.queue.slug)
 
@@ -50,21 +53,24 @@ def words(operation: BulkOperation) -> str:
     """What it did, without the number."""
     to = operation.parameters.get("to")
     if operation.verb == Verb.ASSIGN:
-        return f"Assigned to {to}" if to else "Freed for everybody"
+        return _("Assigned to %(to)s") % {"to": to} if to else _("Freed for everybody")
     if operation.verb == Verb.MOVE:
-        return f"Moved to {operation.parameters['name']}"
+        return _("Moved to %(name)s") % {"name": operation.parameters["name"]}
     if operation.verb == Verb.CANCEL:
-        return "Cancelled"
+        return _("Cancelled")
     doublings = operation.parameters.get("doublings")
     if doublings is None:
-        return "Raised to the top"
-    return f"Raised by {doublings} doubling{'' if doublings == 1 else 's'}"
+        return _("Raised to the top")
+    words = ngettext("Raised by %(count)s doubling", "Raised by %(count)s doublings", doublings)
+    return words % {"count": doublings}
 
 
 def outcome(operation: BulkOperation) -> str:
     """What came of it, in a line: "212 jobs: moved to Fraud. 3 being worked on right now."."""
-    jobs = "job" if operation.count == 1 else "jobs"
     said = words(operation)
-    parts = [f"{operation.count:,} {jobs}: {said[0].lower()}{said[1:]}."]
-    parts += [f"{number:,} {reason}." for reason, number in operation.skipped.items()]
+    told = {"count": f"{operation.count:,}", "said": f"{said[0].lower()}{said[1:]}"}
+    parts = [
+        ngettext("%(count)s job: %(said)s.", "%(count)s jobs: %(said)s.", operation.count) % told
+    ]
+    parts += [f"{number:,} {_(reason)}." for reason, number in operation.skipped.items()]
     return " ".join(parts)

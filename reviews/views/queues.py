@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from reviews import access, desk, metrics
@@ -86,7 +87,7 @@ def _rows(jobs: list[Job], versions: list) -> list[dict]:
                 "place": place,
                 "job": job,
                 "item": job.item,
-                "level": level,
+                "level": level and gettext(level),
                 "severity": SEVERITY_OF_LEVEL.get(level, 1),
                 "reason": reason,
             }

@@ -306,7 +306,7 @@ def _item_context(person: Person, job: Job) -> dict:
         "version": version,
         "blocks": layout.show(version.content, without=blind.hidden_roles(hidden), media=media),
         "language": language_name(item.language),
-        "level": level,
+        "level": level and _(level),
         "severity": SEVERITY_OF_LEVEL.get(level, 1),
         "reason": reason,
         "score_shown": score_shown,
@@ -395,7 +395,7 @@ def why_now(
     numbers: bool,
     hidden: frozenset[str] = blind.NOTHING,
 ) -> tuple[str, str]:
-    """The risk in one word ("" where it is not told) and the reasons as a sentence."""
+    """The level of the risk ("" where it is not told) and the reasons as a sentence of hers."""
     names = {version.policy.slug: version.policy.name for version in versions}
     known = {slug: risk for slug, risk in item.risks.items() if slug in names}
     slug = max(known, key=known.get, default=None)
@@ -414,7 +414,7 @@ def why_now(
     if not tells_risk or slug is None:
         return "", capfirst(f"{text}.")
     level = ranking.risk_level(known[slug])
-    return level, capfirst(f"{text.removeprefix(f'{level}: ')}.")
+    return level, capfirst(f"{text.removeprefix(f'{_(level)}: ')}.")
 
 
 def language_name(code: str) -> str:
@@ -429,17 +429,23 @@ def language_name(code: str) -> str:
 
 
 def _so_far(job: Job, item: Item, version: ItemVersion, *, hidden: frozenset[str]) -> list[Moment]:
-    moments = [Moment(item.submitted_at, "Submitted")]
+    moments = [Moment(item.submitted_at, _("Submitted"))]
     if version.number > 1:
-        moments.append(Moment(version.created_at, f"Edited: version {version.number}"))
+        moments.append(
+            Moment(version.created_at, _("Edited: version %(number)s") % {"number": version.number})
+        )
     if item.scored_at:
-        moments.append(Moment(item.scored_at, f"Scored by {item.risk_source}"))
+        moments.append(
+            Moment(
+                item.scored_at, _("Scored by %(risk_source)s") % {"risk_source": item.risk_source}
+            )
+        )
     if blind.HISTORY in hidden:
         return sorted(moments)
     if job.lane == Lane.SECOND:
-        moments.append(Moment(job.created_at, "A second opinion is asked for: yours"))
+        moments.append(Moment(job.created_at, _("A second opinion is asked for: yours")))
     if job.lane == Lane.ADJUDICATION:
-        moments.append(Moment(job.created_at, "Escalated to you"))
+        moments.append(Moment(job.created_at, _("Escalated to you")))
     return sorted(moments)
 
 
