@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import access, audit
 from .errors import Conflict, Invalid
@@ -27,7 +28,7 @@ def create_token(
     _check(name, scopes, days)
     text = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
-        person, _ = Person.objects.get_or_create(
+        person, _created = Person.objects.get_or_create(
             username=f"token-{platform.slug}-{name}", defaults={"password": "!"}
         )
         try:

@@ -981,7 +981,7 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
 
 
 def test_a_service_refuses_with_a_sentence(world):
-    with pytest.raises(DomainError, match="It takes: lead"):
+    with pytest.raises(DomainError, match="It takes: Lead"):
         decisions.override(world.decision, by=world.people["rosa"], verdict="clean", note="n")
 
 

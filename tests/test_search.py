@@ -13,6 +13,7 @@ from reviews import decisions, erasure, intake, search, search_entries
 from reviews.errors import Forbidden, Invalid
 from reviews.models import Item, SearchEntry
 
+from .conftest import wait_until
 from .factories import (
     claimed_job,
     make_account,
@@ -295,25 +296,27 @@ def test_the_sweep_finds_what_was_added_and_what_was_moved():
     lena = make_person("lena", platform=platform)
     row = {"kind": "post", "external_id": "a-1", "content": {"body": "first words"}}
     intake.submit_items(platform, [row], by=None)
-    _sweep()
     item = Item.objects.get()
-    assert found("first", by=lena) == [item]
+    _sweep_until(lambda: found("first", by=lena) == [item])
     intake.submit_items(platform, [{**row, "content": {"body": "second words"}}], by=None)
-    _sweep()
+    _sweep_until(lambda: found("second", by=lena) == [item])
     assert found("first", by=lena) == []
-    assert found("second", by=lena) == [item]
     queue = make_queue(platform=kind.platform)
     item.jobs.update(queue=queue)
     search_entries.mark_items([item.pk])
-    _sweep()
-    assert found(f"queue:{queue.slug}", by=lena) == [item]
+    _sweep_until(lambda: found(f"queue:{queue.slug}", by=lena) == [item])
     assert search_entries.index_due() == 0
 
 
-def _sweep():
-    # What is there at one call is known to be whole by the next.
-    search_entries.index_due()
-    search_entries.index_due()
+def _sweep_until(is_found):
+    """What is there at one call is known to be whole by a later one: not before whoever writes at
+    this moment, in any database of the server, is done."""
+
+    def look() -> bool:
+        search_entries.index_due()
+        return is_found()
+
+    wait_until(look, seconds=60)
 
 
 def test_writing_an_entry_twice_changes_nothing(kind):

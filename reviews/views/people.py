@@ -271,7 +271,7 @@ def _csv(table: list[dict]) -> HttpResponse:
                 row["person"].username,
                 row["person"].get_full_name(),
                 row["person"].email,
-                ", ".join(row["roles"]),
+                ", ".join(str(role) for role in row["roles"]),
                 ", ".join(row["queues"]),
                 row["active_at"],
                 "on" if row["person"].has_second_factor else "off",

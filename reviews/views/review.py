@@ -531,7 +531,7 @@ def given_parameters(request: HttpRequest, actions: Iterable[str]) -> parameters
 
 def _spans(texts: Iterable[str]) -> list[Mapping[str, object]]:
     try:
-        spans = [json.loads(text) for text in texts]
+        spans = [json.loads(text) for text in texts if text]
     except (ValueError, RecursionError):
         spans = [None]
     if not all(isinstance(span, dict) for span in spans):
