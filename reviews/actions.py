@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from . import access, desk, revisions
 from .errors import Conflict, Invalid
@@ -19,17 +20,17 @@ from .models import Action, Person, Platform, Revision
 Data = Mapping[str, Any]
 
 LABELS = {
-    "name": "Name",
-    "description": "What it does",
-    "key": "Key",
-    "target": "Acts on",
-    "parameters": "Parameters",
-    "asked": "Asked of whoever decides",
-    "needs_approval": "Held for a second person",
-    "is_strike": "Counts as a strike",
-    "strike_days": "A strike stands",
-    "position": "Place in lists",
-    "is_archived": "Archived",
+    "name": lazy("Name"),
+    "description": lazy("What it does"),
+    "key": lazy("Key"),
+    "target": lazy("Acts on"),
+    "parameters": lazy("Parameters"),
+    "asked": lazy("Asked of whoever decides"),
+    "needs_approval": lazy("Held for a second person"),
+    "is_strike": lazy("Counts as a strike"),
+    "strike_days": lazy("A strike stands"),
+    "position": lazy("Place in lists"),
+    "is_archived": lazy("Archived"),
 }
 NEW: Data = {
     "name": "",
@@ -160,28 +161,34 @@ def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = 
 
     name = data["name"].strip()
     if not name or len(name) > 80:
-        refuse("name", "Give a name of 1 to 80 characters.")
+        refuse("name", _("Give a name of 1 to 80 characters."))
     others = action.platform.actions.exclude(pk=action.pk).filter(is_archived=False)
     if name and others.filter(name__iexact=name).exists():
-        refuse("name", "Another action has this name.")
+        refuse("name", _("Another action has this name."))
     if len(data["description"]) > 200:
-        refuse("description", "At most 200 characters.")
+        refuse("description", _("At most 200 characters."))
     for field in ("name", "description"):
         if "\x00" in data[field]:
-            refuse(field, "There is a character in it that cannot be stored.")
+            refuse(field, _("There is a character in it that cannot be stored."))
     key = data["key"].lower()
     if key and not _KEY.fullmatch(key):
-        refuse("key", "A key is one letter from a to z or one digit.")
+        refuse("key", _("A key is one letter from a to z or one digit."))
     elif key in desk.RESERVED_KEYS:
-        refuse("key", f"{key.upper()} is a key of the desk itself. Choose another.")
+        refuse(
+            "key", _("%(key)s is a key of the desk itself. Choose another.") % {"key": key.upper()}
+        )
     elif key and (queue := _queue_where_it_clashes(action, key)):
-        refuse("key", f"In {queue}, {key.upper()} means something else. Give it another there.")
+        refuse(
+            "key",
+            _("In %(queue)s, %(key)s means something else. Give it another there.")
+            % {"queue": queue, "key": key.upper()},
+        )
     if data["target"] not in Action.Target.values:
-        refuse("target", "Choose what it acts on.")
+        refuse("target", _("Choose what it acts on."))
     if not 1 <= data["strike_days"] <= 3650:
-        refuse("strike_days", "Give a number of days from 1 to 3,650.")
+        refuse("strike_days", _("Give a number of days from 1 to 3,650."))
     if not 0 <= data["position"] <= 999:
-        refuse("position", "Give a number from 0 to 999.")
+        refuse("position", _("Give a number from 0 to 999."))
     for text in _parameter_refusals(data["parameters"]):
         refuse("parameters", text)
     if "parameters" not in wrong:
@@ -193,19 +200,20 @@ def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = 
 
 def _parameter_refusals(parameters: object) -> list[str]:
     if not isinstance(parameters, Mapping):
-        return ["Parameters are names with values."]
+        return [_("Parameters are names with values.")]
     if len(parameters) > MOST_PARAMETERS:
-        return [f"At most {MOST_PARAMETERS} parameters."]
+        return [_("At most %(most_parameters)s parameters.") % {"most_parameters": MOST_PARAMETERS}]
     texts = []
     for name, value in parameters.items():
         if not _PARAMETER.fullmatch(name):
             texts.append(
-                f"{name}: a name has letters, digits and _ . - only, and starts with a letter."
+                _("%(name)s: a name has letters, digits and _ . - only, and starts with a letter.")
+                % {"name": name}
             )
         if isinstance(value, float) and not math.isfinite(value):
-            texts.append(f"{name}: not a number that can be sent.")
+            texts.append(_("%(name)s: not a number that can be sent.") % {"name": name})
     if len(json.dumps(parameters)) > 10_000:
-        texts.append("All parameters together have at most 10,000 characters.")
+        texts.append(_("All parameters together have at most 10,000 characters."))
     return texts
 
 
@@ -216,26 +224,26 @@ def _asked_refusals(
     for name, about in asked.items():
         usual = parameters.get(name)
         if name not in parameters:
-            yield name, f"There is no parameter {name} to ask for."
+            yield name, _("There is no parameter %(name)s to ask for.") % {"name": name}
             continue
         if not isinstance(usual, bool | int | float | str):
-            yield name, "Only a text, a number or a yes or no can be asked for."
+            yield name, _("Only a text, a number or a yes or no can be asked for.")
         if len(about.get("label") or "") > 60:
-            yield name, "What it is called has at most 60 characters."
+            yield name, _("What it is called has at most 60 characters.")
         choices = about.get("choices") or []
         if choices and (isinstance(usual, bool) or not isinstance(usual, str)):
-            yield name, "Only a text can be chosen from a list."
+            yield name, _("Only a text can be chosen from a list.")
         elif choices and usual not in choices:
-            yield name, "The usual value has to be one of the choices."
+            yield name, _("The usual value has to be one of the choices.")
         elif any(len(choice) > 60 for choice in choices) or len(choices) > 20:
-            yield name, "At most 20 choices of at most 60 characters."
+            yield name, _("At most 20 choices of at most 60 characters.")
         least, most = about.get("least"), about.get("most")
         if least is None and most is None:
             continue
         if isinstance(usual, bool) or not isinstance(usual, int | float):
-            yield name, "Only a number has a least and a most."
+            yield name, _("Only a number has a least and a most.")
         elif least is None or most is None or not least <= usual <= most:
-            yield name, "The usual value has to lie between the least and the most."
+            yield name, _("The usual value has to lie between the least and the most.")
 
 
 def _queue_where_it_clashes(action: Action, key: str) -> str | None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 
 from .errors import Invalid
+from .wording import gettext as _
 
 # The golden ratio's fraction, to sixteen places: what each turn adds.
 STEP = 0.6180339887498949
@@ -36,23 +37,26 @@ def check_shares(shares: Mapping[str, float]) -> None:
     wrong: dict[str, str] = {}
     for lane, share in shares.items():
         if lane == "risk":
-            wrong[lane] = "Risk gets what the other lanes leave; leave this empty."
+            wrong[lane] = _("Risk gets what the other lanes leave; leave this empty.")
         elif lane not in LANES:
-            wrong[lane] = f"There is no lane {lane}. There is: {', '.join(LANES)}."
+            wrong[lane] = _("There is no lane %(lane)s. There is: %(lanes)s.") % {
+                "lane": lane,
+                "lanes": ", ".join(LANES),
+            }
         elif not _is_number(share):
-            wrong[lane] = "This is not a number. Write a share between 0 and 100 %."
+            wrong[lane] = _("This is not a number. Write a share between 0 and 100 %.")
         elif not 0 <= share <= 1:
-            wrong[lane] = "A share lies between 0 and 100 %."
+            wrong[lane] = _("A share lies between 0 and 100 %.")
     if not wrong:
         taken = sum(max(share, FLOOR) for share in shares.values())
         most = 1 - FLOOR * (len(LANES) - len(shares))
         if taken > most + 1e-9:
-            wrong["risk"] = (
-                f"These shares come to {taken * 100:g} %. Leave room for the other lanes: "
-                f"at most {most * 100:g} % together."
-            )
+            wrong["risk"] = _(
+                "These shares come to %(taken)s %%. Leave room for the other lanes: at "
+                "most %(most)s %% together."
+            ) % {"taken": f"{taken * 100:g}", "most": f"{most * 100:g}"}
     if wrong:
-        raise Invalid("The lane shares do not fit.", details=wrong)
+        raise Invalid(_("The lane shares do not fit."), details=wrong)
 
 
 def effective_shares(shares: Mapping[str, float]) -> dict[str, float]:

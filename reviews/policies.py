@@ -67,9 +67,11 @@ def create_policy(
     errors: Errors = {}
     slug = str(slug).strip()
     if len(slug) > MAX_SLUG or not _SLUG.fullmatch(slug):
-        errors["slug"] = ["Give small letters, digits and hyphens, such as hate-speech."]
+        errors["slug"] = [_("Give small letters, digits and hyphens, such as hate-speech.")]
     elif slug in _TAKEN_SLUGS:
-        errors["slug"] = [f"{slug} cannot be used: a page of ours has this name."]
+        errors["slug"] = [
+            _("%(slug)s cannot be used: a page of ours has this name.") % {"slug": slug}
+        ]
     values = _own(name, key, position, errors)
     checked = _text(text, errors)
     now = claims.clock()
@@ -80,7 +82,7 @@ def create_policy(
             with transaction.atomic():
                 policy = Policy.objects.create(platform=platform, slug=slug, **values)
         except IntegrityError as error:
-            taken = "There is a policy of this name already."
+            taken = _("There is a policy of this name already.")
             raise Invalid(taken, details={"slug": [taken]}) from error
         revisions.record(policy, as_data(policy), by=by, platform=platform)
         _write(policy, checked, at, by=by)
@@ -147,7 +149,9 @@ def add_version(
         _refuse(errors)
         now = policy.versions.in_force().first()
         if now is not None and text_of(now) == checked:
-            words = f"This says the same as version {now.number}, which is in force."
+            words = _("This says the same as version %(number)s, which is in force.") % {
+                "number": now.number
+            }
             raise Invalid(words, details={"definition": [words]})
         return _write(policy, checked, at, by=by, restores=restores)
 
@@ -378,41 +382,52 @@ def _effective(at: datetime | None, now: datetime, errors: Errors) -> datetime:
     if at is None:
         return now
     if at <= now:
-        errors["effective_at"] = ["Choose a time to come, or let it take effect at once."]
+        errors["effective_at"] = [_("Choose a time to come, or let it take effect at once.")]
     elif at > now + timedelta(days=3660):
-        errors["effective_at"] = ["Choose a time within ten years."]
+        errors["effective_at"] = [_("Choose a time within ten years.")]
     return at
 
 
 def _own(name: object, key: object, position: object, errors: Errors) -> dict[str, Any]:
     clean = _line(name)
     if not 0 < len(clean) <= MAX_NAME:
-        errors["name"] = [f"Give a name of 1 to {MAX_NAME} characters."]
+        errors["name"] = [
+            _("Give a name of 1 to %(max_name)s characters.") % {"max_name": MAX_NAME}
+        ]
     key = _line(key).lower()
     if key and not _KEY.fullmatch(key):
-        errors["key"] = ["Give one letter, or a digit from 1 to 9, or none."]
+        errors["key"] = [_("Give one letter, or a digit from 1 to 9, or none.")]
     number = _whole(position)
     if number is None or not 0 <= number <= 32_767:
-        errors["position"] = ["Give a whole number from 0 to 32,767."]
+        errors["position"] = [_("Give a whole number from 0 to 32,767.")]
     return {"name": clean, "key": key, "position": number}
 
 
 def _text(text: Mapping[str, Any], errors: Errors) -> Text:
     summary = _line(text.get("summary"))
     if not 0 < len(summary) <= MAX_SUMMARY:
-        errors["summary"] = [f"Say it in one line of at most {MAX_SUMMARY} characters."]
+        errors["summary"] = [
+            _("Say it in one line of at most %(max_summary)s characters.")
+            % {"max_summary": MAX_SUMMARY}
+        ]
     definition = _block(text.get("definition"))
     if not 0 < len(definition) <= MAX_DEFINITION:
-        errors["definition"] = [f"Say what it forbids, in at most {MAX_DEFINITION:,} characters."]
+        errors["definition"] = [
+            _("Say what it forbids, in at most %(max_definition)s characters.")
+            % {"max_definition": f"{MAX_DEFINITION:,}"}
+        ]
     legal = _line(text.get("legal_category"))
     if len(legal) > MAX_NAME:
-        errors["legal_category"] = [f"At most {MAX_NAME} characters."]
+        errors["legal_category"] = [_("At most %(max_name)s characters.") % {"max_name": MAX_NAME}]
     severity = _whole(text.get("severity"))
     if severity not in Severity.values:
-        errors["severity"] = ["Choose how severe a breach is."]
+        errors["severity"] = [_("Choose how severe a breach is.")]
     weight = _number(text.get("severity_weight"))
     if weight is None or not 0 < weight <= MAX_WEIGHT:
-        errors["severity_weight"] = [f"Give a number above 0, at most {MAX_WEIGHT:,.0f}."]
+        errors["severity_weight"] = [
+            _("Give a number above 0, at most %(max_weight)s.")
+            % {"max_weight": f"{MAX_WEIGHT:,.0f}"}
+        ]
     return Text(
         summary,
         definition,
@@ -429,9 +444,11 @@ def _levels(value: object, errors: Errors) -> list[str]:
     rows = value if isinstance(value, list | tuple) else []
     levels = [line for row in rows if (line := _line(row))]
     if len(levels) not in (0, 2, 3, 4) or len(set(levels)) < len(levels):
-        errors["severity_levels"] = ["Give two to four different words, or none."]
+        errors["severity_levels"] = [_("Give two to four different words, or none.")]
     elif any(len(level) > MAX_LEVEL for level in levels):
-        errors["severity_levels"] = [f"Each has at most {MAX_LEVEL} characters."]
+        errors["severity_levels"] = [
+            _("Each has at most %(max_level)s characters.") % {"max_level": MAX_LEVEL}
+        ]
     return levels
 
 
@@ -439,9 +456,14 @@ def _examples(value: object, name: str, errors: Errors) -> list[str]:
     rows = value if isinstance(value, list | tuple) else []
     lines = list(dict.fromkeys(line for row in rows if (line := _line(row))))
     if len(lines) > MAX_EXAMPLES:
-        errors[name] = [f"At most {MAX_EXAMPLES}; these are {len(lines):,}."]
+        errors[name] = [
+            _("At most %(max_examples)s; these are %(count)s.")
+            % {"max_examples": MAX_EXAMPLES, "count": f"{len(lines):,}"}
+        ]
     elif any(len(line) > MAX_EXAMPLE for line in lines):
-        errors[name] = [f"Each has at most {MAX_EXAMPLE:,} characters."]
+        errors[name] = [
+            _("Each has at most %(max_example)s characters.") % {"max_example": f"{MAX_EXAMPLE:,}"}
+        ]
     return lines
 
 
@@ -463,7 +485,7 @@ def _lines_changed(before: Sequence[str], after: Sequence[str], unit: str) -> st
         for count, what in ((new, "new"), (gone, "gone"))
         if count
     ]
-    return ", ".join(parts) or "spaced otherwise"
+    return ", ".join(parts) or _("spaced otherwise")
 
 
 def _severity(value: int) -> str:

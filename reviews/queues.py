@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from . import access, claims, desk, lanes, reranking, revisions
 from .errors import Conflict, Invalid
@@ -37,38 +39,38 @@ logger = logging.getLogger(__name__)
 Data = Mapping[str, Any]
 
 LABELS = {
-    "name": "Name",
-    "description": "What it is for",
-    "position": "Place in lists",
-    "is_default": "Default queue",
-    "is_archived": "Archived",
-    "policies": "Policies",
-    "kinds": "Item kinds",
-    "members": "Who works it",
-    "actions": "Actions",
-    "action_keys": "Keys of actions",
-    "hidden_actions": "Actions not on the desk",
-    "policy_required": "A violation names its policy",
-    "note_required": "Every answer needs a note",
-    "takes_escalations": "Takes escalations of other queues",
-    "skip_reasons": "Reasons to skip",
-    "canned_notes": "Canned notes",
-    "reviews_wanted": "Independent reviews",
-    "blind": "Kept from the reviewer",
-    "filters": "How media arrives",
-    "page_size": "Items on a page",
-    "lease_minutes": "A claim lasts",
-    "undo_seconds": "Undo within",
-    "sla_minutes": "Answer within",
-    "sla_by_source": "Sooner when reported by",
-    "soon_minutes": "Soon due",
-    "handling_minutes": "Handling time",
-    "doubling_hours": "Doubling time",
-    "report_percent": "Weight of reports",
-    "lane_shares": "Lane shares",
-    "random_percent": "Random draw",
-    "learning_percent": "Learning draw",
-    "qa_percent": "Quality checks",
+    "name": lazy("Name"),
+    "description": lazy("What it is for"),
+    "position": lazy("Place in lists"),
+    "is_default": lazy("Default queue"),
+    "is_archived": lazy("Archived"),
+    "policies": lazy("Policies"),
+    "kinds": lazy("Item kinds"),
+    "members": lazy("Who works it"),
+    "actions": lazy("Actions"),
+    "action_keys": lazy("Keys of actions"),
+    "hidden_actions": lazy("Actions not on the desk"),
+    "policy_required": lazy("A violation names its policy"),
+    "note_required": lazy("Every answer needs a note"),
+    "takes_escalations": lazy("Takes escalations of other queues"),
+    "skip_reasons": lazy("Reasons to skip"),
+    "canned_notes": lazy("Canned notes"),
+    "reviews_wanted": lazy("Independent reviews"),
+    "blind": lazy("Kept from the reviewer"),
+    "filters": lazy("How media arrives"),
+    "page_size": lazy("Items on a page"),
+    "lease_minutes": lazy("A claim lasts"),
+    "undo_seconds": lazy("Undo within"),
+    "sla_minutes": lazy("Answer within"),
+    "sla_by_source": lazy("Sooner when reported by"),
+    "soon_minutes": lazy("Soon due"),
+    "handling_minutes": lazy("Handling time"),
+    "doubling_hours": lazy("Doubling time"),
+    "report_percent": lazy("Weight of reports"),
+    "lane_shares": lazy("Lane shares"),
+    "random_percent": lazy("Random draw"),
+    "learning_percent": lazy("Learning draw"),
+    "qa_percent": lazy("Quality checks"),
 }
 
 
@@ -79,7 +81,11 @@ class Bound(NamedTuple):
 
     def refusal(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        return f"Give a number from {self.least:,g} to {self.most:,g}{unit}."
+        return _("Give a number from %(least)s to %(most)s%(unit)s.") % {
+            "least": f"{self.least:,g}",
+            "most": f"{self.most:,g}",
+            "unit": unit,
+        }
 
 
 MINUTES_OF_A_MONTH = 43_200
@@ -101,9 +107,13 @@ BOUNDS = {
 # With their units, for a difference between two states.
 LABELS_WITH_UNITS = {
     **LABELS,
-    **{name: f"{LABELS[name]} ({bound.unit})" for name, bound in BOUNDS.items() if bound.unit},
-    "lane_shares": "Lane shares (%)",
-    "sla_by_source": "Sooner when reported by (min)",
+    **{
+        name: format_lazy("{} ({})", LABELS[name], bound.unit)
+        for name, bound in BOUNDS.items()
+        if bound.unit
+    },
+    "lane_shares": lazy("Lane shares (%)"),
+    "sla_by_source": lazy("Sooner when reported by (min)"),
 }
 SHARED_LANES = [lane for lane in Lane.values if lane != Lane.RISK]  # risk takes what they leave
 # A new queue, until somebody says otherwise.
@@ -387,7 +397,9 @@ def staff(
                 },
             )
         if slugs and not may_work(platform).filter(pk=person.pk).exists():
-            message = f"{person.username} has no role that reviews. Give her one first."
+            message = _("%(username)s has no role that reviews. Give her one first.") % {
+                "username": person.username
+            }
             raise Invalid(message, details={"queues": [message]})
         works = set(person.queues.filter(platform=platform).values_list("slug", flat=True))
         for slug in sorted(works ^ set(slugs)):
@@ -399,10 +411,10 @@ def staff(
                 note = f"{person.username} works it now."
             else:
                 if not is_leaving and queue.reviews_wanted > max(len(before["members"]) - 1, 1):
-                    message = (
-                        f"{queue.name} wants {queue.reviews_wanted} independent reviews, so as "
-                        "many people must work it. Lower that first, or add somebody."
-                    )
+                    message = _(
+                        "%(name)s wants %(reviews_wanted)s independent reviews, so as many "
+                        "people must work it. Lower that first, or add somebody."
+                    ) % {"name": queue.name, "reviews_wanted": queue.reviews_wanted}
                     raise Invalid(message, details={"queues": [message]})
                 queue.members.remove(person)
                 _send_off(person, queue, by=by)
@@ -432,11 +444,11 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     for name, bound in BOUNDS.items():
         if not bound.least <= data[name] <= bound.most:
             refuse(name, bound.refusal())
-    policies = _find(platform.policies.all(), data["policies"], "policy", "policies", refuse)
+    policies = _find(platform.policies.all(), data["policies"], "policies", refuse)
     if not data["policies"]:
-        refuse("policies", "Choose at least one policy: a decision is made under one.")
-    kinds = _find(platform.kinds.all(), data["kinds"], "item kind", "kinds", refuse)
-    actions = _find(platform.actions.all(), data["actions"], "action", "actions", refuse)
+        refuse("policies", _("Choose at least one policy: a decision is made under one."))
+    kinds = _find(platform.kinds.all(), data["kinds"], "kinds", refuse)
+    actions = _find(platform.actions.all(), data["actions"], "actions", refuse)
     order = {slug: place for place, slug in enumerate(data["actions"])}
     actions.sort(key=lambda action: order[action.slug])
     members = _check_members(platform, data, refuse)
@@ -448,9 +460,9 @@ def check(queue: Queue, data: Data, *, more: Mapping[str, list[str]] | None = No
     for name, choices in (("blind", Queue.Blind), ("filters", Queue.Filter)):
         for value in data[name]:
             if value not in choices.values:
-                refuse(name, f"There is no {value} to choose.")
+                refuse(name, _("There is no %(value)s to choose.") % {"value": value})
     if queue.is_default and not data["is_default"]:
-        refuse("is_default", "One queue takes what no rule routes. Make another the default.")
+        refuse("is_default", _("One queue takes what no rule routes. Make another the default."))
     if wrong:
         raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
     return _Parts(policies, kinds, actions, members)
@@ -471,36 +483,50 @@ def _slug_refusals(platform: Platform, slug: str, by: Person | None) -> dict[str
     """Free on all her platforms: the address of a page names no platform."""
     mine = {platform.pk} | (access.platform_ids(by) if by is not None else set())
     if not _SLUG.fullmatch(slug):
-        return {"slug": ["Use 2 to 40 small letters, digits and hyphens, a letter or digit first."]}
+        return {
+            "slug": [_("Use 2 to 40 small letters, digits and hyphens, a letter or digit first.")]
+        }
     if slug == "new":
-        return {"slug": ["“new” is the address of the page for new queues. Choose another."]}
+        return {"slug": [_("“new” is the address of the page for new queues. Choose another.")]}
     if Queue.objects.filter(platform__in=mine, slug=slug).exists():
-        return {"slug": ["Another queue has this address. It may be an archived one."]}
+        return {"slug": [_("Another queue has this address. It may be an archived one.")]}
     return {}
 
 
 def _check_words(queue: Queue, data: Data, refuse) -> None:
     name = data["name"].strip()
     if not name or len(name) > 80:
-        refuse("name", "Give a name of 1 to 80 characters.")
+        refuse("name", _("Give a name of 1 to 80 characters."))
     others = queue.platform.queues.exclude(pk=queue.pk).filter(is_archived=False)
     if name and others.filter(name__iexact=name).exists():
-        refuse("name", "Another queue has this name.")
+        refuse("name", _("Another queue has this name."))
     if len(data["description"]) > 300:
-        refuse("description", "At most 300 characters.")
+        refuse("description", _("At most 300 characters."))
     for field in ("name", "description"):
         if "\x00" in data[field]:
-            refuse(field, "There is a character in it that cannot be stored.")
+            refuse(field, _("There is a character in it that cannot be stored."))
 
 
-def _find(rows: QuerySet, slugs: list[str], noun: str, field: str, refuse) -> list:
+_GONE = {
+    "policies": lazy("There is no policy %(slug)s any more."),
+    "kinds": lazy("There is no item kind %(slug)s any more."),
+    "actions": lazy("There is no action %(slug)s any more."),
+}
+_ARCHIVED = {
+    "policies": lazy("The policy %(name)s is archived."),
+    "kinds": lazy("The item kind %(name)s is archived."),
+    "actions": lazy("The action %(name)s is archived."),
+}
+
+
+def _find(rows: QuerySet, slugs: list[str], field: str, refuse) -> list:
     """The rows of these slugs; what is gone or archived is named."""
     found = {row.slug: row for row in rows.filter(slug__in=slugs)}
     for slug in slugs:
         if slug not in found:
-            refuse(field, f"There is no {noun} {slug} any more.")
+            refuse(field, _GONE[field] % {"slug": slug})
         elif found[slug].is_archived:
-            refuse(field, f"The {noun} {found[slug].name} is archived.")
+            refuse(field, _ARCHIVED[field] % {"name": found[slug].name})
     return list(found.values())
 
 
@@ -508,7 +534,10 @@ def _check_members(platform: Platform, data: Data, refuse) -> list[Person]:
     names = set(data["members"])
     members = list(may_work(platform).filter(username__in=names))
     for name in sorted(names - {person.username for person in members}):
-        refuse("members", f"{name} cannot work here: gone, or without a role that reviews.")
+        refuse(
+            "members",
+            _("%(name)s cannot work here: gone, or without a role that reviews.") % {"name": name},
+        )
     wanted = data["reviews_wanted"]
     if wanted > 1 and len(names) < wanted:
         refuse(
@@ -524,21 +553,27 @@ def _check_keys(data: Data, policies: list[Policy], actions: list[Action], refus
     policies = sorted(policies, key=lambda policy: (policy.position, policy.pk))
     keys = desk.policy_keys(policy.key for policy in policies)
     meanings = {
-        key: f"the policy {policy.name}" for key, policy in zip(keys, policies, strict=True) if key
+        key: _("the policy %(name)s") % {"name": policy.name}
+        for key, policy in zip(keys, policies, strict=True)
+        if key
     }
-    meanings |= dict.fromkeys(desk.RESERVED_KEYS, "the desk itself")
+    meanings |= dict.fromkeys(desk.RESERVED_KEYS, _("the desk itself"))
     hidden = set(data["hidden_actions"])
     for slug in sorted((hidden | set(data["action_keys"])) - set(data["actions"])):
-        refuse("actions", f"{slug} has a setting here, but is not offered.")
+        refuse("actions", _("%(slug)s has a setting here, but is not offered.") % {"slug": slug})
     for action in actions:
         own = data["action_keys"].get(action.slug, "")
         key = (own or action.key).lower()
         field = f"action_keys.{action.slug}"
         if own and not _KEY.fullmatch(own.lower()):
-            refuse(field, "A key is one letter from a to z or one digit.")
+            refuse(field, _("A key is one letter from a to z or one digit."))
         elif key and action.slug not in hidden:
             if key in meanings:
-                refuse(field, f"{key.upper()} is the key of {meanings[key]} already.")
+                refuse(
+                    field,
+                    _("%(key)s is the key of %(key2)s already.")
+                    % {"key": key.upper(), "key2": meanings[key]},
+                )
             meanings.setdefault(key, action.name)
 
 
@@ -548,7 +583,7 @@ def _check_times(data: Data, refuse) -> None:
     for source, minutes in data["sla_by_source"].items():
         field = f"sla_by_source.{source}"
         if source not in Report.Source.values:
-            refuse("sla_by_source", f"There is no source {source}.")
+            refuse("sla_by_source", _("There is no source %(source)s.") % {"source": source})
         elif not bound.least <= minutes <= bound.most:
             refuse(field, bound.refusal())
         else:
@@ -556,32 +591,40 @@ def _check_times(data: Data, refuse) -> None:
     if data["soon_minutes"] and data["soon_minutes"] >= shortest:
         refuse(
             "soon_minutes",
-            f"Less than the shortest time to answer ({shortest:,g} min), or every job is soon due.",
+            _("Less than the shortest time to answer (%(shortest)s min), or every job is soon due.")
+            % {"shortest": f"{shortest:,g}"},
         )
 
 
 def _check_skip_reasons(data: Data, refuse) -> None:
     reasons = data["skip_reasons"]
     if len(reasons) > MOST_SKIP_REASONS:
-        refuse("skip_reasons", f"At most {MOST_SKIP_REASONS} reasons: each has a key of its own.")
+        refuse(
+            "skip_reasons",
+            _("At most %(most_skip_reasons)s reasons: each has a key of its own.")
+            % {"most_skip_reasons": MOST_SKIP_REASONS},
+        )
     if any(not reason.strip() or len(reason) > 60 or "\x00" in reason for reason in reasons):
-        refuse("skip_reasons", "Each reason has 1 to 60 characters.")
+        refuse("skip_reasons", _("Each reason has 1 to 60 characters."))
     if len(set(reasons)) < len(reasons):
-        refuse("skip_reasons", "One reason stands there twice.")
+        refuse("skip_reasons", _("One reason stands there twice."))
 
 
 def _check_canned_notes(data: Data, refuse) -> None:
     notes = data["canned_notes"]
     if len(notes) > MOST_CANNED_NOTES:
-        refuse("canned_notes", f"At most {MOST_CANNED_NOTES} notes.")
+        refuse(
+            "canned_notes",
+            _("At most %(most_canned_notes)s notes.") % {"most_canned_notes": MOST_CANNED_NOTES},
+        )
     for place, note in enumerate(notes):
         field = f"canned_notes.{place}"
         if not 0 < len(note["text"].strip()) <= 2_000 or "\x00" in note["text"]:
-            refuse(field, "A note has 1 to 2,000 characters.")
+            refuse(field, _("A note has 1 to 2,000 characters."))
         if note["policy"] and note["policy"] not in data["policies"]:
-            refuse(field, f"This queue does not judge {note['policy']}.")
+            refuse(field, _("This queue does not judge %(note)s.") % {"note": note["policy"]})
         if note["language"] and not _LANGUAGE.fullmatch(note["language"]):
-            refuse(field, "Give a language as items name it: en, de, pt-BR.")
+            refuse(field, _("Give a language as items name it: en, de, pt-BR."))
 
 
 def _check_shares(data: Data, refuse) -> None:

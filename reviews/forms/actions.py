@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from reviews import actions
@@ -27,9 +28,9 @@ class ParameterForm(forms.Form):
         label=_("Type"),
         required=False,
         choices=(
-            (Kind.TEXT, "Text"),
-            (Kind.NUMBER, "Number"),
-            (Kind.FLAG, "Yes or no"),
+            (Kind.TEXT, _("Text")),
+            (Kind.NUMBER, _("Number")),
+            (Kind.FLAG, _("Yes or no")),
             (Kind.JSON, "JSON"),
         ),
     )
@@ -53,7 +54,10 @@ class ParameterForm(forms.Form):
     def __init__(self, *args: Any, place: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            field.widget.attrs["aria-label"] = f"{field.label} of parameter {place}"
+            field.widget.attrs["aria-label"] = gettext("%(label)s of parameter %(place)s") % {
+                "label": field.label,
+                "place": place,
+            }
             field.widget.attrs["autocomplete"] = "off"
 
     @property
@@ -118,8 +122,8 @@ class ParameterForm(forms.Form):
 
 
 class ActionForm(SetUpForm):
-    name = text("Name", most=80, hint="As reviewers read it: “Remove the message”.")
-    description = long_text("What it does", most=200, hint="One line under the name.")
+    name = text(_("Name"), most=80, hint=_("As reviewers read it: “Remove the message”."))
+    description = long_text(_("What it does"), most=200, hint=_("One line under the name."))
     key = forms.CharField(
         label=_("Key"),
         required=False,
@@ -137,12 +141,12 @@ class ActionForm(SetUpForm):
         error_messages={"required": _("Choose what it acts on.")},
     )
     needs_approval = tick(
-        "Held for a second person",
-        hint="Carried out only once a lead who did not ask for it approves.",
+        _("Held for a second person"),
+        hint=_("Carried out only once a lead who did not ask for it approves."),
     )
-    is_strike = tick("Counts as a strike", hint="Against the item’s author, while it stands.")
-    strike_days = number("A strike stands", least=1, most=3650, unit="days")
-    position = number("Place in lists", least=0, most=999)
+    is_strike = tick(_("Counts as a strike"), hint=_("Against the item’s author, while it stands."))
+    strike_days = number(_("A strike stands"), least=1, most=3650, unit="days")
+    position = number(_("Place in lists"), least=0, most=999)
 
     def __init__(
         self,
@@ -159,10 +163,12 @@ class ActionForm(SetUpForm):
         self.parameter_errors: list[str] = []
         if action.pk is None:
             self.fields["slug"] = text(
-                "Name for programs",
+                gettext("Name for programs"),
                 most=40,
-                hint="Small letters, digits and hyphens, as it is sent to the platform’s software. "
-                "It cannot be changed later.",
+                hint=gettext(
+                    "Small letters, digits and hyphens, as it is sent to the platform’s software. "
+                    "It cannot be changed later."
+                ),
             )
         known = list(state["parameters"].items())
         rows = len(known) + _EMPTY_ROWS
@@ -233,27 +239,27 @@ def _number(written: str) -> int | float:
     try:
         value = float(written.replace("−", "-"))
     except ValueError:
-        raise ValueError("This is not a number.") from None
+        raise ValueError(gettext("This is not a number.")) from None
     if not math.isfinite(value):
-        raise ValueError("This is not a number that can be sent.")
+        raise ValueError(gettext("This is not a number that can be sent."))
     return int(written) if written.strip().lstrip("+-").isdecimal() else value
 
 
 def _flag(written: str) -> bool:
     known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     if written.strip().lower() not in known:
-        raise ValueError("Write yes or no.")
+        raise ValueError(gettext("Write yes or no."))
     return known[written.strip().lower()]
 
 
 def _json(written: str) -> Any:
     def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not JSON.")
+        raise ValueError(gettext("%(name)s is not JSON.") % {"name": name})
 
     try:
         return json.loads(written, parse_constant=refuse)
     except (json.JSONDecodeError, RecursionError):
-        raise ValueError("This is not JSON.") from None
+        raise ValueError(gettext("This is not JSON.")) from None
 
 
 _READERS = {

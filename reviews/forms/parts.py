@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 
@@ -63,9 +64,14 @@ def number(
     step: float | str | None = None,
 ) -> forms.Field:
     """A number with its unit. The bounds are shown to the browser, and kept by the service."""
-    words = f"Give a number from {least:,g} to {most:,g}{f' {unit}' if unit else ''}."
-    if whole:
-        words = words.replace("a number", "a whole number")
+    words = format_lazy(
+        _("Give a whole number from {least} to {most}{unit}.")
+        if whole
+        else _("Give a number from {least} to {most}{unit}."),
+        least=f"{least:,g}",
+        most=f"{most:,g}",
+        unit=f" {unit}" if unit else "",
+    )
     kind = forms.IntegerField if whole else forms.FloatField
     attrs: dict[str, Any] = {"min": f"{least:g}", "max": f"{most:g}"}
     attrs["step"] = step or ("1" if whole else "any")

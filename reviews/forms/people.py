@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from reviews import people
@@ -13,8 +14,8 @@ from .parts import SetUpForm, several, text
 
 
 class PersonForm(SetUpForm):
-    first_name = text("First name", most=150, required=False)
-    last_name = text("Last name", most=150, required=False)
+    first_name = text(_("First name"), most=150, required=False)
+    last_name = text(_("Last name"), most=150, required=False)
     email = forms.CharField(
         label=_("E-mail"),
         required=False,
@@ -22,7 +23,7 @@ class PersonForm(SetUpForm):
         help_text=_("For a forgotten password only."),
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
-    roles = several("Roles", Role.choices, hint="They hold on every platform of hers.")
+    roles = several(_("Roles"), Role.choices, hint=_("They hold on every platform of hers."))
 
     def __init__(
         self,
@@ -36,7 +37,9 @@ class PersonForm(SetUpForm):
         super().__init__(data, initial={**state, "seen": seen, "note": note}, label_suffix="")
         if person.pk is None:
             self.fields["username"] = text(
-                "User name", most=150, hint="She signs in with it. It cannot be changed later."
+                gettext("User name"),
+                most=150,
+                hint=gettext("She signs in with it. It cannot be changed later."),
             )
             self.fields["username"].widget.attrs["autocomplete"] = "off"
 
@@ -56,8 +59,8 @@ class WorksForm(forms.Form):
         super().__init__(data, initial={"queues": works}, label_suffix="")
         rows = platform.queues.filter(is_archived=False)
         self.fields["queues"] = several(
-            "Queues",
+            gettext("Queues"),
             rows.values_list("slug", "name"),
-            hint="Taken out of one, she gives back at once what she holds there.",
-            none="There is no queue yet.",
+            hint=gettext("Taken out of one, she gives back at once what she holds there."),
+            none=gettext("There is no queue yet."),
         )

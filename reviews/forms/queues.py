@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from reviews import queues
@@ -12,7 +13,7 @@ from reviews.models import Action, Lane, Queue, Report
 from .parts import SetUpForm, long_text, number, several, text, tick
 
 _EMPTY_NOTES = 3
-OFFERS = (("", "Not offered"), ("shown", "On the desk"), ("hidden", "Kept off the desk"))
+OFFERS = (("", _("Not offered")), ("shown", _("On the desk")), ("hidden", _("Kept off the desk")))
 _SOURCES = dict(Report.Source.choices)
 
 
@@ -46,38 +47,44 @@ class CannedNoteForm(forms.Form):
     """One note, ready to be put into an answer. A row without a text is no note."""
 
     text = forms.CharField(
-        required=False, label="Note", max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+        required=False, label=_("Note"), max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
-    policy = forms.ChoiceField(required=False, label="For the policy")
+    policy = forms.ChoiceField(required=False, label=_("For the policy"))
     language = forms.CharField(
-        required=False, label="Language", max_length=20, widget=forms.TextInput()
+        required=False, label=_("Language"), max_length=20, widget=forms.TextInput()
     )
 
     def __init__(self, *args: Any, place: int, policies: list[tuple[str, str]], **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.fields["policy"].choices = [("", "Any policy"), *policies]
+        self.fields["policy"].choices = [("", gettext("Any policy")), *policies]
         self.fields["language"].widget.attrs["placeholder"] = "any"
         for field in self.fields.values():
-            field.widget.attrs["aria-label"] = f"{field.label}, note {place + 1}"
+            field.widget.attrs["aria-label"] = gettext("%(label)s, note %(place)s") % {
+                "label": field.label,
+                "place": place + 1,
+            }
 
 
 class QueueForm(SetUpForm):
-    name = text("Name", most=80)
-    description = long_text("What it is for", most=300, hint="One line, shown under the name.")
+    name = text(_("Name"), most=80)
+    description = long_text(
+        _("What it is for"), most=300, hint=_("One line, shown under the name.")
+    )
     position = number(
-        "Place in lists", least=0, most=999, hint="Queues are listed from the lowest."
+        _("Place in lists"), least=0, most=999, hint=_("Queues are listed from the lowest.")
     )
     is_default = tick(
-        "Default queue", hint="Takes what no routing rule sends elsewhere. There is exactly one."
+        _("Default queue"),
+        hint=_("Takes what no routing rule sends elsewhere. There is exactly one."),
     )
     policy_required = tick(
-        "A violation names its policy",
-        hint="Off: an item can be called violating without saying which policy it breaks.",
+        _("A violation names its policy"),
+        hint=_("Off: an item can be called violating without saying which policy it breaks."),
     )
-    note_required = tick("Every answer needs a note")
+    note_required = tick(_("Every answer needs a note"))
     takes_escalations = tick(
-        "Takes escalations of other queues",
-        hint="Reviewers elsewhere can send here what needs this queue; its leads settle it.",
+        _("Takes escalations of other queues"),
+        hint=_("Reviewers elsewhere can send here what needs this queue; its leads settle it."),
     )
     skip_reasons = forms.CharField(
         label=_("Reasons to skip"),
@@ -112,10 +119,12 @@ class QueueForm(SetUpForm):
         self.is_new = queue.pk is None
         if self.is_new:
             self.fields["slug"] = text(
-                "Address",
+                gettext("Address"),
                 most=40,
-                hint="Small letters, digits and hyphens, as in /queues/spam/. It cannot be changed "
-                "later.",
+                hint=gettext(
+                    "Small letters, digits and hyphens, as in /queues/spam/. It cannot be changed "
+                    "later."
+                ),
             )
         self._add_numbers()
         self._add_choices(may_staff)
@@ -253,35 +262,42 @@ class QueueForm(SetUpForm):
     def _add_choices(self, may_staff: bool) -> None:
         platform, state = self.queue.platform, self.state
         self.fields["policies"] = several(
-            "Policies",
+            gettext("Policies"),
             _choices(platform.policies.all(), state["policies"]),
-            hint="What reviewers can find here. The gravest of them ranks the item.",
-            none="No policy yet. Policies have a page of their own.",
+            hint=gettext("What reviewers can find here. The gravest of them ranks the item."),
+            none=gettext("No policy yet. Policies have a page of their own."),
         )
         self.fields["kinds"] = several(
-            "Item kinds",
+            gettext("Item kinds"),
             _choices(platform.kinds.order_by("slug"), state["kinds"]),
-            hint="None ticked: every kind.",
-            none="No item kind yet.",
+            hint=gettext("None ticked: every kind."),
+            none=gettext("No item kind yet."),
         )
         names = [person.username for person in queues.may_work(platform)]
         gone = [name for name in state["members"] if name not in names]
         self.fields["members"] = several(
-            "Who works it",
-            [*((name, name) for name in names), *((name, f"{name} (gone)") for name in gone)],
-            hint="Reviewers and leads of the platform. Who is taken out gives back what she holds."
+            gettext("Who works it"),
+            [
+                *((name, name) for name in names),
+                *((name, gettext("%(name)s (gone)") % {"name": name}) for name in gone),
+            ],
+            hint=gettext(
+                "Reviewers and leads of the platform. Who is taken out gives back what she holds."
+            )
             if may_staff
-            else "A lead or an admin decides who works it.",
-            none="Nobody here has a role that reviews.",
+            else gettext("A lead or an admin decides who works it."),
+            none=gettext("Nobody here has a role that reviews."),
         )
         self.fields["members"].disabled = not may_staff
         self.fields["blind"] = several(
-            "Kept from the reviewer",
+            gettext("Kept from the reviewer"),
             Queue.Blind.choices,
-            hint="Neither page nor API tells her. Leads see it when they adjudicate.",
+            hint=gettext("Neither page nor API tells her. Leads see it when they adjudicate."),
         )
         self.fields["filters"] = several(
-            "How media arrives", Queue.Filter.choices, hint="She can ask for it as it is."
+            gettext("How media arrives"),
+            Queue.Filter.choices,
+            hint=gettext("She can ask for it as it is."),
         )
 
     def _actions(self) -> list[Action]:
@@ -315,16 +331,24 @@ def _choices(rows: Iterable[Any], chosen: list[str]) -> list[tuple[str, str]]:
 
 
 _NUMBERS = (
-    ("reviews_wanted", "Answers by different people that make one decision.", True),
-    ("page_size", "1: one at a time. More: a grid, for items judged at a glance.", True),
-    ("lease_minutes", "Unanswered after that, the item goes to somebody else.", False),
-    ("undo_seconds", "Actions wait so long, so that she can take an answer back.", True),
-    ("sla_minutes", "From the item's arrival. Later it is overdue, and served first.", True),
-    ("soon_minutes", "Before it is due, a job is lifted. 0: no lift before.", True),
-    ("handling_minutes", "What one item takes. Longer ones rank lower for the same harm.", False),
-    ("doubling_hours", "Waiting that weighs as much as twice the harm. Small: age rules.", False),
-    ("report_percent", "How far reports move the rank. 0 %: not at all.", False),
-    ("random_percent", "Of new items, drawn by lot, to measure with.", False),
-    ("learning_percent", "Of scored items, drawn to teach the model.", False),
-    ("qa_percent", "Of decisions, looked at again by somebody else.", False),
+    ("reviews_wanted", _("Answers by different people that make one decision."), True),
+    ("page_size", _("1: one at a time. More: a grid, for items judged at a glance."), True),
+    ("lease_minutes", _("Unanswered after that, the item goes to somebody else."), False),
+    ("undo_seconds", _("Actions wait so long, so that she can take an answer back."), True),
+    ("sla_minutes", _("From the item's arrival. Later it is overdue, and served first."), True),
+    ("soon_minutes", _("Before it is due, a job is lifted. 0: no lift before."), True),
+    (
+        "handling_minutes",
+        _("What one item takes. Longer ones rank lower for the same harm."),
+        False,
+    ),
+    (
+        "doubling_hours",
+        _("Waiting that weighs as much as twice the harm. Small: age rules."),
+        False,
+    ),
+    ("report_percent", _("How far reports move the rank. 0 %: not at all."), False),
+    ("random_percent", _("Of new items, drawn by lot, to measure with."), False),
+    ("learning_percent", _("Of scored items, drawn to teach the model."), False),
+    ("qa_percent", _("Of decisions, looked at again by somebody else."), False),
 )

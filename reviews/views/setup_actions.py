@@ -100,7 +100,7 @@ def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     action = access.get_action(request.user, slug)
     state = actions.read(action)
     actions.put_back(action, number, by=request.user, seen=configuring.seen(request))
-    _say_saved(request, action, state, f"Revision {number} is put back.")
+    _say_saved(request, action, state, _("Revision %(number)s is put back.") % {"number": number})
     return redirect("reviews:setup-action-edit", slug=action.slug)
 
 
@@ -179,11 +179,11 @@ def _stale(
     return _page(request, action, form, status=409, meanwhile=found)
 
 
-def _say_saved(
-    request: HttpRequest, action: Action, before: actions.Data, words: str = "Saved."
-) -> None:
+def _say_saved(request: HttpRequest, action: Action, before: actions.Data, words: str = "") -> None:
     after = actions.read(Action.objects.get(pk=action.pk))
     if revisions.compare(before, after):
-        messages.success(request, _("%(words)s Desks show it within seconds.") % {"words": words})
+        messages.success(
+            request, _("%(words)s Desks show it within seconds.") % {"words": words or _("Saved.")}
+        )
     else:
         messages.info(request, _("Nothing was different, so nothing was saved."))

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, comfort, kinds, layouts, media, revisions
@@ -23,10 +24,10 @@ from .items import put_lines
 # More rows than this are not read from a form; kinds.py refuses fewer, in words.
 _MOST_ROWS = 100
 _LABELS = {
-    "name": "Name",
-    "fields": "Fields",
-    "layout": "Layout",
-    "is_archived": "Archived",
+    "name": lazy("Name"),
+    "fields": lazy("Fields"),
+    "layout": lazy("Layout"),
+    "is_archived": lazy("Archived"),
 }
 _NEWEST = 8  # items offered for the preview
 
@@ -306,7 +307,9 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         # Hers is kept as typed; saving it again is saving it over theirs, knowingly.
         newest = revisions.history(kind).first()
         draft.seen = newest.number if newest else 0
-        words = f"{conflict} What you typed is below; look at the history, then save it or not."
+        words = _(
+            "%(conflict)s What you typed is below; look at the history, then save it or not."
+        ) % {"conflict": conflict}
         return _page(request, kind, draft, status=409, refusal_words=words)
     messages.success(
         request,

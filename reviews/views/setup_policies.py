@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, policies, questions, relabelling, revisions
@@ -22,18 +24,18 @@ from .tables import csv_response
 
 PAGE = 50
 _LABELS = {
-    "name": "Name",
-    "key": "Key",
-    "position": "Place",
-    "is_archived": "Archived",
-    "summary": "In one line",
-    "definition": "Definition",
-    "examples": "Breaks the rule",
-    "counter_examples": "Does not",
-    "severity": "Severity",
-    "severity_weight": "Weight in harm",
-    "legal_category": "Legal category",
-    "severity_levels": "Levels of a breach",
+    "name": lazy("Name"),
+    "key": lazy("Key"),
+    "position": lazy("Place"),
+    "is_archived": lazy("Archived"),
+    "summary": lazy("In one line"),
+    "definition": lazy("Definition"),
+    "examples": lazy("Breaks the rule"),
+    "counter_examples": lazy("Does not"),
+    "severity": lazy("Severity"),
+    "severity_weight": lazy("Weight in harm"),
+    "legal_category": lazy("Legal category"),
+    "severity_levels": lazy("Levels of a breach"),
 }
 _LISTS = ("examples", "counter_examples", "severity_levels")
 _FIRST = {
@@ -241,7 +243,7 @@ def _ask(request: HttpRequest, policy: Policy, queue: Queue | None, verdict: str
     wants_all = request.POST.get("how") == "all"
     try:
         if not wants_all and not (text.isdecimal() and len(text) < 10):
-            words = "Give how many, as a whole number."
+            words = _("Give how many, as a whole number.")
             raise Invalid(words, details={"number": [words]})
         made = relabelling.ask_again(
             policy,
@@ -477,7 +479,9 @@ def _changes_context(
 def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpResponse:
     now = _in_force(policy)
     if now is not None and now.pk == version.pk:
-        words = f"Version {version.number} is in force. Desks show it within seconds."
+        words = _("Version %(number)s is in force. Desks show it within seconds.") % {
+            "number": version.number
+        }
         counts = relabelling.counts(policy)
         if counts.total == 1:
             words += " One standing decision was made under an earlier version."
@@ -485,7 +489,10 @@ def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpR
             words += f" {counts.total:,} standing decisions were made under an earlier version."
     else:
         at = timezone.localtime(version.effective_at)
-        words = f"Version {version.number} takes effect on {at:%-d %B %Y at %H:%M}."
+        words = _("Version %(number)s takes effect on %(at)s.") % {
+            "number": version.number,
+            "at": date_format(at, _("j F Y \\a\\t H:i")),
+        }
     messages.success(request, words)
     return redirect("reviews:setup-policy-edit", slug=policy.slug)
 
@@ -507,7 +514,7 @@ def _when_sent(post: QueryDict) -> datetime | None:
     """None: at once. In the zone of the pages."""
     if post.get("when") != "later":
         return None
-    words = "Give a day and a time, as in 2026-12-01T09:00."
+    words = _("Give a day and a time, as in 2026-12-01T09:00.")
     try:
         at = parse_datetime(post.get("at", "").replace("\x00", ""))
     except ValueError:

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, lanes, metrics, queues, revisions, tasks
@@ -136,7 +137,7 @@ def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
     state = queues.read(queue)
     queues.put_back(queue, number, by=request.user, seen=configuring.seen(request))
-    _say_saved(request, queue, state, f"Revision {number} is put back.")
+    _say_saved(request, queue, state, _("Revision %(number)s is put back.") % {"number": number})
     return redirect("reviews:setup-queue-edit", slug=queue.slug)
 
 
@@ -240,17 +241,15 @@ def _stale(
     return _page(request, queue, form, status=409, meanwhile=found)
 
 
-def _say_saved(
-    request: HttpRequest, queue: Queue, before: queues.Data, first: str = "Saved."
-) -> None:
+def _say_saved(request: HttpRequest, queue: Queue, before: queues.Data, first: str = "") -> None:
     changed = {change.name for change in revisions.compare(before, queues.read(_fresh(queue)))}
     if not changed:
         messages.info(request, _("Nothing was different, so nothing was saved."))
         return
-    words = first
+    words = first or _("Saved.")
     if changed & queues.RANKING:
         tasks.rerank_queues.delay()
-        words += " Waiting jobs are ranked again within seconds."
+        words += " " + _("Waiting jobs are ranked again within seconds.")
     messages.success(request, words)
 
 
@@ -265,42 +264,54 @@ def _what_follows(queue: Queue, before: queues.Data, after: queues.Data) -> list
     if queue.pk and changed & queues.RANKING:
         waiting = metrics.waiting(queue, most=metrics.MOST_COUNTED)
         if waiting:
-            lines.append(f"{_jobs(waiting)} will be ranked again, within seconds of saving.")
+            lines.append(
+                _("%(waiting)s will be ranked again, within seconds of saving.")
+                % {"waiting": _jobs(waiting)}
+            )
     if after["is_default"] and not before["is_default"]:
-        lines.append("Items that no rule routes come here, those that wait elsewhere too.")
+        lines.append(_("Items that no rule routes come here, those that wait elsewhere too."))
     leaving = sorted(set(before["members"]) - set(after["members"]))
     if leaving:
-        lines.append(f"{' and '.join(leaving)} will give back what they hold here, at once.")
+        lines.append(
+            _("%(leaving)s will give back what they hold here, at once.")
+            % {"leaving": _(" and ").join(leaving)}
+        )
     people = len(after["members"])
     if not people:
-        lines.append("Nobody works it: what comes in waits until you choose somebody.")
+        lines.append(_("Nobody works it: what comes in waits until you choose somebody."))
     wanted = after["reviews_wanted"]
     if wanted > 1 and people:
         lines.append(
-            f"Each item takes {wanted} people's time: {people} people do the work of "
-            f"{people / wanted:.1f}."
+            _(
+                "Each item takes %(wanted)s people's time: %(people)s people do the "
+                "work of %(share)s."
+            )
+            % {"wanted": wanted, "people": people, "share": f"{people / wanted:.1f}"}
         )
     lines.append(_rank_words(after))
     lines += _share_words(after)
     lines.append(_due_words(after))
     if after["undo_seconds"]:
-        lines.append(f"Actions are carried out {after['undo_seconds']} s after a decision.")
+        lines.append(
+            _("Actions are carried out %(seconds)s s after a decision.")
+            % {"seconds": after["undo_seconds"]}
+        )
     else:
-        lines.append("Actions are carried out at once: no decision can be taken back.")
+        lines.append(_("Actions are carried out at once: no decision can be taken back."))
     return lines
 
 
 def _jobs(count: int) -> str:
     if count >= metrics.MOST_COUNTED:
-        return f"{count:,}+ waiting jobs"
-    return f"{count:,} waiting job{'' if count == 1 else 's'}"
+        return _("%(count)s+ waiting jobs") % {"count": f"{count:,}"}
+    words = ngettext("%(count)s waiting job", "%(count)s waiting jobs", count)
+    return words % {"count": f"{count:,}"}
 
 
 def _rank_words(data: queues.Data) -> str:
-    return (
-        f"An item that waits {data['doubling_hours']:g} h longer stands level with one of twice "
-        "its harm."
-    )
+    return _("An item that waits %(hours)s h longer stands level with one of twice its harm.") % {
+        "hours": f"{data['doubling_hours']:g}"
+    }
 
 
 def _share_words(data: queues.Data) -> list[str]:
@@ -323,8 +334,11 @@ def _share_words(data: queues.Data) -> list[str]:
     stored = {lane: share / 100 for lane, share in data["lane_shares"].items()}
     risk = 100 * lanes.effective_shares(stored)["risk"]
     lines.append(
-        f"While all lanes have work, {risk:.0f} % of the claims look for risk first; what an empty "
-        "lane leaves goes to the others."
+        _(
+            "While all lanes have work, %(risk)s %% of the claims look for risk "
+            "first; what an empty lane leaves goes to the others."
+        )
+        % {"risk": f"{risk:.0f}"}
     )
     return lines
 
