@@ -255,7 +255,7 @@ def _row(person: Person) -> dict:
     moments = [at for at in (person.reviewed_at, person.claimed_at) if at is not None]
     return {
         "person": person,
-        "roles": [label for value, label in Role.choices if value in known],
+        "roles": [str(label) for value, label in Role.choices if value in known],
         "queues": [queue.name for queue in person.queues.all()],
         "active_at": max(moments, default=None),
     }
