@@ -136,7 +136,7 @@ def test_the_desk_says_that_others_are_at_it():
     claims.claim_next(world.queue, by=world.people["remy"])
     text = desk_text(world, "rosa")
     assert "Nothing for you in" in text
-    assert "<b>1</b> is with others right now" in text
+    assert "<b>1</b> is with somebody else right now" in text
     assert f"Nothing waits in {world.queue.name}" not in text
 
 
