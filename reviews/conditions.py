@@ -18,6 +18,8 @@ from rule_engine import ast
 from . import expressions
 from .errors import Invalid
 from .expressions import FORBIDDEN, MAX_TEXT, Condition
+from .wording import gettext as _
+from .wording import noop
 
 Tree = dict[str, Any]
 Problems = dict[str, str]  # path of a node ("", "0", "1.2") → what is wrong with it
@@ -29,19 +31,19 @@ MAX_VALUE = 200  # characters
 MAX_NUMBER = 2**53
 
 # Type of fact → what can be asked of it, in the order it is offered, with the words it is read in.
-_KNOWN = {"known": "is known", "unknown": "is not known"}
+_KNOWN = {"known": noop("is known"), "unknown": noop("is not known")}
 OPERATORS: dict[str, dict[str, str]] = {
     "number": {">=": "≥", ">": ">", "<=": "≤", "<": "<", "=": "=", "!=": "≠", **_KNOWN},
     "text": {
-        "is": "is",
-        "is_not": "is not",
-        "one_of": "is one of",
-        "contains": "contains",
+        "is": noop("is"),
+        "is_not": noop("is not"),
+        "one_of": noop("is one of"),
+        "contains": noop("contains"),
         **_KNOWN,
     },
-    "list": {"has": "include", "has_any": "include any of"},
-    "boolean": {"is": "is", **_KNOWN},
-    "time": {"after": "is after", "before": "is before", **_KNOWN},
+    "list": {"has": noop("include"), "has_any": noop("include any of")},
+    "boolean": {"is": noop("is"), **_KNOWN},
+    "time": {"after": noop("is after"), "before": noop("is before"), **_KNOWN},
 }
 NO_VALUE = frozenset(_KNOWN)
 MANY_VALUES = frozenset({"one_of", "has_any"})
@@ -85,71 +87,100 @@ def make_catalogue(
     """All facts of a platform by name, in the order they are offered."""
     sources = tuple(sources)
     facts = [
-        Fact("highest_risk", "highest risk", "number", "Risk", "Over all policies.", (), True, True)
+        Fact(
+            "highest_risk",
+            _("highest risk"),
+            "number",
+            _("Risk"),
+            _("Over all policies."),
+            (),
+            True,
+            True,
+        )
     ]
     for slug, name in policies:
-        about = "What the model thinks now, 0 to 1. Not known until the item is scored."
+        about = _("What the model thinks now, 0 to 1. Not known until the item is scored.")
         facts.append(
-            Fact(f"risk.{_plain(slug)}", f"risk of {name}", "number", "Risk", about, (), True, True)
+            Fact(
+                f"risk.{_plain(slug)}",
+                _("risk of %(name)s") % {"name": name},
+                "number",
+                _("Risk"),
+                about,
+                (),
+                True,
+                True,
+            )
         )
     facts += [
-        Fact("report_count", "reports", "number", "Reports", "All of them, from any source."),
+        Fact(
+            "report_count", _("reports"), "number", _("Reports"), _("All of them, from any source.")
+        ),
         Fact(
             "sources",
-            "sources of its reports",
+            _("sources of its reports"),
             "list",
-            "Reports",
-            "Who or what reported it.",
+            _("Reports"),
+            _("Who or what reported it."),
             sources,
             False,
         ),
         Fact(
             "reasons",
-            "reasons of its reports",
+            _("reasons of its reports"),
             "list",
-            "Reports",
-            "As the reporters put them, letter by letter.",
+            _("Reports"),
+            _("As the reporters put them, letter by letter."),
             tuple((reason, reason) for reason in reasons),
         ),
         Fact(
             "reporter_trust",
-            "best reporter's record",
+            _("best reporter's record"),
             "number",
-            "Reports",
-            "Share of her earlier reports that were upheld, 0 to 1, drawn towards a half while "
-            "they are few. Not known without a named reporter.",
+            _("Reports"),
+            _(
+                "Share of her earlier reports that were upheld, 0 to 1, drawn towards a half while "
+                "they are few. Not known without a named reporter."
+            ),
             is_fraction=True,
         ),
         Fact(
             "mean_reporter_trust",
-            "reporters' mean record",
+            _("reporters' mean record"),
             "number",
-            "Reports",
-            "The mean over its named reporters.",
+            _("Reports"),
+            _("The mean over its named reporters."),
             is_fraction=True,
         ),
     ]
     for source, name in sources:
-        facts.append(Fact(f"reports.{source}", f"reports from {name}", "number", "Reports"))
+        facts.append(
+            Fact(
+                f"reports.{source}",
+                _("reports from %(name)s") % {"name": name},
+                "number",
+                _("Reports"),
+            )
+        )
     facts += [
-        Fact("kind", "kind", "text", "Item", "", tuple(kinds), False),
+        Fact("kind", _("kind"), "text", _("Item"), "", tuple(kinds), False),
         Fact(
             "language",
-            "language",
+            _("language"),
             "text",
-            "Item",
-            "As the platform says it, such as en or pt-BR.",
+            _("Item"),
+            _("As the platform says it, such as en or pt-BR."),
             tuple((language, language) for language in languages),
         ),
-        Fact("views_per_hour", "views an hour", "number", "Item"),
-        Fact("account_age_days", "account's age in days", "number", "Account"),
-        Fact("strikes", "account's strikes", "number", "Account", "Those that count now."),
+        Fact("views_per_hour", _("views an hour"), "number", _("Item")),
+        Fact("account_age_days", _("account's age in days"), "number", _("Account")),
+        Fact("strikes", _("account's strikes"), "number", _("Account"), _("Those that count now.")),
         Fact(
             "recent_items",
-            "account's items of 7 days",
+            _("account's items of 7 days"),
             "number",
-            "Account",
-            "This one included; counted up to 1,000.",
+            _("Account"),
+            _("This one included; counted up to 1,000."),
         ),
     ]
     named: dict[str, Fact] = {fact.name: fact for fact in facts}
@@ -159,8 +190,8 @@ def make_catalogue(
         known = named.get(name)
         if known is not None and known.type != sort:
             sort = "text"  # two kinds of item do not agree: ask for it as it reads
-        label = f"field {field.get('label') or field['name']}"
-        named[name] = Fact(name, label, sort, "Fields")
+        label = _("field %(field)s") % {"field": field.get("label") or field["name"]}
+        named[name] = Fact(name, label, sort, _("Fields"))
     return named
 
 
@@ -184,9 +215,11 @@ def check(tree: object, catalogue: Catalogue) -> tuple[Tree, Problems]:
             problems["0"] = problems.pop("")
         found = {"all": [found]}
     if not problems:
-        leaves = sum(1 for _ in _leaves(found))
+        leaves = len(list(_leaves(found)))
         if leaves > MAX_LEAVES:
-            problems[""] = f"A rule has at most {MAX_LEAVES} conditions; these are {leaves}."
+            problems[""] = _(
+                "A rule has at most %(max_leaves)s conditions; these are %(leaves)s."
+            ) % {"max_leaves": MAX_LEAVES, "leaves": leaves}
     if not problems:
         try:
             compile_tree(found)
@@ -199,7 +232,7 @@ def _check(
     tree: object, catalogue: Catalogue, path: str, depth: int, problems: Problems
 ) -> dict[str, Any]:
     if not isinstance(tree, Mapping) or not tree:
-        problems[path] = "This is not a condition."
+        problems[path] = _("This is not a condition.")
         return {"all": []}
     if "expression" in tree:
         return _check_expression(tree, catalogue, path, problems)
@@ -213,9 +246,11 @@ def _check(
     for sort in ("all", "any"):
         if set(tree) == {sort} and isinstance(tree[sort], list):
             if not tree[sort]:
-                problems[path] = "Add a condition to this group, or take the group away."
+                problems[path] = _("Add a condition to this group, or take the group away.")
             if depth > MAX_DEPTH:
-                problems[path] = f"Groups go {MAX_DEPTH} deep at most."
+                problems[path] = _("Groups go %(max_depth)s deep at most.") % {
+                    "max_depth": MAX_DEPTH
+                }
                 return {sort: []}
             return {
                 sort: [
@@ -223,7 +258,7 @@ def _check(
                     for place, part in enumerate(tree[sort])
                 ]
             }
-    problems[path] = "This is not a condition."
+    problems[path] = _("This is not a condition.")
     return {"all": []}
 
 
@@ -232,7 +267,7 @@ def _check_expression(
 ) -> Tree:
     text = tree["expression"]
     if not isinstance(text, str) or not text.strip():
-        problems[path] = "Write an expression."
+        problems[path] = _("Write an expression.")
         return {"expression": text if isinstance(text, str) else ""}
     text = text.strip()
     try:
@@ -250,7 +285,8 @@ def check_expression(text: str, catalogue: Catalogue) -> Condition:
             space = name.partition(".")[0]
             known = [one for one in catalogue if one.startswith(f"{space}.")]
             raise Invalid(
-                f"There is no {name} here. There is: {', '.join(known) or 'none of that kind'}."
+                _("There is no %(name)s here. There is: %(known)s.")
+                % {"name": name, "known": ", ".join(known) or _("none of that kind")}
             )
     return condition
 
@@ -263,11 +299,13 @@ def _check_leaf(
     leaf = {"fact": name, "op": op, "value": value}
     if fact is None:
         problems[path] = (
-            f"There is no {name} to ask about any more." if name else "Choose what to ask about."
+            _("There is no %(name)s to ask about any more.") % {"name": name}
+            if name
+            else _("Choose what to ask about.")
         )
         return leaf
     if op not in OPERATORS[fact.type]:
-        problems[path] = f"Choose how to compare the {fact.label}."
+        problems[path] = _("Choose how to compare the %(label)s.") % {"label": fact.label}
         return leaf
     if op in NO_VALUE:
         return {"fact": name, "op": op}
@@ -283,9 +321,12 @@ def _read_values(value: object, fact: Fact) -> list[Any]:
         value = [value]
     values = list(dict.fromkeys(_read(one, fact) for one in value if one not in ("", None)))
     if not values:
-        raise ValueError("Give at least one value.")
+        raise ValueError(_("Give at least one value."))
     if len(values) > MAX_VALUES:
-        raise ValueError(f"At most {MAX_VALUES} values; these are {len(values)}.")
+        raise ValueError(
+            _("At most %(max_values)s values; these are %(count)s.")
+            % {"max_values": MAX_VALUES, "count": len(values)}
+        )
     return values
 
 
@@ -294,19 +335,19 @@ def _read(value: object, fact: Fact) -> Any:
         return _read_number(value, fact)
     if fact.type == "boolean":
         if not isinstance(value, bool):
-            raise ValueError("Choose true or false.")
+            raise ValueError(_("Choose true or false."))
         return value
     if not isinstance(value, str):
-        raise ValueError("Give a text.")
+        raise ValueError(_("Give a text."))
     if fact.type == "time":
         return _read_time(value)
     value = value.strip()
     if not value:
-        raise ValueError("Give a value.")
+        raise ValueError(_("Give a value."))
     if len(value) > MAX_VALUE:
-        raise ValueError(f"At most {MAX_VALUE} characters.")
+        raise ValueError(_("At most %(max_value)s characters.") % {"max_value": MAX_VALUE})
     if not fact.is_open and value not in dict(fact.choices):
-        raise ValueError(f"There is no {value} here. Choose another.")
+        raise ValueError(_("There is no %(value)s here. Choose another.") % {"value": value})
     return value
 
 
@@ -315,13 +356,13 @@ def _read_number(value: object, fact: Fact) -> float | int:
         try:
             value = float(value.strip().replace("−", "-"))
         except ValueError:
-            raise ValueError("Give a number.") from None
+            raise ValueError(_("Give a number.")) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("Give a number.")
+        raise ValueError(_("Give a number."))
     if not math.isfinite(value) or abs(value) > MAX_NUMBER:
-        raise ValueError("Give a finite number of at most 2^53.")
+        raise ValueError(_("Give a finite number of at most 2^53."))
     if fact.is_fraction and not 0 <= value <= 1:
-        raise ValueError("Give a number from 0 to 1.")
+        raise ValueError(_("Give a number from 0 to 1."))
     return int(value) if value == int(value) else float(value)
 
 
@@ -330,7 +371,7 @@ def _read_time(value: str) -> str:
     try:
         time = datetime.fromisoformat(value.strip())
     except ValueError:
-        raise ValueError("Give a date.") from None
+        raise ValueError(_("Give a date.")) from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
@@ -485,14 +526,17 @@ def _words(tree: Tree, catalogue: Catalogue, *, is_top: bool = False) -> str:
         return _WHITE.sub(" ", str(tree["expression"]))
     if "not" in tree:
         inner = tree["not"]
-        for sort, opening in (("any", "none of"), ("all", "not all of")):
+        for sort, opening in (
+            ("any", _("none of (%(parts)s)")),
+            ("all", _("not all of (%(parts)s)")),
+        ):
             if sort in inner:
                 parts = [_words(part, catalogue) for part in inner[sort]]
                 if len(parts) == 1:
-                    return f"not ({parts[0]})"
-                return f"{opening} ({', '.join(parts)})"
-        return f"not ({_words(inner, catalogue)})"
-    for sort, word in (("all", " and "), ("any", " or ")):
+                    return _("not (%(part)s)") % {"part": parts[0]}
+                return opening % {"parts": ", ".join(parts)}
+        return _("not (%(part)s)") % {"part": _words(inner, catalogue)}
+    for sort, word in (("all", _(" and ")), ("any", _(" or "))):
         if sort in tree:
             parts = [_words(part, catalogue) for part in tree[sort]]
             text = word.join(parts)
@@ -505,7 +549,7 @@ def _leaf_words(leaf: Tree, catalogue: Catalogue) -> str:
     fact = catalogue.get(name) or Fact(name, name, "text", "")
     words = {op: text for known in OPERATORS.values() for op, text in known.items()}
     words |= OPERATORS.get(fact.type, {})
-    parts = [fact.label, words.get(str(op), str(op))]
+    parts = [fact.label, _(words[str(op)]) if str(op) in words else str(op)]
     if op not in NO_VALUE:
         values = value if isinstance(value, list) else [value]
         parts.append(", ".join(str(_value_words(one, fact)) for one in values))
@@ -514,7 +558,7 @@ def _leaf_words(leaf: Tree, catalogue: Catalogue) -> str:
 
 def _value_words(value: Any, fact: Fact) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return _("true") if value else _("false")
     if isinstance(value, int | float):
         return f"{value:,}".replace("-", "−")
     if fact.type == "time" and isinstance(value, str):

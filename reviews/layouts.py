@@ -11,20 +11,24 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-# Type → what a person calls it.
+from .wording import gettext as _
+from .wording import noop
+
+OTHER = noop("Other data")  # what no block shows
+# Type → what a person calls it; like all labels here, translated where it is shown.
 TYPES = {
-    "string": "Short text",
-    "text": "Long text",
-    "number": "Number",
-    "datetime": "Date and time",
-    "url": "Address (URL)",
-    "boolean": "Yes or no",
-    "image": "Image",
-    "images": "Images, a list",
-    "video": "Video",
-    "audio": "Audio",
-    "messages": "Messages, a list",
-    "key-value": "Key-value",
+    "string": noop("Short text"),
+    "text": noop("Long text"),
+    "number": noop("Number"),
+    "datetime": noop("Date and time"),
+    "url": noop("Address (URL)"),
+    "boolean": noop("Yes or no"),
+    "image": noop("Image"),
+    "images": noop("Images, a list"),
+    "video": noop("Video"),
+    "audio": noop("Audio"),
+    "messages": noop("Messages, a list"),
+    "key-value": noop("Key-value"),
 }
 _TEXTS = frozenset({"string", "text"})
 # One medium: `media:<id>`, or the address where it lies.
@@ -41,25 +45,25 @@ class Role(NamedTuple):
 
 
 ROLES = {
-    "": Role("Plain", frozenset(TYPES)),
-    "title": Role("Title", _TEXTS, is_single=True),
-    "text": Role("Text", _TEXTS),
-    "image": Role("Image", frozenset({"image", "url"})),
-    "images": Role("Images", frozenset({"images"})),
-    "video": Role("Video", frozenset({"video", "url"})),
-    "audio": Role("Audio", frozenset({"audio", "url"})),
-    "alt": Role("Description for those who cannot see it", _TEXTS),
-    "transcript": Role("Transcript", _TEXTS),
-    "url": Role("Address", frozenset({"url"})),
-    "author": Role("Author", frozenset({"string", "url"}), is_single=True),
-    "handle": Role("Author’s handle", frozenset({"string"}), is_single=True),
-    "avatar": Role("Author’s picture", frozenset({"image", "url"}), is_single=True),
-    "parent": Role("Parent", frozenset({"string", "number", "url"}), is_single=True),
-    "thread": Role("Thread", frozenset({"string", "number", "url"}), is_single=True),
-    "messages": Role("Conversation", frozenset({"messages"})),
-    "date": Role("Date", frozenset({"datetime"})),
-    "number": Role("Number", frozenset({"number"})),
-    "key-value": Role("Key-value", frozenset({"key-value"})),
+    "": Role(noop("Plain"), frozenset(TYPES)),
+    "title": Role(noop("Title"), _TEXTS, is_single=True),
+    "text": Role(noop("Text"), _TEXTS),
+    "image": Role(noop("Image"), frozenset({"image", "url"})),
+    "images": Role(noop("Images"), frozenset({"images"})),
+    "video": Role(noop("Video"), frozenset({"video", "url"})),
+    "audio": Role(noop("Audio"), frozenset({"audio", "url"})),
+    "alt": Role(noop("Description for those who cannot see it"), _TEXTS),
+    "transcript": Role(noop("Transcript"), _TEXTS),
+    "url": Role(noop("Address"), frozenset({"url"})),
+    "author": Role(noop("Author"), frozenset({"string", "url"}), is_single=True),
+    "handle": Role(noop("Author’s handle"), frozenset({"string"}), is_single=True),
+    "avatar": Role(noop("Author’s picture"), frozenset({"image", "url"}), is_single=True),
+    "parent": Role(noop("Parent"), frozenset({"string", "number", "url"}), is_single=True),
+    "thread": Role(noop("Thread"), frozenset({"string", "number", "url"}), is_single=True),
+    "messages": Role(noop("Conversation"), frozenset({"messages"})),
+    "date": Role(noop("Date"), frozenset({"datetime"})),
+    "number": Role(noop("Number"), frozenset({"number"})),
+    "key-value": Role(noop("Key-value"), frozenset({"key-value"})),
 }
 # One of these makes an item something to look at.
 SEEN_ROLES = ("title", "text", "image", "images", "video", "audio")
@@ -74,27 +78,37 @@ class Block(NamedTuple):
 
 
 BLOCKS = {
-    "title": Block("Title", _TEXTS, "One line, large"),
-    "text": Block("Text", _TEXTS, "The text itself, in full reading size"),
-    "quote": Block("Quote", _TEXTS, "Set apart: what is answered or quoted"),
-    "image": Block("Image", _TEXTS | {"image", "url"}, "A picture; a text field is its caption"),
-    "gallery": Block("Gallery", _TEXTS | {"images", "image"}, "Pictures side by side"),
-    "video": Block("Video", _TEXTS | {"video", "url"}, "A film; text is caption or transcript"),
-    "audio": Block("Audio", _TEXTS | {"audio", "url"}, "A sound; text is caption or transcript"),
-    "link": Block("Address", _ADDRESSES, "Made harmless; nobody can click it"),
+    "title": Block(noop("Title"), _TEXTS, noop("One line, large")),
+    "text": Block(noop("Text"), _TEXTS, noop("The text itself, in full reading size")),
+    "quote": Block(noop("Quote"), _TEXTS, noop("Set apart: what is answered or quoted")),
+    "image": Block(
+        noop("Image"), _TEXTS | {"image", "url"}, noop("A picture; a text field is its caption")
+    ),
+    "gallery": Block(noop("Gallery"), _TEXTS | {"images", "image"}, noop("Pictures side by side")),
+    "video": Block(
+        noop("Video"), _TEXTS | {"video", "url"}, noop("A film; text is caption or transcript")
+    ),
+    "audio": Block(
+        noop("Audio"), _TEXTS | {"audio", "url"}, noop("A sound; text is caption or transcript")
+    ),
+    "link": Block(noop("Address"), _ADDRESSES, noop("Made harmless; nobody can click it")),
     "card": Block(
-        "Link card", _TEXTS | {"url", "image"}, "An address with what the platform says of it"
+        noop("Link card"),
+        _TEXTS | {"url", "image"},
+        noop("An address with what the platform says of it"),
     ),
     "profile": Block(
-        "Profile",
+        noop("Profile"),
         frozenset(TYPES) - {"images", "messages", "video", "audio"},
-        "Picture, name, handle, text and counts of an account",
+        noop("Picture, name, handle, text and counts of an account"),
     ),
-    "facts": Block("Facts", frozenset(TYPES), "Names beside values"),
+    "facts": Block(noop("Facts"), frozenset(TYPES), noop("Names beside values")),
     "thread": Block(
-        "Thread", frozenset({"string", "number", "url", "messages"}), "What it answers or is in"
+        noop("Thread"),
+        frozenset({"string", "number", "url", "messages"}),
+        noop("What it answers or is in"),
     ),
-    "data": Block("Other data", frozenset(TYPES), "As it came; without fields: all the rest"),
+    "data": Block(OTHER, frozenset(TYPES), noop("As it came; without fields: all the rest")),
 }
 
 # Characters of a value shown at once, by block; the rest is one click away.
@@ -234,7 +248,7 @@ class Layout:
             field.name for step in self.steps for field in (*step.fields, *step.captions)
         }
         if not any(step.is_rest for step in self.steps):
-            self.steps.append(_Step("data", "Other data", True, (), (), True))
+            self.steps.append(_Step("data", OTHER, True, (), (), True))
 
     def show(
         self,
@@ -249,8 +263,8 @@ class Layout:
         know (any more), since it may have played that role.
         """
         if not isinstance(content, dict):
-            raw = _entry(Field("content", "Content", "", ""), content, "data", {})
-            return [Shown("data", "Other data", False, [raw], [])]
+            raw = _entry(Field("content", _("Content"), "", ""), content, "data", {})
+            return [Shown("data", _("Other data"), False, [raw], [])]
         shown = []
         for step in self.steps:
             fields = step.fields
@@ -260,7 +274,8 @@ class Layout:
             if not entries:
                 continue
             captions = _entries(step.captions, content, step.block, without, {})
-            shown.append(Shown(step.block, step.label, step.is_collapsed, entries, captions))
+            label = _(step.label) if step.label == OTHER else step.label
+            shown.append(Shown(step.block, label, step.is_collapsed, entries, captions))
         return shown
 
     def _rest(self, content: Mapping[str, Any], *, with_unknown: bool) -> Iterator[Field]:
@@ -394,7 +409,7 @@ def _entry(field: Field, value: object, block: str, media: Mapping[str, Medium])
     if form in ("text", "address", "raw") and len(written) > most:
         left, shown = len(written) - most, most
         written = written[:most]
-    wanted = TYPES.get(field.type, "") if form == "raw" else ""
+    wanted = _(TYPES[field.type]) if form == "raw" and field.type in TYPES else ""
     return Entry(field.name, field.label, form, written, left, shown, wanted, field.role)
 
 

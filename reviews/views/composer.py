@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from reviews import conditions
 from reviews.conditions import MANY_VALUES, NO_VALUE, OPERATORS, Catalogue, Fact, Tree
 
 TOP = "c"
 GROUPS = {
-    "all": "All of these hold",
-    "any": "Any of these holds",
-    "none": "None of these holds",
-    "not_all": "Not all of these hold",
+    "all": lazy("All of these hold"),
+    "any": lazy("Any of these holds"),
+    "none": lazy("None of these holds"),
+    "not_all": lazy("Not all of these hold"),
 }
 _MOST_PARTS = 60
 _DEEPEST = conditions.MAX_DEPTH + 2  # what may be typed; what may be saved is less
@@ -182,7 +184,7 @@ def dress(node: Node, catalogue: Catalogue, problems: Mapping[str, str], path: s
     if fact is None:
         return node
     node.about = fact.about
-    node.offers = list(OPERATORS[fact.type].items())
+    node.offers = [(op, _(words)) for op, words in OPERATORS[fact.type].items()]
     if node.op not in OPERATORS[fact.type]:
         node.op, node.values = node.offers[0][0], []
     node.input, node.choices = _input(fact, node)

@@ -54,10 +54,16 @@ class FieldRow:
     def roles(self) -> list[tuple[str, str]]:
         """Roles its type can play, and the one it has."""
         return [
-            (name, role.label)
+            (name, _(role.label))
             for name, role in layouts.ROLES.items()
             if self.type in role.types or name == self.role
         ]
+
+
+def _block(name: str) -> layouts.Block:
+    """In her language."""
+    block = layouts.BLOCKS[name]
+    return block._replace(label=_(block.label), about=_(block.about))
 
 
 @dataclass(eq=False)
@@ -78,11 +84,11 @@ class BlockRow:
 
     @property
     def about(self) -> str:
-        return layouts.BLOCKS[self.block].about
+        return self.known.about
 
     @property
     def known(self) -> layouts.Block:
-        return layouts.BLOCKS[self.block]
+        return _block(self.block)
 
 
 class Draft:
@@ -373,8 +379,8 @@ def _page(
         "is_new": is_new,
         "may_edit": may_edit,
         "may_archive": may and not is_new,
-        "types": layouts.TYPES.items(),
-        "block_kinds": layouts.BLOCKS.items(),
+        "types": [(name, _(label)) for name, label in layouts.TYPES.items()],
+        "block_kinds": [(name, _block(name)) for name in layouts.BLOCKS],
         "choices": _choices(draft),
         "status": status,
         **_preview(request, kind, draft),
