@@ -245,6 +245,31 @@ class NearVector(models.Model):
         return f"{self.encoder} of {self.item_version_id}"
 
 
+class StrongSpans(models.Model):
+    """What in a text moved one model version's scores, worked out when somebody asked; kept for a
+    week. `spans`: [policy slug, field, start, end, effect], strongest first a policy."""
+
+    item_version = models.ForeignKey(
+        ItemVersion, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    spans = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item_version", "model_version"], name="one_strong_spans_per_model"
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="strong_spans_by_age")]
+
+    def __str__(self) -> str:
+        return f"strong spans of {self.item_version_id}"
+
+
 class Score(models.Model):
     """One model version's calibrated probability for one policy on one item version."""
 

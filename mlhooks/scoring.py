@@ -8,7 +8,7 @@ result; a row that was leased again, or asked for again, is no longer his.
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -131,6 +131,22 @@ def score_due(*, limit: int | None = None, seconds: float = 0.0) -> int:
         done += count
         if not count or time.monotonic() >= stop:
             return done
+
+
+def predictor(platform_id: int) -> Callable[[Sequence[str]], dict[str, list[float]]]:
+    """The champion as a function: texts → probabilities by policy. Nothing is stored."""
+    import numpy as np
+
+    scorer, encoder = _scorer(platform_id), _encoder()
+
+    def predict(texts: Sequence[str]) -> dict[str, list[float]]:
+        vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)
+        found: dict[str, list[float]] = {}
+        for part in scorer.parts:
+            found |= zip(part.policies, part.predict(vectors, texts).T.tolist(), strict=True)
+        return found
+
+    return predict
 
 
 def is_any_due() -> bool:

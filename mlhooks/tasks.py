@@ -17,6 +17,20 @@ def score_due() -> int:
 
 
 @shared_task
+def score_pieces(item_version_id: int) -> bool:
+    from . import strongest
+
+    return strongest.work_out(item_version_id)
+
+
+@shared_task
+def prune_strong_spans() -> int:
+    from . import strongest
+
+    return strongest.prune()
+
+
+@shared_task
 def sweep_scores() -> int:
     """The guarantee behind the nudges: parks what no worker survives, and has the rest scored.
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import models, runs, similar, snapshots
+from .views import models, runs, similar, snapshots, strongest
 
 app_name = "mlhooks"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("training/<int:pk>/progress/", runs.progress, name="training-progress"),
     path("training/<int:pk>/cancel/", runs.cancel, name="training-cancel"),
     path("jobs/<int:pk>/similar/", similar.job_similar, name="job-similar"),
+    path("jobs/<int:pk>/strongest/", strongest.job_strongest, name="job-strongest"),
     path("models/", models.model_list, name="model-list"),
     path("models/rescoring/<int:platform_pk>/", models.rescoring, name="rescoring"),
     path("models/<int:pk>/", models.model_detail, name="model-detail"),

@@ -28,6 +28,7 @@ COMMANDS = {
     "u": gettext_lazy("Undo the last decision"),
     "b": gettext_lazy("Show the media as they are"),
     "g": gettext_lazy("Colour or grey"),
+    "y": gettext_lazy("Show what moved the score"),
     "h": gettext_lazy("Home"),
 }
 # These open the overlay and the search on every page, whoever sits there.

@@ -5,7 +5,7 @@
 const QUIET_MS = 150;
 let quietUntil = performance.now() + QUIET_MS;
 const { own = {}, off = false } = JSON.parse(document.documentElement.dataset.ownKeys ?? "{}");
-const SPARE = "123456789rtlwdfijkoxyz";
+const SPARE = "123456789rtlwdfijkoxz";
 let busy = null;
 
 const isTyping = (element) =>

@@ -71,6 +71,9 @@ function rangeOf(name, start, end) {
   return isOpen ? range : null;
 }
 
+// strongest.js paints by it, too.
+globalThis.rangeOfPlace = rangeOf;
+
 const fieldAt = (node) => {
   const element = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement;
   return element?.closest("#_item [data-field]");

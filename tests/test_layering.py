@@ -82,13 +82,27 @@ REVIEWS = [
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],
 ]
 MLHOOKS = [
-    [("calibration",), ("selection",), ("drift",), ("dataset_card",), ("charts",), ("lexical",)],
+    [
+        ("calibration",),
+        ("selection",),
+        ("drift",),
+        ("dataset_card",),
+        ("charts",),
+        ("lexical",),
+        ("pieces",),
+    ],
     [("encoder",), ("heads",), ("evaluation",)],
     [("training",)],
     [("models",)],
     [("labels",), ("due",), ("cards",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages")],
-    [("scoring",), ("neighbours", "similar"), ("monitoring",), ("learning",), ("files",)],
+    [
+        ("scoring", "strongest"),
+        ("neighbours", "similar"),
+        ("monitoring",),
+        ("learning",),
+        ("files",),
+    ],
     [("tasks",)],
     [("views",), ("api",), ("receivers",)],
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],
@@ -131,7 +145,16 @@ PURE = {
         "forecast",
         "palette",
     },
-    "mlhooks": {"calibration", "selection", "drift", "encoder", "heads", "evaluation", "training"},
+    "mlhooks": {
+        "calibration",
+        "selection",
+        "drift",
+        "encoder",
+        "heads",
+        "evaluation",
+        "training",
+        "pieces",
+    },
 }
 
 

@@ -463,6 +463,7 @@ CELERY_BEAT_SCHEDULE = {
     "erase-unused-media": _every(3600, "reviews.tasks.erase_unused_media"),
     "index-items": _every(2, "reviews.tasks.index_items"),
     "sweep-cluster-answers": _every(5, "reviews.tasks.sweep_cluster_answers"),
+    "prune-strong-spans": _every(3600, "mlhooks.tasks.prune_strong_spans"),
     "sweep-neighbours": _every(5, "mlhooks.tasks.sweep_neighbours"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),
 }
