@@ -24,9 +24,7 @@ def cut(text: str) -> list[Piece]:
     sentences = _sentences(text)
     pieces: list[Piece] = []
     for start, end in sentences:
-        words = [
-            (start + one.start(), start + one.end()) for one in _WORD.finditer(text[start:end])
-        ]
+        words = [one.span() for one in _WORD.finditer(text, start, end)]
         size = len(words)
         if len(sentences) == 1:
             size = max(_SMALLEST, -(-len(words) // _SHARES))
