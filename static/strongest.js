@@ -6,7 +6,7 @@
 const box = () => document.getElementById("_strongest");
 const opener = () => document.querySelector("[data-strongest]");
 const places = () => [...(box()?.querySelectorAll("[data-told] [data-start]") ?? [])];
-const range = ({ dataset }) => rangeOfPlace(dataset.field, Number(dataset.start), Number(dataset.end));
+const range = ({ dataset }) => rangeOfPlace(dataset.in, Number(dataset.start), Number(dataset.end));
 
 function paint() {
   opener()?.setAttribute("aria-expanded", String(Boolean(box().firstElementChild) && !box().hidden));

@@ -34,6 +34,7 @@ def test_y_marks_what_moved_the_score_and_hides_it_again(live_app, page, sign_in
     page.get_by_text("pushes it up strongly").wait_for()
     (painted,) = page.evaluate(PAINTED, "moved-strongly")
     assert painted.startswith("Buy n") and painted.endswith("or be sorry.")
+    assert "See you" not in painted
     assert page.locator("[data-strongest]").get_attribute("aria-expanded") == "true"
     page.locator("#_strongest button").click()
     page.locator("#_item").focus()
