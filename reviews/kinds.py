@@ -52,18 +52,20 @@ def create_kind(
     errors: Errors = {}
     slug = str(slug).strip()
     if len(slug) > MAX_NAME or not _SLUG.fullmatch(slug):
-        errors["slug"] = ["Give small letters, digits and hyphens, such as forum-post."]
+        errors["slug"] = [_("Give small letters, digits and hyphens, such as forum-post.")]
     elif slug in _TAKEN_SLUGS:
-        errors["slug"] = [f"{slug} cannot be used: a page of ours has this name."]
+        errors["slug"] = [
+            _("%(slug)s cannot be used: a page of ours has this name.") % {"slug": slug}
+        ]
     elif platform.kinds.filter(slug=slug).exists():
-        errors["slug"] = ["There is a kind of this name already."]
+        errors["slug"] = [_("There is a kind of this name already.")]
     values = _checked(name, fields, layout, errors)
     with transaction.atomic():
         try:
             with transaction.atomic():
                 kind = ItemKind.objects.create(platform=platform, slug=slug, **values)
         except IntegrityError as error:
-            taken = "There is a kind of this name already."
+            taken = _("There is a kind of this name already.")
             raise Invalid(taken, details={"slug": [taken]}) from error
         revisions.record(kind, as_data(kind), by=by, platform=platform)
     return kind
@@ -207,7 +209,9 @@ def check(name: object, fields: object, layout: object) -> tuple[dict[str, Any],
     errors: Errors = {}
     clean_name = _line(name)
     if not 0 < len(clean_name) <= MAX_LABEL:
-        errors["name"] = [f"Give a name of 1 to {MAX_LABEL} characters."]
+        errors["name"] = [
+            _("Give a name of 1 to %(max_label)s characters.") % {"max_label": MAX_LABEL}
+        ]
     clean_fields = _fields(fields, errors)
     clean_layout = _layout(layout, clean_fields, errors)
     return {"name": clean_name, "fields": clean_fields, "layout": clean_layout}, errors
@@ -228,7 +232,7 @@ def _save(
     errors: Errors = {}
     note = _line(note)
     if len(note) > 300:
-        errors["note"] = ["At most 300 characters."]
+        errors["note"] = [_("At most 300 characters.")]
     values = _checked(name, fields, layout, errors)
     with transaction.atomic():
         kind = _lock(kind)
@@ -261,7 +265,7 @@ def _checked(name: object, fields: object, layout: object, errors: Errors) -> di
 def _fields(fields: object, errors: Errors) -> list[dict[str, Any]]:
     rows = fields if isinstance(fields, list) else []
     if len(rows) > MAX_FIELDS:
-        errors["fields"] = [f"At most {MAX_FIELDS} fields."]
+        errors["fields"] = [_("At most %(max_fields)s fields.") % {"max_fields": MAX_FIELDS}]
         return []
     clean: list[dict[str, Any]] = []
     names: dict[str, int] = {}
@@ -292,14 +296,16 @@ def _fields(fields: object, errors: Errors) -> list[dict[str, Any]]:
 
 def _check_name(name: str, names: Mapping[str, int], at: str, errors: Errors) -> None:
     if len(name) > MAX_NAME or not _NAME.fullmatch(name):
-        errors[f"{at}.name"] = ["Give letters, digits and _, a letter first: posted_in."]
+        errors[f"{at}.name"] = [_("Give letters, digits and _, a letter first: posted_in.")]
     elif name.lower() in names:
-        errors[f"{at}.name"] = [f"Field {names[name.lower()] + 1} has this name."]
+        errors[f"{at}.name"] = [
+            _("Field %(name)s has this name.") % {"name": names[name.lower()] + 1}
+        ]
 
 
 def _check_role(field: dict[str, Any], singles: dict[str, int], at: str, errors: Errors) -> None:
     if field["type"] not in layouts.TYPES:
-        errors[f"{at}.type"] = ["Choose a type."]
+        errors[f"{at}.type"] = [_("Choose a type.")]
         return
     role = layouts.ROLES.get(field["role"])
     if role is None:

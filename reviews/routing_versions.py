@@ -77,23 +77,23 @@ def check_rules(
         wrong: dict[str, str] = {}
         name = " ".join(str(rule.get("name") or "").split())
         if not name:
-            wrong["name"] = "Give the rule a name."
+            wrong["name"] = _("Give the rule a name.")
         elif len(name) > MAX_NAME:
-            wrong["name"] = f"At most {MAX_NAME} characters."
+            wrong["name"] = _("At most %(max_name)s characters.") % {"max_name": MAX_NAME}
         elif name in seen:
-            wrong["name"] = "Another rule has this name."
+            wrong["name"] = _("Another rule has this name.")
         seen.add(name)
         queue = str(rule.get("queue") or "")
         if not queue:
-            wrong["queue"] = "Choose a queue."
+            wrong["queue"] = _("Choose a queue.")
         elif queue not in archived:
-            wrong["queue"] = f"There is no queue {queue} here."
+            wrong["queue"] = _("There is no queue %(queue)s here.") % {"queue": queue}
         elif archived[queue]:
-            wrong["queue"] = "This queue is archived and takes nothing new. Choose another."
+            wrong["queue"] = _("This queue is archived and takes nothing new. Choose another.")
         tree, nodes = conditions.check(rule.get("condition"), catalogue)
         wrong |= nodes
         if not isinstance(rule.get("is_active", True), bool):
-            wrong["is_active"] = "Say true or false."
+            wrong["is_active"] = _("Say true or false.")
         if wrong:
             problems[place] = wrong
         clean.append(

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -265,6 +266,14 @@ def test_the_reasons_are_one_readable_line():
     assert say(numbers=True) == (
         "High: likely harassment (0.92), 4 reports, 1.2k views/h, due in 20 min"
     )
+
+
+def test_the_reasons_are_in_the_readers_language():
+    with translation.override("de"):
+        assert say(policy="Belästigung", reporter_trust=0.9, minutes_left=-3 * 1440) == (
+            "Hoch: wahrscheinlich Belästigung, 4 Meldungen, eine aus verlässlicher Quelle, "
+            "1.2k Aufrufe/h, überfällig seit 3 Tagen"
+        )
 
 
 def test_reviewers_get_words_not_numbers():
