@@ -222,3 +222,4 @@ def test_old_rows_go(floor):
     assert tasks.prune_strong_spans() == 0
     StrongSpans.objects.update(created_at=timezone.now() - strongest.KEPT - timedelta(hours=1))
     assert tasks.prune_strong_spans() == 1
+    assert tasks.prune_strong_spans() == 0

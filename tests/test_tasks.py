@@ -123,6 +123,10 @@ SHOWN = {
         "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves"
     ),
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
+    "mlhooks.tasks.score_pieces": (
+        "test_strongest.test_the_task_may_run_twice_and_without_a_model_or_an_item"
+    ),
+    "mlhooks.tasks.prune_strong_spans": "test_strongest.test_old_rows_go",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",
     "mlhooks.tasks.build_snapshot": (
         "test_snapshots.test_building_a_finished_snapshot_again_changes_nothing"
