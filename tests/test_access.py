@@ -198,7 +198,7 @@ ROUTES = {
     "reviews:notification-read": {"POST": EVERYONE},
     "reviews:notification": {"GET": "rosa"},
     "reviews:notification-choices": {"GET": EVERYONE, "POST": EVERYONE},
-    "reviews:item-original": {"GET": STAFF},
+    "reviews:item-original-file": {"GET": STAFF},
     "reviews:medium-figure": {"GET": STAFF},
     "reviews:medium": {"GET": STAFF},
     "reviews:queue-list": {"GET": STAFF},
@@ -552,7 +552,7 @@ class World:
             "reviews:item-notes": [self.job.item_id],
             "reviews:note-withdraw": [self.note.pk],
             "reviews:notification": [self.notification.pk],
-            "reviews:item-original": [self.job.item_id],
+            "reviews:item-original-file": [self.job.item_id],
             "reviews:medium-figure": [self.medium.pk],
             "reviews:medium": [self.medium.pk, "image"],
             "reviews:job-ask": [job],
@@ -654,7 +654,7 @@ class World:
         url = reverse(route, args=arguments.get(route, []))
         if route == "reviews:job-change":
             return f"{url}?verb=raise&job={self.waiting.pk}"
-        if route == "reviews:item-original":
+        if route == "reviews:item-original-file":
             return f"{url}?field=body"
         if route == "reviews_api:items":
             return f"{url}?kind={self.kind.slug}&external_id={self.job.item.external_id}"

@@ -13,8 +13,9 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 
-from reviews.models import Item, ItemKind, ItemVersion, Person, PolicyVersion, content_hash
+from reviews.models import Item, ItemKind, ItemVersion, Job, Person, PolicyVersion, content_hash
 from tests import walking
+from tests.conftest import wait_until
 from tests.payloads import MARK, PAYLOADS
 from tests.test_access import ROUTES, World
 
@@ -294,5 +295,5 @@ def _decide_clean(page, world):
     page.wait_for_function(
         "(before) => document.getElementById('_job').dataset.job !== before", arg=job
     )
-    world.job.refresh_from_db()
-    assert world.job.state == "done"
+    # What comes next is shown before the answer has arrived.
+    wait_until(lambda: Job.objects.get(pk=world.job.pk).state == "done")
