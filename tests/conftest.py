@@ -297,7 +297,27 @@ def new_page(chromium, request: pytest.FixtureRequest) -> Iterator[Callable[...,
     yield make
     for context in contexts:
         context.close()
+    if "transactional_db" in request.fixturenames:
+        _let_servers_finish()
     assert not problems, "\n".join(problems)
+
+
+def _let_servers_finish(seconds: float = 5) -> None:
+    """A request that the closed page had under way would meet the sweeping of its rows in a
+    deadlock. Who is still busy then is halted, and no danger."""
+    from django.db import connection
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND state IN ('active', 'idle in transaction') "
+                "AND backend_type = 'client backend'"
+            )
+            if not cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
 
 
 @pytest.fixture
