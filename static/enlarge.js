@@ -5,7 +5,7 @@
 (() => {
   const { close } = document.currentScript.dataset;
   const show = (root) => {
-    for (const button of root.querySelectorAll("[data-enlarge][hidden]")) button.hidden = false;
+    for (const button of root.querySelectorAll(".medium-enlarge[hidden]")) button.hidden = false;
   };
 
   function enlarge(button) {
@@ -34,7 +34,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-enlarge]");
+    const button = event.target.closest?.(".medium-enlarge");
     if (button) enlarge(button);
   });
   document.addEventListener("DOMContentLoaded", () => show(document));
