@@ -252,7 +252,7 @@ class _Browser:
 
 
 _INPUT = re.compile(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"')
-_ACTION = re.compile(r'<form id="_decide" method="post" action="([^"]+)"')
+_ACTION = re.compile(r'<form id="_decide" method="post"[^>]*? action="([^"]+)"')
 _answers = itertools.cycle([("clean", "1"), ("policy", "spam"), ("clean", "1")])
 
 
