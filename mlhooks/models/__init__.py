@@ -1,0 +1,18 @@
+"""The model side's rows: snapshots, model versions, scores."""
+
+from .scores import DueNeighbour, DueScore, Embedding, NearVector, Score, StrongSpans
+from .snapshots import Snapshot
+from .versions import ModelVersion, Promotion, TrainingRun
+
+__all__ = [
+    "DueNeighbour",
+    "DueScore",
+    "Embedding",
+    "ModelVersion",
+    "NearVector",
+    "Promotion",
+    "Score",
+    "Snapshot",
+    "StrongSpans",
+    "TrainingRun",
+]
