@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from celery import current_app
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
 from reviews import audit
@@ -30,6 +31,7 @@ STRONG = 0.15
 KEPT = timedelta(days=7)
 SECONDS = 60  # a busy worker takes it late: then it is there when she asks again
 _BATCH = 1000
+_MOST_SAID = 300
 
 # Texts → one probability a text, by policy.
 Predict = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
@@ -47,6 +49,13 @@ class Span(NamedTuple):
     @property
     def is_strong(self) -> bool:
         return self.effect >= STRONG
+
+
+class Outcome(NamedTuple):
+    """The spans, or in words why there are none to be had."""
+
+    spans: Sequence[Span] = ()
+    error: str = ""
 
 
 def find(fields: Mapping[str, str], predict: Predict) -> list[Span]:
@@ -92,18 +101,29 @@ def work_out(item_version_id: int) -> bool:
     champion = version and registry.champion(version.item.platform_id)
     if version is None or champion is None or _row(version, champion) is not None:
         return False
+    row = StrongSpans(item_version=version, model_version=champion)
     try:
         spans = find(_fields(version), scoring.predictor(champion.platform_id))
-    except DomainError as error:
-        logger.warning("Item version %s: %s", item_version_id, error)
-        return False
-    row = StrongSpans(item_version=version, model_version=champion, spans=[[*one] for one in spans])
+    except DatabaseError:
+        raise
+    except Exception as error:  # whatever it is, somebody waits to be told
+        logger.exception("Item version %s: its strongest spans", item_version_id)
+        row.error = _said(error)
+    else:
+        row.spans = [[*one] for one in spans]
     StrongSpans.objects.bulk_create([row], ignore_conflicts=True)
-    return True
+    return not row.error
+
+
+def can_be_asked(version: ItemVersion) -> bool:
+    """A champion has to be there: what else gave the score can only be asked for a number."""
+    return registry.champion(version.item.platform_id) is not None
 
 
 def ask(version: ItemVersion) -> None:
-    """Have a worker look at it. The message runs out: nobody waits for an old answer."""
+    """Have a worker look at it, again if it failed. The message runs out: nobody waits for an old
+    answer."""
+    StrongSpans.objects.filter(item_version=version).exclude(error="").delete()
     try:
         current_app.send_task(
             "mlhooks.tasks.score_pieces", args=[version.pk], expires=SECONDS, retry=False
@@ -112,11 +132,13 @@ def ask(version: ItemVersion) -> None:
         logger.warning("No broker to ask (%s).", error)
 
 
-def known(version: ItemVersion) -> list[Span] | None:
-    """What was worked out by the model that is champion now; None where nothing was yet."""
+def known(version: ItemVersion) -> Outcome | None:
+    """What the model that is champion now has to say of it; None where it has not looked yet."""
     champion = registry.champion(version.item.platform_id)
-    row = champion and _row(version, champion)
-    return None if not row else [Span(*one) for one in row.spans]
+    if champion is None:
+        return Outcome(error=_("No model scores here: the score came with the item."))
+    row = _row(version, champion)
+    return row and Outcome([Span(*one) for one in row.spans], row.error)
 
 
 def record_shown(job: Job, *, by: Person) -> None:
@@ -140,6 +162,16 @@ def prune() -> int:
         total += count
         if count < _BATCH:
             return total
+
+
+def _said(error: Exception) -> str:
+    """A refusal is a sentence of ours; of anything else its kind: the log has the rest."""
+    from .encoder import EncoderRefused
+    from .heads import HeadRefused
+
+    if isinstance(error, (DomainError, EncoderRefused, HeadRefused)):
+        return str(error)[:_MOST_SAID]
+    return type(error).__name__
 
 
 def _row(version: ItemVersion, champion: ModelVersion) -> StrongSpans | None:

@@ -84,6 +84,7 @@ class Plot:
     kind: str = ""  # "wide": scrolls inside its frame rather than shrink
     head: tuple[str, ...] = ()  # the table behind it
     rows: list[tuple[str, ...]] = field(default_factory=list)
+    narrow: "Plot | None" = None  # the same for a phone, where shrinking would make it unreadable
 
     @property
     def right(self) -> int:

@@ -21,7 +21,7 @@ class Mark(NamedTuple):
 
     job_id: int
     token: str
-    answer: str  # "policy:<slug>", or one of OTHERS
+    answer: str  # "policy:<slug>", with a level "policy:<slug>:<level>", or one of OTHERS
     item_version_id: int | None = None
     score_shown: bool = False
     revealed_seconds: float | None = None  # how long it stood open to her; None: nobody counted
@@ -101,12 +101,14 @@ def _record(mark: Mark, *, by: Person, note: str, active_seconds: float) -> None
         claims.skip(mark.job_id, mark.token, by=by)
         return
     is_policy = mark.answer.startswith(_POLICY)
+    slug, _colon, level = mark.answer.removeprefix(_POLICY).partition(":")
     decisions.record_review(
         mark.job_id,
         mark.token,
         by=by,
         verdict=Verdict.VIOLATING if is_policy else mark.answer,
-        policy_slugs=[mark.answer.removeprefix(_POLICY)] if is_policy else (),
+        policy_slugs=[slug] if is_policy else (),
+        severities={slug: int(level) if level.isdecimal() else None} if is_policy else None,
         note=note,
         active_seconds=active_seconds,
         revealed_seconds=mark.revealed_seconds,

@@ -6,10 +6,24 @@ from typing import NamedTuple
 
 from .charts import BOTTOM, RIGHT, TOP, Box, Plot, Tick, scale, short
 
-_LEFT, _WIDTH, _ROW, _GAP = 150, 640, 44, 8
 _WIDEST = 28
 _MOST_WEEKS, _MOST_MONTHS = 26, 36
-_MOST_LABELS = 5
+
+
+class _Frame(NamedTuple):
+    """Room for the bars: names stand beside their row, or above it where the page is narrow."""
+
+    width: int
+    left: int
+    right: int
+    row: int
+    gap: int  # of a row, above its highest bar
+    labels: int  # under the axis, at most
+    names_above: bool = False
+
+
+_WIDE = _Frame(640, 150, RIGHT, 44, 8, labels=5)
+_NARROW = _Frame(340, 30, 36, 60, 26, labels=3, names_above=True)
 
 
 class Row(NamedTuple):
@@ -37,42 +51,58 @@ def rows_plot(rows: Sequence[Row], words: Words, *, until: date, id: str) -> Plo
     for number, row in enumerate(rows):
         for week, count in row.weeks.items():
             sums[number][place[starts_of(week)]] += count
+    names = [_name(period, starts_of) for period in periods]
+    plot = _draw(rows, sums, names, words, id=id, frame=_WIDE)
+    plot.narrow = _draw(rows, sums, names, words, id=f"{id}-narrow", frame=_NARROW)
+    for n in reversed(range(len(periods))):
+        if any(one[n] for one in sums):
+            plot.rows.append((names[n], *(f"{one[n]:,}" for one in sums)))
+    return plot
+
+
+def _draw(
+    rows: Sequence[Row],
+    sums: list[list[int]],
+    names: list[str],
+    words: Words,
+    *,
+    id: str,
+    frame: _Frame,
+) -> Plot:
+    """One picture: a row of bars a sort, from its own zero, all to one scale."""
     most = max(max(one) for one in sums)
-    step = (_WIDTH - RIGHT - _LEFT) / len(periods)
+    step = (frame.width - frame.right - frame.left) / len(names)
+    every = -(-len(names) // frame.labels)
     plot = Plot(
         id=id,
         title=words.title,
         description=words.description,
         x_label="",
         y_label="",
-        x_ticks=[],
+        x_ticks=[
+            Tick(round(frame.left + step * (n + 0.5), 1), names[n])
+            for n in range(0, len(names), every)
+        ],
         y_ticks=[],
-        width=_WIDTH,
-        height=TOP + BOTTOM + _ROW * len(rows),
+        width=frame.width,
+        height=TOP + BOTTOM + frame.row * len(rows),
         kind="wide",
-        left=_LEFT,
+        left=frame.left,
         head=(words.since, *(row.name for row in rows)),
     )
-    every = -(-len(periods) // _MOST_LABELS)
-    names = [_name(period, starts_of) for period in periods]
-    plot.x_ticks = [
-        Tick(round(_LEFT + step * (n + 0.5), 1), names[n]) for n in range(0, len(periods), every)
-    ]
     width = round(min(step * 0.8, _WIDEST), 1)
     for number, row in enumerate(rows):
-        zero = TOP + _ROW * (number + 1)
-        y = scale(0, most, zero, zero - _ROW + _GAP)
-        plot.y_ticks.append(Tick(zero, f"{short(row.name)}  {sum(sums[number]):,}"))
+        zero = TOP + frame.row * (number + 1)
+        y = scale(0, most, zero, zero - frame.row + frame.gap)
+        name = row.name if frame.names_above else short(row.name)
+        plot.y_ticks.append(Tick(zero, f"{name}  {sum(sums[number]):,}"))
         for n, count in enumerate(sums[number]):
             if count:
-                x = round(_LEFT + step * (n + 0.5) - width / 2, 1)
+                x = round(frame.left + step * (n + 0.5) - width / 2, 1)
                 height = round(max(zero - y(count), 1.5), 1)
                 top = round(zero - height, 1)
                 title = f"{row.name}, {names[n]}: {count:,}"
                 plot.boxes.append(Box(x, top, width, height, row.kind, title))
-    for n in reversed(range(len(periods))):
-        if any(one[n] for one in sums):
-            plot.rows.append((names[n], *(f"{one[n]:,}" for one in sums)))
     return plot
 
 

@@ -62,10 +62,13 @@ function say(words) {
   box.append(line);
   notice.replaceChildren(box);
 }
-for (const trouble of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(trouble, () => {
-  say(consoleWords.offline);
+// A form that was sent may have been heard; a part of the page that asks for itself loses nothing.
+const wasSent = ({ elt, verb }) => verb !== "get" && (elt.matches("form") || Boolean(elt.form));
+for (const trouble of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(trouble, (event) => {
+  say(wasSent(event.detail.requestConfig) ? consoleWords.offline : consoleWords.offlinePart);
 });
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (status >= 500) say(consoleWords.failed.replace("{status}", status));
+  const words = wasSent(event.detail.requestConfig) ? consoleWords.failed : consoleWords.failedPart;
+  if (status >= 500) say(words.replace("{status}", status));
 });

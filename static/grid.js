@@ -20,6 +20,7 @@ const rest = () => tiles().filter((tile) => seen.has(tile.dataset.job) && !answe
 
 // One tile is in the order of tabs; the arrows move it.
 function focusOn(tile, { move = true } = {}) {
+  if (tile !== current) endGrading();
   for (const other of tiles()) {
     const isHere = other === tile;
     other.tabIndex = isHere ? 0 : -1;
@@ -55,7 +56,35 @@ function neighbour(tile, key) {
 function mark(tile, value) {
   const select = answerOf(tile);
   select.value = select.value === value ? "" : value;
+  endGrading();
   count();
+}
+
+// A policy that asks how severe it is: its levels stand in the place of the answers, under the
+// digits, until one is chosen or she goes elsewhere. Not graded, it marks nothing.
+let grades = null; // the policy that waits for its level
+const groups = () => [...document.querySelectorAll(".grid-foot [data-marks], .grid-foot [data-levels-of]")];
+const levelsOf = (value) => groups().find((group) => group.dataset.levelsOf === value);
+
+// "How severe: Nudity", "1 Mild", "2 Serious"
+const question = () =>
+  [...levelsOf(grades).querySelectorAll(".asks, [data-mark]")].map((one) => one.innerText.replace(/\s+/g, " ").trim());
+
+function grade(value) {
+  const held = groups().some((group) => group.contains(document.activeElement));
+  grades = value;
+  for (const group of groups()) group.hidden = group !== levelsOf(value);
+  if (held) levelsOf(value).querySelector("[data-mark]").focus();
+  document.getElementById("announce").textContent = question().join(", ");
+  count();
+}
+
+function endGrading() {
+  if (grades === null) return;
+  const held = levelsOf(grades)?.contains(document.activeElement);
+  grades = null;
+  for (const group of groups()) group.hidden = "levelsOf" in group.dataset;
+  if (held) (enlarged ? dialog : current)?.focus();
 }
 
 function count() {
@@ -77,11 +106,14 @@ function count() {
   if (!restButton) return;
   restButton.disabled = left.length === 0;
   form().querySelector("[data-rest-words]").textContent = fill(words.wordsRest, left.length);
-  form().querySelector("[data-marked-words]").textContent = fill(words.wordsMarked, marked.length);
+  const decide = form().querySelector("[data-decide]");
+  decide.classList.toggle("lacks", marked.length === 0);
+  decide.querySelector("[data-marked-words]").textContent = fill(marked.length ? words.wordsMarked : words.wordsNone, marked.length);
   form().querySelector("[data-unseen]").textContent = unseen ? fill(words.wordsUnseen, unseen) : "";
   form().elements.rest_count.value = left.length;
   const said = dialog.querySelector("[data-enlarged-mark]");
-  if (enlarged) said.textContent = answerOf(enlarged).selectedOptions[0].textContent;
+  if (!enlarged) return;
+  said.textContent = grades === null ? answerOf(enlarged).selectedOptions[0].textContent : question().join(" · ");
 }
 
 // Seen: half of it on screen for a moment, between the bars, and nothing of it covered.
@@ -140,6 +172,8 @@ document.addEventListener("click", (event) => {
   const tile = target.closest(".tile[data-open]");
   const button = target.closest("[data-mark]");
   if (button && current) mark(current, button.dataset.mark);
+  else if (target.closest("[data-grades]") && current) grade(target.closest("[data-grades]").dataset.grades);
+  else if (target.closest("[data-ungrades]")) { endGrading(); count(); }
   else if (target.closest("[data-close]")) putAway();
   else if (tile && target.closest("[data-enlarge], .tile-window") && !target.closest("button:not([data-enlarge]), summary, a")) enlarge(tile);
   else if (tile) focusOn(tile, { move: !target.closest("select, button, summary, a") });
@@ -155,10 +189,17 @@ document.addEventListener("keydown", (event) => {
   const inDialog = dialog.open && enlarged;
   const tile = inDialog ? enlarged : event.target.closest?.(".tile[data-open]");
   const isControl = event.target.matches?.("select, input, textarea, button, summary, a");
+  if (event.key === "Escape" && grades !== null) {
+    event.preventDefault();
+    endGrading();
+    count();
+    return;
+  }
   if (!inDialog && isControl) return;
   if (inDialog && !event.target.closest(".medium")) {
-    const button = [...document.querySelectorAll("[data-mark][data-key]")].find((one) => one.dataset.key === event.key.toLowerCase());
-    if (button) { event.preventDefault(); mark(enlarged, button.dataset.mark); return; }
+    const shown = groups().find((group) => !group.hidden);
+    const button = [...(shown?.querySelectorAll("[data-key]") ?? [])].find((one) => one.dataset.key === event.key.toLowerCase());
+    if (button) { event.preventDefault(); button.click(); return; }
   }
   if (!tile) {
     if (event.key.startsWith("Arrow") && tiles().length && event.target === document.body) {

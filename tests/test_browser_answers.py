@@ -207,8 +207,11 @@ def test_what_an_action_needs_is_asked_beside_it(world, desk):
 def test_an_override_shows_what_it_changes_and_keeps_what_was_typed(world, live_app, page, sign_in):
     decision = world.decide()
     sign_in(page, world.people["lena"])
+    asked = []
+    page.on("request", lambda request: asked.append(request.method))
     page.goto(f"{live_app}/decisions/{decision.pk}/override/")
-    page.get_by_text("taken back", exact=True).first.wait_for()
+    assert page.get_by_text("taken back", exact=True).first.is_visible()
+    assert "POST" not in asked  # the page itself says it, before anybody asks
     page.locator("[name=verdict][value=violating]").check()
     page.get_by_text("stays as it is").first.wait_for()
     page.get_by_label("Why").fill("   ")

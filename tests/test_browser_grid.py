@@ -87,6 +87,32 @@ def test_a_claim_lost_meanwhile_is_said_on_its_tile(world, live_app, page, sign_
     tile.get_by_text("Your claim ran out").wait_for()
 
 
+def test_a_policy_that_asks_how_severe_takes_the_digits_until_one_is_pressed(
+    world, live_app, page, sign_in
+):
+    world.policy.versions.update(severity_levels=["Mild", "Serious"])
+    open_page(page, live_app, world, sign_in)
+    chosen = page.locator(".tile select")
+    page.keyboard.press("1")
+    page.get_by_text("How severe: Nudity", exact=True).wait_for()
+    assert words(page, "marked") == "Decide what you marked"
+    page.keyboard.press("2")
+    assert chosen.nth(0).input_value() == "policy:nudity:2"
+    for key in ("ArrowRight", "1", "ArrowRight", "1", "Escape", "2"):
+        page.keyboard.press(key)  # what is left ungraded is not marked; Escape gives the digits back
+    assert chosen.nth(1).input_value() == ""
+    assert chosen.nth(2).input_value() == "policy:violence"
+    for key in (" ", "1", "1"):
+        page.keyboard.press(key)
+    assert page.locator("[data-enlarged-mark]").inner_text() == "Nudity: Mild"
+    page.keyboard.press("Escape")
+    settle(page)
+    page.keyboard.press("Enter")
+    page.get_by_text("2 answered.").wait_for()
+    graded = Decision.objects.order_by("pk").values_list("severities", flat=True)
+    assert list(graded) == [{"nudity": 2}, {"nudity": 1}]
+
+
 def test_without_javascript_each_item_has_its_own_answer(world, live_app, new_page, sign_in):
     page = new_page(java_script_enabled=False)
     sign_in(page, world.rosa)

@@ -25,6 +25,13 @@ def world(live_app):
             {"name": "picture", "label": "Picture", "type": "image", "role": "image"},
             {"name": "film", "label": "Film", "type": "video", "role": "video"},
             {"name": "sound", "label": "Sound", "type": "audio", "role": "audio"},
+            {"name": "said", "label": "Said", "type": "text", "role": "transcript"},
+        ],
+        layout=[
+            {"block": "text", "fields": ["body"]},
+            {"block": "image", "fields": ["picture"]},
+            {"block": "video", "fields": ["film"]},
+            {"block": "audio", "fields": ["sound", "said"]},
         ],
     )
     rosa = make_person("rosa", platform=platform)
@@ -43,7 +50,8 @@ def test_pictures_films_and_sounds_play_in_room_that_was_kept(world, live_app, p
     files = {"picture": png(400, 300), "film": film(), "sound": wav(2)}
     media = {name: upload(platform, content) for name, content in files.items()}
     media_work.prepare_due(seconds=60)
-    submit(platform, "i1", **{name: one.reference for name, one in media.items()})
+    said = {"said": "[0:00] Hello.\n[0:01] There."}
+    submit(platform, "i1", **{name: one.reference for name, one in media.items()}, **said)
     page.add_init_script("""
       window.moved = 0;
       new PerformanceObserver((list) => {
@@ -63,6 +71,12 @@ def test_pictures_films_and_sounds_play_in_room_that_was_kept(world, live_app, p
             f"() => document.querySelector('{form}.medium-content').currentTime > 0.2",
             timeout=20_000,
         )
+    # A line of what is said leads to its place in the sound above it.
+    page.evaluate("document.querySelector('audio.medium-content').pause()")
+    page.get_by_role("button", name="Play from 0:01").click()
+    page.wait_for_function("() => document.querySelector('audio.medium-content').currentTime >= 1")
+    assert page.locator(".cues [aria-current]").inner_text() == "0:01"
+    assert page.locator("video.medium-content").evaluate("(film) => film.currentTime") < 1
     film_size = page.locator("video.medium-content").evaluate(
         "(v) => [v.videoWidth, v.videoHeight]"
     )

@@ -138,6 +138,36 @@ def test_a_lost_connection_is_said_in_place_and_the_answer_stays(
     page.close()
 
 
+def test_a_part_that_cannot_be_loaded_is_not_said_to_be_an_answer_lost(
+    world, live_app, chromium, sign_in
+):
+    page = chromium.new_page()  # its own: htmx logs the lost connection as the error it is
+    sign_in(page, world.people["rosa"])
+    page.route("**/evidence/", lambda route: route.abort())
+    open_desk(page, live_app, world)
+    page.get_by_text("a part of this page could not be loaded").wait_for()
+    page.unroute("**/evidence/")
+    page.route("**/evidence/", lambda route: route.fulfill(status=500))
+    page.reload()
+    page.get_by_text("could not be loaded (500)").wait_for()
+    page.close()
+
+
+def test_on_a_phone_the_decision_follows_the_item_and_undo_is_in_reach(
+    world, live_app, new_page, sign_in
+):
+    page = new_page(viewport={"width": 390, "height": 844})
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    tops = [page.locator(part).bounding_box()["y"] for part in ("#_item", ".decide", "#_evidence")]
+    assert tops == sorted(tops)
+    press_and_wait(page, "0", "Enter")
+    undo, foot = page.get_by_role("button", name="Undo"), page.locator(".foot")
+    undo.wait_for()
+    box, below = undo.bounding_box(), foot.bounding_box()
+    assert box["y"] + box["height"] <= below["y"] + 1 and below["y"] + below["height"] <= 845
+
+
 def test_the_key_overlay_lists_every_key_of_the_page(world, live_app, page, sign_in):
     sign_in(page, world.people["rosa"])
     open_desk(page, live_app, world)

@@ -152,6 +152,21 @@ def test_a_needed_note_is_asked_for_and_the_marks_stay():
     assert Review.objects.get().note == "One wave."
 
 
+def test_where_a_policy_asks_how_severe_it_is_each_item_has_a_level_of_its_own(world):
+    world.policy.versions.update(severity_levels=["Mild", "Serious", "Severe"])
+    one, other, ungraded, beyond, *_ = tiles = world.open()
+    marks = {
+        f"mark-{one.job_id}": "policy:nudity:1",
+        f"mark-{other.job_id}": "policy:nudity:3",
+        f"mark-{ungraded.job_id}": "policy:nudity",
+        f"mark-{beyond.job_id}": "policy:nudity:4",
+    }
+    page = world.send(tiles, "marked", htmx=True, **marks).content.decode()
+    graded = Decision.objects.order_by("job").values_list("job", "severities")
+    assert dict(graded) == {one.job_id: {"nudity": 1}, other.job_id: {"nudity": 3}}
+    assert page.count("Say how severe it is") == 2
+
+
 def test_skip_unsure_and_escalate_do_what_they_do_on_the_desk(world):
     tiles = world.open()
     answers = dict(zip(("skip", "unsure", "escalate"), tiles, strict=False))

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mlhooks import pieces, scoring, strongest, tasks
+from mlhooks.heads import HeadRefused
 from mlhooks.models import ModelVersion, StrongSpans
 from reviews.models import AuditEntry, Item, Lane
 from tests.factories import move_to_lane
@@ -136,6 +137,36 @@ def test_a_policy_of_another_queue_is_not_named(floor):
     floor.ask()
     floor.work()
     assert [name for name, _spans in floor.ask().context["told"]] == ["Spam"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (HeadRefused("The weights were changed."), "The weights were changed."),
+        (ZeroDivisionError("a secret of the text"), "ZeroDivisionError"),
+    ],
+)
+def test_a_worker_that_fails_says_so_and_is_asked_again(floor, monkeypatch, trouble, said):
+    def predictor(platform_id):
+        raise trouble
+
+    floor.ask()
+    with monkeypatch.context() as broken:
+        broken.setattr(scoring, "predictor", predictor)
+        floor.work()
+    page = floor.ask(turn=1).content.decode()
+    assert f"It could not be worked out: {said}" in page
+    assert "secret" not in page and "hx-post" not in page
+    assert not AuditEntry.objects.filter(verb="item.strongest").exists()
+    assert "piece by piece" in floor.ask().content.decode()
+    floor.work()
+    assert floor.ask(turn=1).context["told"]
+
+
+def test_without_a_model_nobody_is_kept_waiting(floor):
+    ModelVersion.objects.update(state="retired")
+    assert "No model scores here" in floor.ask().content.decode()
+    assert floor.sent == []
 
 
 def test_it_gives_up_with_a_word(floor):

@@ -93,7 +93,8 @@ class NearVector(models.Model):
 
 class StrongSpans(models.Model):
     """What in a text moved one model version's scores, worked out when somebody asked; kept for a
-    week. `spans`: [policy slug, field, start, end, effect], strongest first a policy."""
+    week. `spans`: [policy slug, field, start, end, effect], strongest first a policy; none of them
+    where `error` says why it could not be worked out."""
 
     item_version = models.ForeignKey(
         ItemVersion, on_delete=models.CASCADE, related_name="+", db_index=False
@@ -102,6 +103,7 @@ class StrongSpans(models.Model):
         ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     spans = models.JSONField(default=list)
+    error = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

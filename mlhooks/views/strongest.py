@@ -1,5 +1,7 @@
 """Beside a job: what in its text moved the score. Worked out by a worker, asked for by a key."""
 
+from collections.abc import Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -34,15 +36,17 @@ def job_strongest(request: HttpRequest, pk: int) -> HttpResponse:
         raise Conflict(_("The item has changed since you were shown it. Load the page again."))
     written = request.POST.get("turn", "")
     turn = int(written) if written.isdecimal() and len(written) < 3 else 0
-    spans = strongest.known(version)
-    if spans is not None:
+    found = strongest.known(version)
+    if found is not None and not found.error:
         strongest.record_shown(job, by=request.user)
-    elif turn == 0:
+    elif turn == 0 and strongest.can_be_asked(version):
         strongest.ask(version)
+        found = None
     context = {
         "job": job,
         "version": version,
-        "told": None if spans is None else _by_policy(job, version, spans),
+        "told": None if found is None or found.error else _by_policy(job, version, found.spans),
+        "failed": found.error if found else "",
         "has_given_up": turn >= _TURNS,
         "next_turn": turn + 1,
     }
@@ -50,7 +54,7 @@ def job_strongest(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _by_policy(
-    job: Job, version: ItemVersion, spans: list[Span]
+    job: Job, version: ItemVersion, spans: Sequence[Span]
 ) -> list[tuple[str, list[tuple[Span, str]]]]:
     """Those of the queue's policies, in its order, each with its words. A text that arrives covered
     is not quoted beside its cover."""

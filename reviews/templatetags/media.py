@@ -6,7 +6,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reviews import layouts, marks
+from reviews import layouts, marks, transcripts
 from reviews.layouts import Medium
 
 register = template.Library()
@@ -63,6 +63,12 @@ def parts(entries: Sequence[layouts.Entry]) -> dict[str, list[layouts.Entry]]:
 def alt(captions: Sequence[layouts.Entry]) -> str:
     """What the item itself says is to be seen, for those who cannot see it."""
     return next((one.value for one in captions if one.role == "alt"), "")
+
+
+@register.filter
+def cues(text: object) -> list[transcripts.Cue]:
+    """The lines of a transcript that says when; [] where it does not."""
+    return transcripts.cues(str(text))
 
 
 @register.filter

@@ -1,5 +1,7 @@
 """My decisions, undo, and a lead's override."""
 
+from collections.abc import Iterable
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from reviews import access, decisions, desk, metrics
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.layouts import Layout
-from reviews.models import Decision, Enforcement, Policy, Verdict
+from reviews.models import Decision, Enforcement, Person, Policy, Verdict
 
 from .items import put_lines
 from .review import desk_response, given_parameters, severities_of, to_page
@@ -65,7 +67,8 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         answer = _overriding(request)
         if "preview" in request.POST:
-            return _foreseen(request, decision, answer)
+            context = {"decision": decision, **_foreseen(request.user, decision, answer)}
+            return render(request, "reviews/_override_changes.html", context)
         decisions.override(decision, by=request.user, note=request.POST.get("note", ""), **answer)
         messages.success(request, _("Overridden. The earlier actions are taken back where needed."))
         return to_page(request, reverse("reviews:item-detail", args=[decision.item_id]))
@@ -91,8 +94,20 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
             "live": live.select_related("action").order_by("pk"),
             "asked_for": set(live.values_list("action_id", flat=True)),
             "is_hers": decision.decided_by_id == request.user.pk,
+            **_foreseen(request.user, decision, _proposed(decision, live)),
         },
     )
+
+
+def _proposed(decision: Decision, live: Iterable[Enforcement]) -> dict:
+    """The answer the form begins with: the other verdict, everything else as it stands."""
+    if decision.verdict == Verdict.VIOLATING:
+        return {"verdict": str(Verdict.CLEAN)}
+    return {
+        "verdict": str(Verdict.VIOLATING),
+        "policy_slugs": (),
+        "action_slugs": [one.action.slug for one in live],
+    }
 
 
 def _overriding(request: HttpRequest) -> dict:
@@ -111,22 +126,19 @@ def _overriding(request: HttpRequest) -> dict:
     }
 
 
-def _foreseen(request: HttpRequest, decision: Decision, answer: dict) -> HttpResponse:
-    """Fragment: what it would change, or what it still lacks."""
-    context: dict = {"decision": decision}
+def _foreseen(person: Person, decision: Decision, answer: dict) -> dict:
+    """For _override_changes.html: what this answer would change, or what it still lacks."""
     try:
-        foreseen = decisions.foresee_override(decision, by=request.user, **answer)
+        foreseen = decisions.foresee_override(decision, by=person, **answer)
     except Invalid as lacks:
-        context["lacks"] = str(lacks)
-    else:
-        before = {version.policy.slug for version in decision.policy_versions.all()}
-        names = dict(Policy.objects.filter(queues=decision.queue_id).values_list("slug", "name"))
-        context |= {
-            "verdict": Verdict(foreseen.verdict).label,
-            "verdict_changes": foreseen.verdict != decision.verdict,
-            "added": [names.get(slug, slug) for slug in foreseen.policies if slug not in before],
-            "dropped": [names.get(slug, slug) for slug in before - set(foreseen.policies)],
-            "regraded": foreseen.severities and foreseen.severities != decision.severities,
-            "consequences": foreseen.consequences,
-        }
-    return render(request, "reviews/_override_changes.html", context)
+        return {"lacks": str(lacks)}
+    before = {version.policy.slug for version in decision.policy_versions.all()}
+    names = dict(Policy.objects.filter(queues=decision.queue_id).values_list("slug", "name"))
+    return {
+        "verdict": Verdict(foreseen.verdict).label,
+        "verdict_changes": foreseen.verdict != decision.verdict,
+        "added": [names.get(slug, slug) for slug in foreseen.policies if slug not in before],
+        "dropped": [names.get(slug, slug) for slug in before - set(foreseen.policies)],
+        "regraded": foreseen.severities and foreseen.severities != decision.severities,
+        "consequences": foreseen.consequences,
+    }

@@ -40,12 +40,14 @@ _KEYS = {"clean": "0", "unsure": "a", "escalate": "e", "skip": "s", "rest": "c",
 
 
 class Option(NamedTuple):
-    """One answer an item can be given."""
+    """One answer an item can be given; `levels` where its policy asks how severe it is, each an
+    answer of its own in this one's place."""
 
     value: str
     label: str
     key: str
     severity: int = 0
+    levels: Sequence["Option"] = ()
 
 
 class Tile(NamedTuple):
@@ -333,6 +335,7 @@ def _options(rules: desk.Rules) -> list[Option]:
             option.version.policy.name,
             option.key,
             option.version.severity,
+            _levels(option),
         )
         for option in rules.policies
     ]
@@ -342,6 +345,14 @@ def _options(rules: desk.Rules) -> list[Option]:
         Option("unsure", _("Ask somebody else"), keys["unsure"]),
         Option("escalate", _("Escalate to a lead"), keys["escalate"]),
         Option("skip", _("Skip"), keys["skip"]),
+    ]
+
+
+def _levels(option: desk.PolicyOption) -> list[Option]:
+    slug = option.version.policy.slug
+    return [
+        Option(f"policy:{slug}:{number}", level, str(number), option.version.severity)
+        for number, level in enumerate(option.version.severity_levels, start=1)
     ]
 
 
