@@ -9,8 +9,14 @@ function boxes() {
   return [...document.querySelectorAll("#_decide [name=policy]:checked")];
 }
 
+// As it will stand in the note: {policy} is what she has chosen.
+const written = (text) => text.replaceAll("{policy}", boxes().map((box) => box.dataset.keyLabel).join(", "));
+
 function fit() {
   const chosen = boxes().map((box) => box.value);
+  for (const button of dialog().querySelectorAll("[data-canned]")) {
+    button.querySelector("span").textContent = chosen.length ? written(button.dataset.canned) : button.dataset.canned;
+  }
   const language = document.querySelector("#_item .content")?.lang ?? "";
   const words = dialog().querySelector("#canned-search").value.trim().toLowerCase();
   const rows = [...dialog().querySelectorAll(".canned li")];
@@ -35,8 +41,7 @@ const shown = () => [...dialog().querySelectorAll(".canned li:not([hidden]) butt
 
 function insert(button) {
   const note = document.getElementById("note");
-  const names = boxes().map((box) => box.dataset.keyLabel).join(", ");
-  const text = button.dataset.canned.replaceAll("{policy}", names);
+  const text = written(button.dataset.canned);
   const before = note.value.trimEnd();
   note.value = before ? `${before}\n${text}` : text;
   dialog().close();

@@ -182,7 +182,8 @@ function accept(root) {
     forgetPress();
     swap(root);
   }
-  fetchSoon();
+  // At once: what she sees is painted, and at three jobs a second an idle moment comes too late.
+  fetchAhead();
 }
 
 function arrive(root) {

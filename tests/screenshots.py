@@ -12,6 +12,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from mlhooks.models import ModelVersion, StrongSpans
 from reviews import (
     audit,
     bulk_work,
@@ -112,6 +113,7 @@ class Day:
         self._change_many()
         self._report_and_draw()
         self._set_up()
+        self._help()
         self._route()
         self._posts()
         self._new_versions()
@@ -523,6 +525,24 @@ class Day:
         decisions.override(done[0], by=self.people["lena"], verdict="clean", note="A parody.")
         Job.objects.filter(item=keep_first).update(rank=90_000_000)
 
+    def _help(self) -> None:
+        """Canned notes, and what moved the scores."""
+        notes = [
+            {"text": "Poses as a bank to get a password: {policy}.", "policy": "phishing"},
+            {"text": "Gibt sich als Bank aus.", "policy": "phishing", "language": "de"},
+            {"text": "Part of a campaign the leads know of."},
+        ]
+        canned = [{"policy": "", "language": "", **note} for note in notes]
+        Queue.objects.filter(pk=self.queue.pk).update(canned_notes=canned)
+        model = ModelVersion.objects.create(
+            platform=self.platform, number=1, kind="trained", state="champion", encoder="e1/fp32"
+        )
+        for version in ItemVersion.objects.filter(item__jobs__queue=self.queue).distinct():
+            half = len(version.content["body"]) // 2
+            places = [(half, half + 60, 0.31), (0, half - 1, 0.06)]
+            spans = [["phishing", "body", *place] for place in places]
+            StrongSpans.objects.create(item_version=version, model_version=model, spans=spans)
+
     def _set_up(self) -> None:
         lena = self.people["lena"]
         queue = Queue.objects.get(pk=self.queue.pk)
@@ -547,6 +567,8 @@ SHOTS = {
         "question-new": "/questions/new/?policy=spam",
         "item-notes": "noted item",
         "review": "/review/spam-and-scams/",
+        "review-canned": "/review/spam-and-scams/",
+        "review-strongest": "/review/spam-and-scams/",
         "review-empty": "/review/adult/",
         "review-blocks": "/review/posts/",
         "review-shortage": "/review/press/",
@@ -632,6 +654,10 @@ SHOTS = {
 }
 
 
+# What is pressed before the picture is taken: of these only what is on screen is shown.
+KEYS = {"review": "1", "review-canned": "1i", "review-strongest": "y"}
+
+
 @pytest.fixture
 def day(live_app):
     return Day()
@@ -674,11 +700,14 @@ def _take(day, live_app, new_page, sign_in, theme, size, *, language="en"):
                 "dry run": f"/setup/routing/harbour/dry-runs/{day.dry_run.pk}/",
             }.get(where, where)
             page.goto(live_app + url)
-            if shot == "review":
-                page.keyboard.press("1") if page.wait_for_timeout(200) is None else None
+            for key in KEYS.get(shot, ()):
+                page.wait_for_timeout(200)
+                page.keyboard.press(key)
+            if shot == "review-strongest":
+                page.locator("#_strongest [data-told]").wait_for()
             page.screenshot(
                 path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}{ending}.png",
-                full_page=shot != "review" or size is NARROW,
+                full_page=shot not in KEYS or size is NARROW,
             )
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 too_wide.append(shot)
@@ -803,6 +832,7 @@ def side_by_side(live_app):
             [("nudity", "Nudity"), ("violence", "Violence"), ("spam", "Spam and scams")], start=1
         )
     ]
+    policy[1].versions.update(severity_levels=["Mild", "Serious", "Severe"])
     queue = make_queue(
         platform=platform,
         slug="pins",
@@ -844,6 +874,9 @@ def test_pictures_of_a_page_of_items(side_by_side, live_app, new_page, sign_in, 
     for key in ("1", "ArrowRight"):
         page.keyboard.press(key)
     page.screenshot(path=FOLDER / f"grid-{name}.png", full_page=size is NARROW)
+    page.keyboard.press("2")
+    page.screenshot(path=FOLDER / f"grid-levels-{name}.png")
+    page.keyboard.press("Escape")
     page.keyboard.press(" ")
     page.screenshot(path=FOLDER / f"grid-enlarged-{name}.png")
     sign_in(page, side_by_side["lena"])

@@ -251,8 +251,8 @@ def test_a_canned_note_is_two_keys_away(world, desk):
     page.keyboard.press("i")
     page.locator("#_canned").wait_for()
     assert page.locator("#_canned .canned li:visible").all_inner_texts() == [
-        "1\nNot allowed: {policy}",
-        "2\nNicht erlaubt: {policy}",
+        "1\nNot allowed: Spam and scams",
+        "2\nNicht erlaubt: Spam and scams",
     ]
     page.keyboard.press("1")
     assert page.locator("#note").input_value() == "Not allowed: Spam and scams"
