@@ -145,7 +145,8 @@ async function send(form, button) {
     node,
     next,
     focused: node.contains(document.activeElement) ? document.activeElement : null,
-    scrolled: [...node.querySelectorAll(".item, .evidence, .scroll")].map((part) => [part, part.scrollTop]),
+    scrolled: [...node.querySelectorAll(".item, .evidence, .scroll"), document.documentElement]
+      .map((part) => [part, part.scrollTop]),
   };
   next.node.dataset.sending = "";
   swap(next.node);

@@ -70,6 +70,8 @@ function arrive() {
   if (note && !note.value) note.value = sessionStorage.getItem(noteKey(desk().dataset.job)) ?? "";
   countedAt = touchedAt = Date.now();
   document.getElementById("_item")?.focus({ preventScroll: true });
+  // On a phone it is the page that scrolls: each item begins at its top.
+  if (scrollY > 0) scrollTo({ top: 0, behavior: "instant" });
 }
 
 let shown = desk()?.dataset.job;

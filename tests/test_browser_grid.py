@@ -99,7 +99,9 @@ def test_a_policy_that_asks_how_severe_takes_the_digits_until_one_is_pressed(
     page.keyboard.press("2")
     assert chosen.nth(0).input_value() == "policy:nudity:2"
     for key in ("ArrowRight", "1", "ArrowRight", "1", "Escape", "2"):
-        page.keyboard.press(key)  # what is left ungraded is not marked; Escape gives the digits back
+        page.keyboard.press(
+            key
+        )  # what is left ungraded is not marked; Escape gives the digits back
     assert chosen.nth(1).input_value() == ""
     assert chosen.nth(2).input_value() == "policy:violence"
     for key in (" ", "1", "1"):

@@ -3,7 +3,7 @@
 import pytest
 
 from reviews import claims
-from reviews.models import Decision, Review
+from reviews.models import Decision, Job, Review
 from tests.browsing import press_and_wait, settle
 from tests.test_pages_all import PAGES_OF, World
 
@@ -161,11 +161,22 @@ def test_on_a_phone_the_decision_follows_the_item_and_undo_is_in_reach(
     open_desk(page, live_app, world)
     tops = [page.locator(part).bounding_box()["y"] for part in ("#_item", ".decide", "#_evidence")]
     assert tops == sorted(tops)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
     press_and_wait(page, "0", "Enter")
+    assert page.evaluate("scrollY") == 0
     undo, foot = page.get_by_role("button", name="Undo"), page.locator(".foot")
     undo.wait_for()
     box, below = undo.bounding_box(), foot.bounding_box()
     assert box["y"] + box["height"] <= below["y"] + 1 and below["y"] + below["height"] <= 845
+    # A refusal is in sight from wherever she answered, and the page is where it was.
+    Job.objects.filter(state="claimed").update(expires_at=claims.clock())
+    settle(page)
+    page.evaluate("scrollTo(0, 400)")
+    page.keyboard.press("0")
+    page.keyboard.press("Enter")
+    notice = page.locator("#_notice .notice")
+    notice.wait_for()
+    assert 400 <= page.evaluate("scrollY") < 520 and 0 <= notice.bounding_box()["y"] < 60
 
 
 def test_the_key_overlay_lists_every_key_of_the_page(world, live_app, page, sign_in):
