@@ -43,7 +43,13 @@ class Examples:
     embeddings: Vectors
     texts: Sequence[str]
     labels: Floats
-    weights: Floats  # inverse inclusion probabilities; all 1 when the sample is fair
+    weights: Floats  # what each row counts in the loss; all 1 when the sample is fair
+    stream: Floats | None = None  # inverse inclusion probabilities, for calibration; None: weights
+
+    @property
+    def worth(self) -> Floats:
+        """What each row stands for in the stream that probabilities are to be true of."""
+        return self.weights if self.stream is None else self.stream
 
 
 @dataclass(frozen=True)
@@ -118,14 +124,14 @@ def fit(
             # 1. How much to trust the features: the penalty that predicts unseen folds best.
             say(start, f"Choosing regularisation for {slug}", None)
             task = _Task.of(design, number, train.labels[:, column], train.weights)
-            sample = _sample(task, config.cross_validated_rows, rng)
+            sample, rows = _sample(task, config.cross_validated_rows, rng)
             chosen = _cross_validate(
                 config, sample, rng, _Steps(say, slug, start, 0.7 * (end - start))
             )
 
             # 2. What a logit is worth: Platt on predictions for rows their fold had not seen.
             truth = sample.labels[sample.judged]
-            weight = sample.weights[sample.judged]
+            weight = train.worth[rows][sample.judged]
             platt = calibration.platt(chosen.unseen, truth, weights=weight)
 
             # 3. All rows, the chosen penalty, until the loss stands still.
@@ -182,11 +188,15 @@ def _few_shot(prior: ZeroShot, train: Examples, columns: list[int]) -> tuple[Few
             ones.mean(axis=0) - (zeros.sum(axis=0) - x) / (len(zeros) - 1),
         )
         left_out = (x * without).sum(axis=1) + weight * scores[judged, number]
-        platt = calibration.platt(left_out, y, weights=train.weights[judged])
+        platt = calibration.platt(left_out, y, weights=train.worth[judged])
         directions.append((ones.mean(axis=0) - zeros.mean(axis=0)).astype(np.float32))
         prior_weights.append(weight)
         platts.append(platt)
-        thresholds.append(evaluation.best_threshold(y, calibration.apply(platt, left_out)))
+        thresholds.append(
+            evaluation.best_threshold(
+                y, calibration.apply(platt, left_out), weights=train.worth[judged]
+            )
+        )
     return FewShot(prior, np.stack(directions), prior_weights, platts), thresholds
 
 
@@ -288,14 +298,13 @@ class _Task:
         return cls(design, number, np.where(judged, labels, 0.0), weights, judged)
 
 
-def _sample(task: _Task, size: int, rng: np.random.Generator) -> _Task:
-    """At most `size` judged rows of it, drawn evenly."""
-    rows = np.flatnonzero(task.judged)
+def _sample(task: _Task, size: int, rng: np.random.Generator) -> tuple[_Task, NDArray[np.int64]]:
+    """At most `size` judged rows of it, drawn evenly; and which of its rows those are."""
     if len(task.labels) <= size:
-        return task
-    rows = np.sort(rng.permutation(rows)[:size])
+        return task, np.arange(len(task.labels))
+    rows = np.sort(rng.permutation(np.flatnonzero(task.judged))[:size])
     labels, weights = task.labels[rows], task.weights[rows]
-    return _Task.of(task.design.take(rows), task.number, labels, weights)
+    return _Task.of(task.design.take(rows), task.number, labels, weights), rows
 
 
 class _Model:
