@@ -157,6 +157,8 @@ PURE = {
         "evaluation",
         "training",
         "pieces",
+        "simulation",
+        "curve_svg",
     },
 }
 
