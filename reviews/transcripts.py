@@ -13,7 +13,7 @@ _FEWEST = 2
 
 
 class Cue(NamedTuple):
-    """One line and the second it begins at, with the time as it is written; None: before the first."""
+    """One line, the second it begins at (None: before the first) and that time as it is written."""
 
     seconds: int | None
     stamp: str

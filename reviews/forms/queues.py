@@ -332,7 +332,11 @@ def _choices(rows: Iterable[Any], chosen: list[str]) -> list[tuple[str, str]]:
 
 _NUMBERS = (
     ("reviews_wanted", _("Answers by different people that make one decision."), True),
-    ("page_size", _("1: one at a time. More: a grid, for items judged at a glance."), True),
+    (
+        "page_size",
+        _("1: one at a time. More: a grid, judged at a glance; no passages are marked there."),
+        True,
+    ),
     ("lease_minutes", _("Unanswered after that, the item goes to somebody else."), False),
     ("undo_seconds", _("Actions wait so long, so that she can take an answer back."), True),
     ("sla_minutes", _("From the item's arrival. Later it is overdue, and served first."), True),
