@@ -1,10 +1,11 @@
 """Asking other people: a second opinion, a lead's word, and checks of what already stands."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.utils.translation import gettext as _
 
-from . import access, claims, draw_rows, handovers, rounds
+from . import access, claims, draw_rows, handovers, placement, rounds
 from .answers import SETTLING
 from .errors import Invalid
 from .models import Decision, Draw, Job, Lane, Person, PolicyVersion, Queue, Verdict
@@ -122,7 +123,7 @@ def _is_asked(item_id: int) -> bool:
 
 def _ask(job: Job, lane: Lane, *, after: Job, queue: Queue | None = None) -> Job:
     """A job in the place of `job`, which is certain to be there once `after` has been drawn; in
-    another queue if one is named.
+    another queue if one is named, and then with that queue's rank and time to answer.
 
     So it has the inclusion probability of `after`; where that came by rank, there is none to speak
     of, and 1 says that asking left nothing to chance.
@@ -130,6 +131,10 @@ def _ask(job: Job, lane: Lane, *, after: Job, queue: Queue | None = None) -> Job
     origin_id = draw_rows.origin_of(after.draw)
     probability = after.inclusion_probability if origin_id else 1.0
     queue_id = job.queue_id if queue is None else queue.pk
+    place: dict[str, Any] = {}
+    if queue is not None:
+        place = placement.place_asked(job.item_id, queue)
+        place["rank"] += job.raised + (UNDONE_LIFT if job.rank > UNDONE_LIFT / 2 else 0)
     draw = draw_rows.Pending(
         queue_id,
         lane,
@@ -145,6 +150,7 @@ def _ask(job: Job, lane: Lane, *, after: Job, queue: Queue | None = None) -> Job
         lane=lane,
         draw_id=draw.set_aside(),
         inclusion_probability=probability,
+        **place,
     )
     draw_rows.write([draw])
     return asked

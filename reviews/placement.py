@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 
 from . import bulk, draws, ranking, search_entries
 from .facts import make_facts, read_background
-from .models import Item, Job, Lane, Platform
+from .models import Item, Job, Lane, Platform, Queue
 from .routing import Router
 from .submission import Shape
 
@@ -267,6 +267,28 @@ def rerank_jobs(
     if missed and tries > 1:
         # Claimed, or drawn into another lane, at the same moment: look once more.
         rerank_jobs(missed, router=router, job_ids=job_ids, to=to, tries=tries - 1)
+
+
+def place_asked(item_id: int, queue: Queue) -> dict[str, Any]:
+    """Harm, rank and due time of a job that somebody asks for in `queue`, now: as values of a Job.
+
+    The caller holds the item.
+    """
+    router = Router(queue.platform_id)
+    (subject,) = _load_subjects([item_id])
+    place = router.place(
+        item_id,
+        queue,
+        risks=subject.risks,
+        views_per_hour=subject.views_per_hour,
+        submitted_at=subject.submitted_at,
+        opened_at=database_now(),
+        report_trust=subject.report_trust,
+        first_reports=_first_reports([subject], router).get(item_id),
+        is_drawn=False,
+    )
+    names = ("harm", "rank", "due_at", "is_overdue", "is_soon", "lift_at")
+    return {name: getattr(place, name) for name in names}
 
 
 def explain_rank(job: Job, *, router: Router) -> ranking.Account:

@@ -248,8 +248,10 @@ class Router:
         opened_at: datetime,
         report_trust: float = 0.0,
         first_reports: Mapping[str, datetime] | None = None,
+        is_drawn: bool = True,
     ) -> Placement:
-        """Lane, harm, rank and due time of an item's job in `queue`."""
+        """Lane, harm, rank and due time of an item's job in `queue`. `is_drawn`: its random lane
+        may draw it; what somebody asks for leaves nothing to chance."""
         placement = self._placement(
             queue,
             risks,
@@ -259,7 +261,7 @@ class Router:
             report_trust=report_trust,
             first_reports=first_reports or {},
         )
-        return self._drawn(item_id, placement)
+        return self._drawn(item_id, placement) if is_drawn else placement
 
     def _placement(
         self,

@@ -1,10 +1,14 @@
 """Escalating with a reason to a chosen queue, and skipping with one."""
 
-import pytest
+from datetime import timedelta
 
-from reviews import claims, decisions
+import pytest
+from django.db import transaction
+
+from reviews import claims, decisions, placement
 from reviews.errors import Invalid, NotFound
-from reviews.models import AuditEntry, Claim, Job, Review
+from reviews.models import AuditEntry, Claim, Job, Queue, Review
+from reviews.routing import Router
 from tests.factories import claimed_job, make_platform, make_policy, make_queue
 from tests.people import make_person
 
@@ -49,6 +53,22 @@ def test_an_escalation_goes_to_the_leads_of_the_chosen_queue(world):
     assert entry.data["escalated_to"] == "legal"
     decision = decisions.record_review(job.pk, job.claim_token, by=world.lena, verdict="clean")
     assert decision.queue == world.legal
+
+
+def test_an_escalated_job_has_the_rank_and_the_time_of_its_new_queue_at_once(world):
+    Queue.objects.filter(pk=world.legal.pk).update(
+        sla_minutes=30, soon_minutes=60, doubling_hours=6.0
+    )
+    Job.objects.filter(pk=world.job.pk).update(raised=3.0)
+    world.escalate(escalate_to="legal")
+    asked = Job.objects.get(queue=world.legal)
+    assert abs(asked.due_at - asked.created_at - timedelta(minutes=30)) < timedelta(seconds=1)
+    assert asked.is_soon and asked.lift_at == asked.due_at
+    fresh = (asked.rank, asked.harm, asked.due_at)
+    with transaction.atomic():
+        placement.rerank_jobs([asked.item_id], router=Router(world.platform))
+    asked.refresh_from_db()
+    assert (asked.rank, asked.harm, asked.due_at) == fresh
 
 
 def test_without_a_choice_the_leads_of_the_same_queue_are_asked(world):

@@ -51,9 +51,9 @@ REVIEWS = [
         ("feedback",),
         ("notes",),
     ],
+    [("intake", "placement", "reports", "reporters", "draws", "stage")],
     [
         ("decisions", "answers", "opinions", "rounds", "situations"),
-        ("intake", "placement", "reports", "reporters", "draws", "stage"),
         ("kinds",),
         ("keymap",),
         ("limits",),
