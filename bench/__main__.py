@@ -17,7 +17,7 @@ NOT_BENCHES = {"__init__", "__main__", "report"}
 # What a bench leaves out unless it is asked for.
 PARTS = {"claims": ["services", "http"]}
 # Run with --full, or by name.
-LONG = {"crash", "endurance"}
+LONG = {"crash", "endurance", "learning"}
 
 
 def main() -> int:
