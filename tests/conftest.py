@@ -60,14 +60,12 @@ def django_db_createdb(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker) -> None:
     """Swept, if the last run was killed in a test that commits."""
-    from django.core.management import call_command
-
-    from reviews.models import Person, Platform
+    from tests import sweeping
 
     (servers.FOLDER / "migrations.sha256").write_text(_migrations_digest())
     with django_db_blocker.unblock():
-        if Person.objects.exists() or Platform.objects.exists():
-            call_command("flush", interactive=False, verbosity=0)
+        sweeping.sweep()
+    sweeping.sweep_after_each_test_that_commits()
 
 
 @pytest.fixture(scope="session", autouse=True)
