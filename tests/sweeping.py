@@ -28,15 +28,15 @@ BEGIN
   SET LOCAL session_replication_role = replica;
   FOR one IN
     SELECT oid FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT IN (%s)
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT IN ({kept})
   LOOP
-    EXECUTE format('SELECT EXISTS (SELECT FROM %%s)', one) INTO has_rows;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', one) INTO has_rows;
     IF has_rows THEN
-      EXECUTE format('DELETE FROM %%s', one);
+      EXECUTE format('DELETE FROM %s', one);
     END IF;
   END LOOP;
 END $$
-""" % ", ".join(f"'{name}'" for name in KEPT)
+""".replace("{kept}", ", ".join(f"'{name}'" for name in KEPT))
 
 
 def sweep() -> None:
