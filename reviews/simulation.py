@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import claims, decisions
 from .errors import Conflict
-from .models import Decision, Job, Lane, Person, Queue, Verdict
+from .models import Decision, Job, Lane, Person, PolicyVersion, Queue, Verdict
 
 _NOTES = {
     Verdict.CLEAN: ("", "", "", "", "Expected by the reader.", "A list she subscribed to."),
@@ -29,6 +29,7 @@ class Answer(NamedTuple):
     action_slugs: tuple[str, ...] = ()
     note: str = ""
     active_seconds: float = 0.0
+    severities: Mapping[str, int] = {}  # of the policies that ask for a level
 
 
 class Habits(NamedTuple):
@@ -98,23 +99,34 @@ class Desk:
     queue: Queue
     policy_slugs: tuple[str, ...] = field(init=False)
     action_slugs: tuple[str, ...] = field(init=False)
+    levels: dict[str, int] = field(init=False)  # how many, by policy that asks for one
 
     def __post_init__(self) -> None:
         self.policy_slugs = tuple(self.queue.policies.values_list("slug", flat=True))
         self.action_slugs = tuple(self.queue.actions.values_list("slug", flat=True))
+        in_force = PolicyVersion.objects.in_force().filter(policy__queues=self.queue)
+        self.levels = {
+            slug: len(levels)
+            for slug, levels in in_force.values_list("policy__slug", "severity_levels")
+            if levels
+        }
 
     def answer(self, job: Job, *, habits: Habits, rng: random.Random) -> Answer | None:
         """None when nobody knows the answer."""
         known = job.item.known_answer
         if known is None:
             return None
-        return make_answer(
+        answer = make_answer(
             known,
             policy_slugs=self.policy_slugs,
             action_slugs=self.action_slugs,
             habits=habits,
             rng=rng,
             may_pass_on=job.lane != Lane.ADJUDICATION,
+        )
+        asked = [slug for slug in answer.policy_slugs if slug in self.levels]
+        return answer._replace(
+            severities={slug: rng.randint(1, self.levels[slug]) for slug in asked}
         )
 
 
@@ -144,6 +156,7 @@ def work_one(
                 by=by,
                 verdict=answer.verdict,
                 policy_slugs=answer.policy_slugs,
+                severities=answer.severities,
                 action_slugs=answer.action_slugs or None,
                 note=answer.note,
                 active_seconds=answer.active_seconds,

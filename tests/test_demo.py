@@ -13,11 +13,21 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mlhooks.models import DueScore, ModelVersion, Snapshot
-from reviews import access, kinds, routing_versions
+from reviews import (
+    access,
+    actions,
+    consultations,
+    kinds,
+    questions,
+    queues,
+    routing_versions,
+    wellness,
+)
 from reviews.demo import (
     PLATFORM_SLUG,
     board_loading,
     boards,
+    cast,
     corpus,
     loading,
     people,
@@ -27,10 +37,14 @@ from reviews.demo import (
 )
 from reviews.models import (
     Decision,
+    Exposure,
     Item,
     Job,
+    Limits,
     Medium,
     MediumUse,
+    Note,
+    Notification,
     Person,
     Platform,
     Policy,
@@ -317,15 +331,57 @@ def test_the_boards_show_every_block_and_come_once():
     items = Item.objects.filter(platform=platform)
     assert items.count() == count == len(boards.read_entries())
     assert {kind.slug for kind in platform.kinds.all()} >= {one["slug"] for one in boards.KINDS}
-    queues = dict(Job.objects.values_list("item__kind__slug", "queue__slug"))
-    assert queues["clip"] == queues["voice-note"] == "clips"
-    assert queues["pin"] == queues["listing"] == "boards"
+    found = dict(Job.objects.values_list("item__kind__slug", "queue__slug"))
+    assert found["clip"] == found["voice-note"] == "clips"
+    assert found["profile"] == found["listing"] == "boards"
+    assert found["pin"] == "pins"
+    pins = platform.queues.get(slug="pins")
+    assert Job.objects.ready().filter(queue=pins).count() > pins.page_size == 24
     assert len({item.language for item in items}) >= 8
     media = Medium.objects.count()
     assert MediumUse.objects.count() == media
     assert set(Medium.objects.values_list("state", flat=True)) == {"due"}
     assert board_loading.load_boards(platform) == 0
     assert (items.count(), Medium.objects.count()) == (count, media)
+
+
+@pytest.mark.django_db
+def test_the_cast_left_each_other_something_and_only_once():
+    platform = loading.set_up_platform()
+    loading.submit(platform, loading.plan_arrivals(timezone.now(), count=20).waiting)
+    board_loading.load_boards(platform)
+    cast.leave(platform)
+    cast.limit(platform)
+    by_name = {person.username: person for person in Person.objects.all()}
+
+    asked = {name: len(consultations.waiting_for(by_name[name])) for name in ("rosa", "remy")}
+    assert asked == {"rosa": 2, "remy": 2}
+    (answered,) = [
+        one for one in consultations.asked_by(by_name["rosa"]) if one.state == "answered"
+    ]
+    kept = Job.objects.ready().filter(assigned_to=by_name["rosa"], run_after=None)
+    assert kept.count() == 3 and kept.filter(pk=answered.job_id).exists()
+    assert len(questions.open_for(by_name["paul"])) == 2
+    told = Counter(Notification.objects.values_list("person__username", flat=True))
+    assert all(told[name] for name in ("rosa", "remy", "lena", "paul", "mila"))
+    assert wellness.spent(
+        by_name["remy"], Limits.objects.get(), {"sexual-content": 18}
+    ) and not wellness.spent(by_name["remy"], Limits.objects.get(), {"sexual-content": 20})
+
+    before = Notification.objects.count(), Note.objects.count(), Exposure.objects.count()
+    cast.leave(platform)
+    cast.limit(platform)
+    assert before == (Notification.objects.count(), Note.objects.count(), Exposure.objects.count())
+
+
+@pytest.mark.django_db
+def test_what_the_demo_sets_up_is_what_setup_would_take():
+    platform = loading.set_up_platform()
+    lena = Person.objects.get(username="lena")
+    for queue in platform.queues.all():
+        queues.save_queue(queue, queues.read(queue), by=lena)
+    for action in platform.actions.all():
+        actions.save_action(action, actions.read(action), by=lena)
 
 
 def test_each_kind_of_the_boards_is_one_that_setup_would_take():

@@ -183,7 +183,7 @@ QUEUES: list[dict[str, Any]] = [
     {
         "slug": "boards",
         "name": "Boards",
-        "description": "Pins, profiles, comments and listings of Mailhaven Boards.",
+        "description": "Profiles, comments and listings of Mailhaven Boards.",
         "policies": ["spam", "phishing", "adult"],
         "actions": ["remove", "limit", "strike", "suspend"],
         "sla_minutes": 720,
@@ -193,6 +193,20 @@ QUEUES: list[dict[str, Any]] = [
         "random_rate": 0.1,
         "lane_shares": {"random": 0.1},
         "filters": ["mute"],
+    },
+    {
+        "slug": "pins",
+        "name": "Pins at a glance",
+        "description": "Pins of Mailhaven Boards, 24 side by side: for what one glance decides.",
+        "policies": ["spam", "phishing", "adult"],
+        "actions": ["remove", "limit", "strike", "suspend"],
+        "sla_minutes": 720,
+        "soon_minutes": 30,
+        "handling_minutes": 0.1,
+        "doubling_hours": 3.0,
+        "random_rate": 0.1,
+        "lane_shares": {"random": 0.1},
+        "page_size": 24,
     },
     {
         "slug": "clips",
@@ -223,8 +237,13 @@ ROUTING_RULES: list[dict[str, Any]] = [
         "condition": {"all": [_of_kind("clip", "voice-note")]},
     },
     {
+        "name": "Pins at a glance",
+        "queue": "pins",
+        "condition": {"all": [_of_kind("pin")]},
+    },
+    {
         "name": "Boards",
         "queue": "boards",
-        "condition": {"all": [_of_kind("pin", "profile", "comment", "listing")]},
+        "condition": {"all": [_of_kind("profile", "comment", "listing")]},
     },
 ]

@@ -14,9 +14,15 @@ class Member(NamedTuple):
 
 
 MEMBERS = (
-    Member("rosa", "Rosa", "Lind", Role.REVIEWER, ("spam", "phishing", "boards")),
-    Member("remy", "Remy", "Okafor", Role.REVIEWER, ("spam", "adult", "boards", "clips")),
-    Member("lena", "Lena", "Hartmann", Role.LEAD, ("spam", "phishing", "adult", "boards", "clips")),
+    Member("rosa", "Rosa", "Lind", Role.REVIEWER, ("spam", "phishing", "pins", "boards")),
+    Member("remy", "Remy", "Okafor", Role.REVIEWER, ("spam", "adult", "pins", "boards", "clips")),
+    Member(
+        "lena",
+        "Lena",
+        "Hartmann",
+        Role.LEAD,
+        ("spam", "phishing", "adult", "pins", "boards", "clips"),
+    ),
     Member("paul", "Paul", "Ferreira", Role.POLICY_OWNER),
     Member("mila", "Mila", "Novak", Role.ML_ENGINEER),
     Member("max", "Max", "Tan", Role.ML_ENGINEER),

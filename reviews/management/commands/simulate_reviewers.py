@@ -100,6 +100,12 @@ class Command(BaseCommand):
         queues = list(found.queues.filter(slug=queue) if queue else found.queues.all())
         if not queues:
             raise CommandError(f"There is no queue {queue} on {platform}.")
+        if http:
+            queues = [one for one in queues if one.page_size == 1]
+            if not queues:
+                raise CommandError(
+                    f"{queue} shows many items on a page: leave --http out to have it worked."
+                )
         team = loading.make_simulated_reviewers(found, count, queues=queues)
         if http:
             _give_password(team)
@@ -248,6 +254,7 @@ def _fields_of(answer: simulation.Answer) -> list[tuple[str, str]]:
         return [*fields, ("verdict", answer.verdict)]
     fields += [("policy", slug) for slug in answer.policy_slugs]
     fields += [("action", slug) for slug in answer.action_slugs]
+    fields += [(f"severity-{slug}", str(level)) for slug, level in answer.severities.items()]
     return [*fields, ("actions_touched", "1")]
 
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mlhooks import registry, scoring, snapshots
 from mlhooks.models import DueScore
-from reviews.demo import PASSWORD, PLATFORM_SLUG, board_loading, loading, people
+from reviews.demo import PASSWORD, PLATFORM_SLUG, board_loading, cast, loading, people
 from reviews.models import Item, Person, Platform
 
 _SCORE_BATCH = 128
@@ -62,6 +62,8 @@ class Command(BaseCommand):
         if mails is None:
             self._say("Drawing the pictures, films and sounds of the boards …")
             board_loading.load_boards(platform)
+            cast.leave(platform)
+        cast.limit(platform)
 
         for line in loading.summarise(platform):
             self._say(line)
