@@ -125,7 +125,7 @@ def claim_batch(queue: Queue, *, by: Person, size: int) -> list[Job]:
         held = claims.live_claims(by)
         here = [job for job in held if job.queue_id == queue.pk]
         slots = _free_slots(held)[: max(size - len(here), 0)]
-        guard = wellness.guard(by, queue)
+        guard = claims.guard_for(by, queue, held=held)
         if not slots or not guard.is_open:
             access.check_belongs(by, queue)
             return _in_their_places(here)

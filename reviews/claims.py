@@ -292,7 +292,7 @@ def claim_next(
         if shown and not prefetch:
             access.check_belongs(by, queue)
             return shown[0]
-        guard = wellness.guard(by, queue, ahead=prefetch)
+        guard = guard_for(by, queue, held=held, prefetch=prefetch)
         if not guard.is_open:
             access.check_works(by, queue)
             return None
@@ -337,9 +337,9 @@ def claim_next(
 def claim_job(job: Job, *, by: Person, takes_back: bool = False) -> Job | None:
     """This one ready job, leased to her, in the caller's transaction; None if that cannot be.
     What she takes back is hers, whatever she has looked at since."""
-    if not takes_back and not wellness.is_for(job, wellness.guard(by, job.queue)):
-        return None
     held = _held(by)
+    if not takes_back and not wellness.is_for(job, guard_for(by, job.queue, held=held)):
+        return None
     slot = _free_slot(held)
     ahead = next((one for one in held if one.is_prefetched), None)
     if slot is None and ahead is not None:
@@ -354,6 +354,21 @@ def claim_job(job: Job, *, by: Person, takes_back: bool = False) -> Job | None:
     except IntegrityError:
         return None
     return rows[0] if rows else None
+
+
+def guard_for(
+    person: Person, queue: Queue, *, held: Iterable[Job] | None = None, prefetch: bool = False
+) -> wellness.Guard:
+    """What she may be given of it, beside what she holds: a look at an item counts when she is
+    through with it, so two windows, or a page of many, would spend the same minutes twice.
+
+    `held`: her claims, where the caller knows them.
+    """
+    ahead = prefetch or queue.page_size > 1
+    if not ahead and wellness.care_of(queue).budgets:
+        held = _held(person) if held is None else held
+        ahead = any(not job.is_prefetched for job in held)
+    return wellness.guard(person, queue, ahead=ahead)
 
 
 def live_claims(person: Person) -> list[Job]:

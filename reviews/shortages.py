@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import access, lanes, wellness
+from . import access, claims, lanes, wellness
 from .models import Person, Queue
 from .statements import Statement
 
@@ -87,7 +87,7 @@ class Shortage(NamedTuple):
 
 def why_nothing(queue: Queue, *, by: Person, lane: str | None = None) -> Shortage:
     """What claim_next found instead of a job for her. She works the queue: the caller has asked."""
-    guard = wellness.guard(by, queue)
+    guard = claims.guard_for(by, queue)
     row = _WHY.row(
         queue=queue.pk,
         shunned=list(guard.shunned),

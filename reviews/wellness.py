@@ -270,7 +270,7 @@ def limits_of(platform_id: int) -> Limits:
 def guard(person: Person, queue: Queue, *, ahead: bool = False) -> Guard:
     """What she may be given of this queue now. Costs no query for whom nothing is limited.
 
-    `ahead`: to be looked at after the one on her screen, so what that may still use up of a budget
+    `ahead`: beside or after what she has on her screen, so what that may still use up of a budget
     is taken to be gone.
     """
     if not person.is_active or queue.is_archived:

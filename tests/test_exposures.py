@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -47,6 +48,28 @@ def people(queue, count):
 def last_week(queue):
     """Days since the Wednesday of last week."""
     return timezone.now().weekday() + 5
+
+
+def test_a_shift_goes_on_past_midnight_in_her_time_zone(queue):
+    """A shift is the last so many hours, by the database's clock: no midnight opens a budget."""
+    rosa = make_person("rosa", platform=queue.platform)
+    limits = Limits.objects.create(platform=queue.platform, budgets={"violence": 10}, shift_hours=8)
+    # Where it is between midnight and one o'clock now: she began before midnight.
+    hour = timezone.now().hour
+    zone = f"Etc/GMT+{hour}" if hour <= 12 else f"Etc/GMT-{24 - hour}"
+    assert timezone.now().astimezone(ZoneInfo(zone)).hour == 0
+    before = looked(rosa, queue, 8)
+    Exposure.objects.filter(pk=before.pk).update(at=timezone.now() - timedelta(hours=2))
+    assert not wellness.spent(rosa, limits, limits.budgets)
+    looked(rosa, queue, 4)
+    spent = wellness.spent(rosa, limits, limits.budgets)
+    assert spent["violence"] == pytest.approx(
+        timezone.now() + timedelta(hours=6), abs=timedelta(minutes=1)
+    )
+    (line,) = exposures.own_shift(rosa, by=rosa)
+    assert line.minutes == 12
+    *_past, yesterday, today = exposures.own_days(rosa, by=rosa, zone=zone)
+    assert (yesterday.minutes, today.minutes) == (8, 4)
 
 
 def test_she_sees_her_shift_her_budget_and_when_it_opens_again(queue):

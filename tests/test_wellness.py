@@ -11,7 +11,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reviews import claims, comfort, decisions, shortages, wellness
+from reviews import batches, claims, comfort, decisions, shortages, wellness
 from reviews.models import (
     AuditEntry,
     Exposure,
@@ -304,6 +304,60 @@ def test_what_is_on_her_screen_may_use_up_the_rest_so_no_more_of_it_is_fetched_a
     assert place.claim(prefetch=True).pk == mild.pk
     place.answer(shown, seconds=5)
     assert place.claim().pk == mild.pk
+
+
+def test_beside_what_she_holds_in_another_window_the_rest_of_a_budget_is_not_spent_again():
+    place = Place(budgets={"violence": 3})
+    for queue in (place.severe, place.mixed):
+        place.job(queue, gore=0.9, rank=8)
+    mild = place.job(spam=0.9, gore=0.1, rank=1)
+    place.answer(place.claim(place.mixed), seconds=70)
+    place.job(gore=0.9, rank=9)
+    first = place.claim(place.severe)
+    assert place.claim().pk == mild.pk
+    assert shortages.why_nothing(place.severe, by=place.her()).is_withheld
+    place.answer(first, seconds=5)
+    claims.release(mild.pk, str(Job.objects.get(pk=mild.pk).claim_token), by=place.her())
+    assert place.claim().rank == 9
+
+
+def test_a_page_of_many_takes_none_of_what_only_one_of_them_could_still_use_up():
+    place = Place(budgets={"violence": 3})
+    place.mixed.page_size = 9
+    place.mixed.save()
+    for _number in range(4):
+        place.job(gore=0.9)
+    mild = place.job(spam=0.9, gore=0.1)
+    other = place.job(place.severe, gore=0.9)
+    place.answer(place.claim(place.severe), seconds=70)
+    assert other.pk and [
+        job.pk for job in batches.claim_batch(place.mixed, by=place.her(), size=9)
+    ] == [mild.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_windows_at_once_get_one_item_of_what_is_nearly_spent():
+    place = Place(budgets={"violence": 3})
+    second = make_queue(platform=place.platform, policies=[place.gore], members=[place.rosa])
+    place.job(place.severe, gore=0.9)
+    place.answer(place.claim(place.severe), seconds=70)
+    for queue in (place.severe, second):
+        place.job(queue, gore=0.9)
+    got, start = [], threading.Barrier(2)
+
+    def window(queue):
+        try:
+            start.wait()
+            got.append(claims.claim_next(queue, by=place.her()))
+        finally:
+            connection.close()
+
+    windows = [threading.Thread(target=window, args=[one]) for one in (place.severe, second)]
+    for one in windows:
+        one.start()
+    for one in windows:
+        one.join()
+    assert sorted(job is None for job in got) == [False, True]
 
 
 def test_a_dash_says_that_a_severe_policy_does_no_harm_to_count():

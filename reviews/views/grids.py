@@ -20,6 +20,7 @@ from reviews import (
     access,
     batches,
     blind,
+    claims,
     comfort,
     decisions,
     desk,
@@ -27,7 +28,6 @@ from reviews import (
     layouts,
     media,
     shortages,
-    wellness,
 )
 from reviews.errors import Invalid
 from reviews.models import Decision, Item, ItemVersion, Job, Queue, Verdict
@@ -194,7 +194,7 @@ def _page(
     }
     if not tiles:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=None)
-        context["guard"] = wellness.guard(request.user, queue)
+        context["guard"] = claims.guard_for(request.user, queue)
     template = "reviews/_grid.html" if request.htmx else "reviews/grid.html"
     return render(request, template, context, status=status)
 

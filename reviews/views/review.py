@@ -277,7 +277,7 @@ def _desk(
     }
     if job is None:
         context["shortage"] = shortages.why_nothing(queue, by=request.user, lane=lane)
-        context["guard"] = wellness.guard(request.user, queue)
+        context["guard"] = claims.guard_for(request.user, queue)
         context["lane_label"] = Lane(lane).label if lane else ""
         context["last"] = desk.last_undoable(request.user)
         context["others"] = _other_queues(request.user, queue)
