@@ -46,7 +46,7 @@ messages: .venv/installed-dev ## collect translatable strings into locale/, list
 
 screenshots: .venv/installed-dev ## pictures of every page, in var/screenshots/
 	@sh .ci/chromium
-	@exec $(BIN)/python -m pytest tests/screenshots.py tests/screenshots_evidence.py $(ARGS)
+	@exec $(BIN)/python -m pytest tests/screenshots*.py $(ARGS)
 
 reset: .venv/installed ## stop everything and delete all data of this checkout; asks first
 	@exec $(BIN)/python manage.py reset

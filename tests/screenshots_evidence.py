@@ -31,7 +31,7 @@ from tests.factories import (
     make_queue,
 )
 from tests.people import CAST, make_person
-from tests.screenshots import FOLDER, NARROW, WIDE
+from tests.pictures import Camera
 from tests.test_similar import embed
 
 FIELDS = [
@@ -203,40 +203,33 @@ def life(live_app):
     return Life()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_pictures_of_evidence(life, live_app, new_page, sign_in, theme, size):
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    too_wide = []
+def test_pictures_of_evidence(life, live_app, new_page, sign_in):
     empty = make_account(platform=life.platform, name="‮drowssap")
     claims.claim_next(life.queue, by=life.people["rosa"])
-    pages = {
-        "rosa": {
+    camera = Camera(live_app, new_page, sign_in)
+
+    def before(page, shot):
+        if shot == "evidence-desk":
+            page.locator("#_similar details").wait_for()
+
+    camera.take(
+        life.people["rosa"],
+        {
             "evidence-desk": "/review/comments/",
             "evidence-item": f"/items/{life.item.pk}/",
             "account-reviewer": f"/accounts/{life.account.pk}/",
+            "similar": f"/ml/jobs/{life.item.jobs.get().pk}/similar/",
         },
-        "lena": {
+        before=before,
+    )
+    camera.take(
+        life.people["lena"],
+        {
             "account": f"/accounts/{life.account.pk}/",
             "account-none-fits": f"/accounts/{life.account.pk}/?q=nothing&since=2026-02-31",
             "account-empty": f"/accounts/{empty.pk}/",
             "evidence-item-lead": f"/items/{life.item.pk}/",
         },
-    }
-    for name, shots in pages.items():
-        page = new_page(viewport=size, color_scheme=theme)
-        sign_in(page, life.people[name])
-        for shot, url in shots.items():
-            page.goto(live_app + url)
-            if shot == "evidence-desk":
-                page.locator("#_similar details").wait_for()
-                where = {"path": FOLDER / f"{shot}-below-{theme}-{size['width']}.png"}
-                page.locator("#_similar").scroll_into_view_if_needed()
-                page.screenshot(**where)
-            page.screenshot(
-                path=FOLDER / f"{shot}-{'wide' if size is WIDE else 'narrow'}-{theme}.png",
-                full_page=True,
-            )
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                too_wide.append(shot)
-    assert too_wide == []
+        contrast=("account",),
+    )
+    assert camera.too_wide == []
