@@ -18,6 +18,7 @@ from reviews.charts import (
     scale,
     short,
 )
+from reviews.ranking import interval
 
 
 def pr_plot(
@@ -77,12 +78,14 @@ def pr_plot(
 
 
 def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> Plot | None:
-    """Share that violated over predicted probability; a dot's area is the rows in it."""
+    """Share that violated over predicted probability, with its 95 % interval; a dot grows with its
+    rows."""
     bins = [one for one in report.get("reliability", []) if one["size"]]
     if not bins:
         return None
     x, y = scale(0, 1, LEFT, WIDTH - RIGHT), scale(0, 1, HEIGHT - BOTTOM, TOP)
     largest = max(one["size"] for one in bins)
+    intervals = [interval(one["observed"] * one["size"], one["size"]) for one in bins]
     plot = Plot(
         id=f"{prefix}-reliability",
         title=f"{policy}: calibration",
@@ -95,12 +98,21 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
         y_label="Share that violates",
         x_ticks=_unit_ticks(x),
         y_ticks=_unit_ticks(y),
-        head=("Predicted", "Observed", "Rows"),
+        head=("Predicted", "Observed", "95 % interval", "Rows"),
         rows=[
-            (_figure(one["predicted"]), _figure(one["observed"]), f"{one['size']:,}")
-            for one in bins
+            (
+                _figure(one["predicted"]),
+                _figure(one["observed"]),
+                "–".join(_figure(end) for end in intervals[number]),
+                f"{one['size']:,}",
+            )
+            for number, one in enumerate(bins)
         ],
     )
+    for number, one in enumerate(bins):
+        at = x(one["predicted"])
+        low, high = intervals[number]
+        plot.lines.append(Line(path([(at, y(low)), (at, y(high))]), "whisker", "", 0, 0, "start"))
     plot.lines.append(
         Line(path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.62), y(0.62) + 20, "start")
     )
@@ -125,7 +137,7 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
     rows = [row for row in rows if row["candidate"].get("auprc") is not None]
     if not rows:
         return None
-    left, band = 120, 44
+    left, band = 144, 44
     height = TOP + BOTTOM + band * len(rows)
     x = scale(0, 1, left, WIDTH - RIGHT)
     plot = Plot(

@@ -114,7 +114,7 @@ def base_rate(upheld: int, settled: int) -> float:
     return trust(upheld, settled, prior=USER_TRUST, strength=_BASE_STRENGTH)
 
 
-def interval(upheld: int, settled: int, *, z: float = 1.96) -> tuple[float, float]:
+def interval(upheld: float, settled: int, *, z: float = 1.96) -> tuple[float, float]:
     """95 % for the share behind `upheld` of `settled` (Wilson, JASA 1927)."""
     if not settled:
         return 0.0, 1.0

@@ -1,10 +1,13 @@
 """Snapshots: what is frozen, how far a build is, its files to download."""
 
+from collections.abc import Iterator
+
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from mlhooks import files, snapshots
@@ -135,14 +138,19 @@ def _ready_context(request: HttpRequest, snapshot: Snapshot) -> dict:
     }
 
 
+def _columns() -> Iterator[tuple[str, str, str]]:
+    """Split, word and what the two are called where a row stands alone."""
+    words = (("violating", _("violating")), ("clean", _("clean")))
+    return ((split, word, f"{split}: {said}") for split in SPLITS for word, said in words)
+
+
 def _label_rows(manifest: dict) -> list[dict]:
     return [
         {
             "policy": policy,
             "cells": [
-                manifest["counts"]["labels"][policy["slug"]][split][word]
-                for split in SPLITS
-                for word in ("violating", "clean")
+                (label, manifest["counts"]["labels"][policy["slug"]][split][word])
+                for split, word, label in _columns()
             ],
         }
         for policy in manifest["policies"]
@@ -174,9 +182,7 @@ def _tally_rows(platform: Platform, tally: Tally | None) -> list[dict]:
         {
             "name": names.get(slug, slug),
             "cells": [
-                by_split.get(split, {}).get(word, 0)
-                for split in SPLITS
-                for word in ("violating", "clean")
+                (label, by_split.get(split, {}).get(word, 0)) for split, word, label in _columns()
             ],
         }
         for slug, by_split in tally.labels.items()
