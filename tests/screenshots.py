@@ -258,17 +258,22 @@ def test_pictures_of_an_empty_console(live_app, new_page, sign_in):
 
 
 def test_pictures_of_refusals(live_app, new_page, sign_in):
-    """Two people save the same queue, and one types what no queue can have."""
+    """Somebody archives a queue that another has changed, and one that has to stay."""
     platform = make_platform(slug="harbour", name="Harbour")
     lena = make_person("lena", platform=platform)
-    make_queue(slug="pins", name="Pins", platform=platform, policies=[])
+    common = {"platform": platform, "policies": [make_policy(platform=platform)]}
+    make_queue(slug="pins", name="Pins", **common)
+    make_queue(slug="mail", name="Mail", is_default=True, **common)
     camera = Camera(live_app, new_page, sign_in)
-    page = new_page()
+    page = new_page(reduced_motion="reduce")
     sign_in(page, lena)
-    page.goto(f"{live_app}/setup/queues/pins/")
-    page.locator("input[name=edition]").evaluate("(one) => { one.value = 'x'; }")
-    page.locator("main form .button.primary").first.click()
-    camera.shoot(page, "refused-stale")
+    for shot, slug, seen in (("refused-stale", "pins", "999"), ("refused-default", "mail", None)):
+        page.goto(f"{live_app}/setup/queues/{slug}/")
+        with page.expect_navigation():
+            page.locator("form[action$='/archive/']").evaluate(
+                "(form, seen) => { if (seen) form.seen.value = seen; form.submit(); }", seen
+            )
+        camera.shoot(page, shot)
     page.goto(f"{live_app}/setup/queues/pins/")
     page.get_by_label("Name", exact=True).fill(" ")
     page.locator("main form .button.primary").first.click()
