@@ -35,6 +35,7 @@ def _work(person: Person) -> dict[str, object]:
     adjudicates = access.may(person, "job.adjudicate")
     return {
         "figures": figures,
+        "may_staff": access.may(person, "queue.staff"),
         # Where to start: the first queue, in their own order, that has something waiting.
         "start": next((row.queue for row in figures if row.ready), None),
         "held": _one_a_queue(claims.live_claims(person)),

@@ -22,7 +22,12 @@ def queue_list(request: HttpRequest) -> HttpResponse:
     figures = metrics.queue_figures(queues.select_related("platform"))
     mine = set(access.queues_to_work(request.user).values_list("pk", flat=True))
     may_plan = access.may(request.user, "replay.view")
-    context = {"figures": figures, "mine": mine, "may_plan": may_plan}
+    context = {
+        "figures": figures,
+        "mine": mine,
+        "may_plan": may_plan,
+        "may_edit": access.may(request.user, "queue.edit"),
+    }
     return render(request, "reviews/queue_list.html", context)
 
 

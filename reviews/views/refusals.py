@@ -71,7 +71,7 @@ def refuse(
         "status": status,
         "refusal_title": TITLES.get(status, _("That did not work")),
         "refusal": message,
-        "details": details or {},
+        "details": {name: _in_words(what) for name, what in (details or {}).items()},
         "kept_note": request.POST.get("note", "") if request.method == "POST" else "",
         "back_url": _page_before(request),
         "is_claim_lost": is_claim_lost,
@@ -84,6 +84,11 @@ def refuse(
         return response
     template = f"{status}.html" if status in (403, 404, 409) else "refusal.html"
     return render(request, template, context, status=status)
+
+
+def _in_words(what: object) -> str:
+    """What is wrong with one field: a message, or several (Django's forms give lists)."""
+    return " ".join(map(str, what)) if isinstance(what, (list, tuple)) else str(what)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
