@@ -5,17 +5,16 @@ exactly with the newest WINDOW texts of its platform that lead a cluster or are 
 the same for ever; a wave of copies is gone from there, because copies have joined somebody.
 """
 
-import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection
 
-from reviews import clusters, shingles
+from reviews import cluster_members, shingles
+from reviews.due_rows import DueRows
 from reviews.models import ClusterMember, ItemVersion
 
-logger = logging.getLogger(__name__)
+from .models import DueNeighbour
 
 # Cosine, and the words two texts must share besides. Measured on the demo's 2,000 mails, read by
 # hand: 12 more join an anchor; 10 are one template reworded, two are replies that quote most of a
@@ -27,13 +26,7 @@ LEAST_OVERLAP = 0.5
 MOST_NEIGHBOURS = 20
 WINDOW = 20_000
 BATCH = 100
-MAX_ATTEMPTS = 3
 
-_LEASE = """
-SELECT due.item_version_id FROM mlhooks_dueneighbour AS due
-WHERE parked_at IS NULL AND due_at <= clock_timestamp() {which}
-ORDER BY item_version_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-"""
 # Its newest vector; nothing for a text that was replaced, or that stands behind an anchor already.
 _VECTORS = """
 INSERT INTO mlhooks_nearvector (item_version_id, platform_id, encoder, vector)
@@ -91,48 +84,13 @@ DELETE FROM mlhooks_nearvector WHERE platform_id = %(platform)s AND encoder = %(
 def find_due(*, limit: int = BATCH, seconds: float = 0.0) -> int:
     """Compare one batch; with `seconds`, batch after batch until none is due.
 
-    Returns how many rows were dealt with. What failed before goes alone: it then fails alone.
+    Returns how many rows were dealt with.
     """
-    stop = time.monotonic() + seconds
-    done = 0
-    while True:
-        count = _find("AND attempts = 0", limit)
-        if count < limit:
-            for _ in range(8):
-                if not (again := _find("AND attempts > 0", 1)):
-                    break
-                count += again
-        done += count
-        if not count or time.monotonic() >= stop:
-            return done
+    return _DUE.work_off(limit=limit, seconds=seconds)
 
 
 def is_any_due() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM mlhooks_dueneighbour "
-            "WHERE parked_at IS NULL AND due_at <= clock_timestamp())"
-        )
-        found: bool = cursor.fetchone()[0]
-    return found
-
-
-def _find(which: str, limit: int) -> int:
-    version_ids: list[int] = []
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(_LEASE.format(which=which), {"limit": limit})
-                version_ids = [pk for (pk,) in cursor.fetchall()]
-            if version_ids:
-                _compare(version_ids)
-                _settle(version_ids)
-    except (OperationalError, InterfaceError):
-        raise  # the database went away: the rows are as they were
-    except Exception as error:
-        logger.exception("Comparing a batch of %d failed", len(version_ids))
-        _put_off(version_ids, f"{type(error).__name__}: {error}"[:2000], alone=limit == 1)
-    return len(version_ids)
+    return _DUE.is_any()
 
 
 def _compare(version_ids: Sequence[int]) -> None:
@@ -153,10 +111,10 @@ def _compare(version_ids: Sequence[int]) -> None:
                     "most": MOST_NEIGHBOURS,
                 },
             )
-            pairs = [clusters.Near(*row) for row in cursor.fetchall()]
+            pairs = [cluster_members.Near(*row) for row in cursor.fetchall()]
         measure = _Measure(encoder)
         pairs = [pair for pair in pairs if measure.shares_words(pair[0], pair[1])]
-        clusters.join(
+        cluster_members.join_pairs(
             pairs,
             platform=platform_id,
             how=ClusterMember.How.EMBEDDING,
@@ -199,23 +157,4 @@ class _Measure:
         self.texts |= {version.pk: version.text() for version in rows}
 
 
-def _settle(version_ids: Sequence[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM mlhooks_dueneighbour WHERE item_version_id = ANY(%s)",
-            [list(version_ids)],
-        )
-
-
-def _put_off(version_ids: Sequence[int], error: str, *, alone: bool) -> None:
-    """The rows of a batch are tried again alone, at once; one that failed alone waits a little."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE mlhooks_dueneighbour SET attempts = attempts + 1, error = %s,
-              due_at = clock_timestamp() + %s * interval '5 seconds',
-              parked_at = CASE WHEN attempts + 1 > %s THEN clock_timestamp() END
-            WHERE item_version_id = ANY(%s)
-            """,
-            [error, int(alone), MAX_ATTEMPTS, list(version_ids)],
-        )
+_DUE = DueRows(DueNeighbour, _compare)

@@ -3,41 +3,31 @@
 Row, nudge, sweep: intake leaves a DueHash row, hash_due() works it off. A text near no anchor
 becomes one; a later text joins the anchor it is nearest to, if that is near enough. So a look-up is
 an index probe for each band, a wave of copies adds no bands, and no cluster drifts: everybody in it
-was compared with the anchor itself. Joins of one platform go one after another.
+was compared with the anchor itself. Who joins is written by cluster_members.py.
 """
 
 import json
 import logging
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from celery import current_app
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
-from . import audit, bulk, conversations, shingles
-from .models import Anchor, Band, Cluster, ClusterMember, ItemKind, Platform
+from . import conversations, shingles
+from .cluster_members import How, Member, add_members, hold_platform, recount
+from .due_rows import DueRows
+from .models import Anchor, Band, Cluster, ClusterMember, DueHash, ItemKind
 from .submission import Shape, text_of
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-MAX_ATTEMPTS = 3
 # Anchors that one slice leads to: behind a slice that everybody shares there is no near text.
 MOST_A_BAND = 20
-# A cluster larger than this is not measured against another anchor as a whole.
-MOST_MERGED = 5_000
-_JOIN_LOCK = 7_305_120  # advisory lock, with the platform: one joiner at a time
 
-How = ClusterMember.How
-
-_LEASE = """
-SELECT item_version_id FROM reviews_duehash
-WHERE parked_at IS NULL AND due_at <= clock_timestamp() {which}
-ORDER BY item_version_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-"""
 _TEXTS = """
 SELECT version.id, item.id, item.platform_id, item.kind_id, version.content::text,
   item.fingerprint
@@ -62,37 +52,6 @@ LEFT JOIN reviews_clustermember AS member
   AND own.id IS NULL
 WHERE {which} AND anchor.platform_id = %s ORDER BY anchor.item_version_id
 """
-_JOIN = """
-INSERT INTO reviews_clustermember (cluster_id, item_id, item_version_id, how, similarity)
-SELECT cluster_id, item_id, item_version_id, how, similarity FROM json_to_recordset(%s) AS row (
-  cluster_id bigint, item_id bigint, item_version_id bigint, how text, similarity float8)
-ON CONFLICT (item_id) DO UPDATE SET cluster_id = EXCLUDED.cluster_id, how = EXCLUDED.how,
-  item_version_id = EXCLUDED.item_version_id, similarity = EXCLUDED.similarity, joined_at = now()
-"""
-_RECOUNT = """
-UPDATE reviews_cluster AS cluster SET
-  size = (SELECT count(*) FROM reviews_clustermember WHERE cluster_id = cluster.id),
-  joined_at = clock_timestamp()
-WHERE cluster.id = ANY(%s)
-"""
-_CURRENT = """
-SELECT version.id, version.item_id, item.platform_id, item.fingerprint
-FROM reviews_itemversion AS version
-JOIN reviews_item AS item ON item.id = version.item_id AND item.version_number = version.number
-WHERE version.id = ANY(%s)
-"""
-
-
-class Near(NamedTuple):
-    """Two item versions and how near somebody found them."""
-
-    version_id: int
-    other_id: int
-    similarity: float
-
-
-# (anchor's version id, version ids) → how near each is to it; what cannot be measured is left out.
-Measure = Callable[[int, Sequence[int]], Mapping[int, float]]
 
 
 class _Text(NamedTuple):
@@ -110,11 +69,6 @@ class _Anchor(NamedTuple):
     cluster_id: int | None
     joined_id: int | None  # the cluster that its item has joined elsewhere
     joined_similarity: float | None
-
-
-class _Member(NamedTuple):
-    cluster_id: int
-    item_version_id: int
 
 
 def mark_versions(version_ids: Sequence[int]) -> None:
@@ -140,221 +94,26 @@ def nudge() -> None:
 def hash_due(*, limit: int = BATCH, seconds: float = 0.0) -> int:
     """Hash and join one batch; with `seconds`, batch after batch until none is due.
 
-    Returns how many rows were dealt with. What failed before goes alone: it then fails alone.
+    Returns how many rows were dealt with.
     """
-    stop = time.monotonic() + seconds
-    done = 0
-    while True:
-        count = _hash("AND attempts = 0", limit)
-        if count < limit:
-            for _ in range(8):
-                if not (again := _hash("AND attempts > 0", 1)):
-                    break
-                count += again
-        done += count
-        if not count or time.monotonic() >= stop:
-            return done
+    return _DUE.work_off(limit=limit, seconds=seconds)
 
 
 def is_any_due() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM reviews_duehash "
-            "WHERE parked_at IS NULL AND due_at <= clock_timestamp())"
-        )
-        found: bool = cursor.fetchone()[0]
-    return found
+    return _DUE.is_any()
 
 
-def join(
-    pairs: Iterable[Near], *, platform: Platform | int, how: str, near: float, measure: Measure
-) -> int:
-    """Put the versions of these pairs together; returns how many items found a cluster or another.
-
-    The same pairs again change nothing. A pair only hints: whoever joins is measured against the
-    anchor. Two clusters become one, the older, only if every member of the newer is near it.
-    """
-    platform_id = platform if isinstance(platform, int) else platform.pk
-    ordered = sorted(
-        {
-            (min(pair[:2]), max(pair[:2]), pair.similarity)
-            for pair in pairs
-            if pair.version_id != pair.other_id and pair.similarity >= near
-        },
-        key=lambda pair: (-pair[2], pair[0], pair[1]),
-    )
-    if not ordered:
-        return 0
-    with transaction.atomic():
-        _lock(platform_id)
-        joining = _Joining(platform_id, how, near, measure)
-        joining.look({pk for one, other, _ in ordered for pk in (one, other)})
-        for one, other, similarity in ordered:
-            joining.take(one, other, similarity)
-        joining.settle()
-    return joining.moved
-
-
-class _Joining:
-    """One call of join(), inside its transaction."""
-
-    def __init__(self, platform_id: int, how: str, near: float, measure: Measure) -> None:
-        self.platform_id, self.how, self.near, self.measure = platform_id, how, near, measure
-        self.moved = 0
-        self.touched: set[int] = set()
-
-    def look(self, version_ids: set[int]) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(_CURRENT, [list(version_ids)])
-            rows = [row for row in cursor.fetchall() if row[2] == self.platform_id]
-        self.item_of = {pk: item_id for pk, item_id, _, _ in rows}
-        self.fingerprint_of = {pk: fingerprint for pk, _, _, fingerprint in rows}
-        members = ClusterMember.objects.filter(item__in=self.item_of.values())
-        self.cluster_of = {
-            item_id: _Member(cluster_id, version_id)
-            for item_id, cluster_id, version_id in members.values_list(
-                "item_id", "cluster_id", "item_version_id"
-            )
-        }
-        clusters = {member.cluster_id for member in self.cluster_of.values()}
-        self.anchor_of = dict(
-            Cluster.objects.filter(pk__in=clusters).values_list("pk", "anchor_id")
-        )
-
-    def take(self, one: int, other: int, similarity: float) -> None:
-        if one not in self.item_of or other not in self.item_of:
-            return  # edited meanwhile: its new text has a row of its own
-        if self.item_of[one] == self.item_of[other]:
-            return
-        home, away = self._cluster(one), self._cluster(other)
-        if home is None and away is None:
-            self._found(one, other, similarity)
-        elif home is not None and away is not None:
-            if home != away:
-                self._merge(min(home, away), max(home, away))
-        else:
-            cluster_id = home if away is None else away
-            assert cluster_id is not None  # noqa: S101  (for the type checker)
-            newcomer, known = (other, one) if away is None else (one, other)
-            anchor = self.anchor_of[cluster_id]
-            if anchor != known:
-                similarity = self.measure(anchor, [newcomer]).get(newcomer, 0.0)
-            if similarity >= self.near:
-                self._join(cluster_id, newcomer, similarity)
-
-    def settle(self) -> None:
-        _recount(self.touched)
-
-    def _cluster(self, version_id: int) -> int | None:
-        member = self.cluster_of.get(self.item_of[version_id])
-        return member.cluster_id if member else None
-
-    def _found(self, one: int, other: int, similarity: float) -> None:
-        """A new cluster around the older text."""
-        anchor = _ensure_anchor(one, self.item_of[one], self.platform_id, self.fingerprint_of[one])
-        cluster, _ = Cluster.objects.get_or_create(
-            anchor_id=anchor, defaults={"platform_id": self.platform_id}
-        )
-        self.anchor_of[cluster.pk] = one
-        self._join(cluster.pk, one, 1.0, how=How.EXACT)
-        self._join(cluster.pk, other, similarity)
-
-    def _join(
-        self, cluster_id: int, version_id: int, similarity: float, *, how: str | None = None
-    ) -> None:
-        item_id = self.item_of[version_id]
-        _add([(cluster_id, item_id, version_id, how or self.how, similarity)])
-        self.cluster_of[item_id] = _Member(cluster_id, version_id)
-        self.touched.add(cluster_id)
-        self.moved += 1
-
-    def _merge(self, keep: int, gone: int) -> None:
-        members = list(
-            ClusterMember.objects.filter(cluster=gone).values_list("item_id", "item_version_id")[
-                : MOST_MERGED + 1
-            ]
-        )
-        if len(members) > MOST_MERGED:
-            return
-        versions = [version_id for _, version_id in members]
-        near = self.measure(self.anchor_of[keep], versions)
-        if any(near.get(version_id, 0.0) < self.near for version_id in versions):
-            return
-        _add(
-            [
-                (keep, item_id, version_id, self.how, min(near[version_id], 1.0))
-                for item_id, version_id in members
-            ]
-        )
-        Cluster.objects.filter(pk=gone).delete()
-        for item_id, version_id in members:
-            self.cluster_of[item_id] = _Member(keep, version_id)
-        self.touched = (self.touched - {gone}) | {keep}
-        self.moved += len(members)
-        audit.record(
-            "cluster.merge",
-            Cluster(pk=keep),
-            by=None,
-            platform=self.platform_id,
-            merged=gone,
-            members=len(members),
-        )
-
-
-def _hash(which: str, limit: int) -> int:
-    """A batch in one transaction; when that fails, its rows are put off one by one."""
-    version_ids: list[int] = []
-    try:
-        with transaction.atomic():
-            version_ids = _lease(which, limit)
-            if version_ids:
-                conversations.place(version_ids)
-                _hash_batch(version_ids)
-                _settle(version_ids)
-        return len(version_ids)
-    except (OperationalError, InterfaceError):
-        raise  # the database went away: the rows are as they were
-    except Exception as error:
-        logger.exception("Hashing a batch of %d failed", len(version_ids))
-        message = f"{type(error).__name__}: {error}"[:2000]
-        _put_off(version_ids, message, alone=limit == 1)
-        return len(version_ids)
-
-
-def _lease(which: str, limit: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(_LEASE.format(which=which), {"limit": limit})
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-def _settle(version_ids: Sequence[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM reviews_duehash WHERE item_version_id = ANY(%s)", [list(version_ids)]
-        )
-
-
-def _put_off(version_ids: Sequence[int], error: str, *, alone: bool) -> None:
-    """The rows of a batch are tried again alone, at once; one that failed alone waits a little."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE reviews_duehash SET attempts = attempts + 1, error = %s,
-              due_at = clock_timestamp() + %s * interval '5 seconds',
-              parked_at = CASE WHEN attempts + 1 >= %s THEN clock_timestamp() END
-            WHERE item_version_id = ANY(%s)
-            """,
-            [error, int(alone), MAX_ATTEMPTS + 1, list(version_ids)],
-        )
-
-
-def _hash_batch(version_ids: Sequence[int]) -> None:
+def _hash(version_ids: Sequence[int]) -> None:
+    conversations.place(version_ids)
     by_platform: dict[int, list[_Text]] = defaultdict(list)
     for platform_id, text in _read(version_ids):
         by_platform[platform_id].append(text)
     for platform_id in sorted(by_platform):
-        _lock(platform_id)
+        hold_platform(platform_id)
         _place(platform_id, by_platform[platform_id])
+
+
+_DUE = DueRows(DueHash, _hash)
 
 
 def _read(version_ids: Sequence[int]) -> Iterable[tuple[int, _Text]]:
@@ -389,7 +148,7 @@ class _Placing:
         self.anchors, self.by_key, self.by_fingerprint = _candidates(platform_id, texts, self.keys)
         rows = ClusterMember.objects.filter(item__in=[text.item_id for text in texts])
         self.members = {
-            item_id: _Member(cluster_id, version_id)
+            item_id: Member(cluster_id, version_id)
             for item_id, cluster_id, version_id in rows.values_list(
                 "item_id", "cluster_id", "item_version_id"
             )
@@ -419,8 +178,8 @@ class _Placing:
             Cluster(platform_id=self.platform_id, anchor_id=anchor_id) for anchor_id in self.founded
         )
         named = {-cluster.anchor_id: cluster.pk for cluster in made}
-        _add((named.get(one, one), *rest) for one, *rest in self.joins.values())
-        _recount(named.get(one, one) for one in self.touched)
+        add_members((named.get(one, one), *rest) for one, *rest in self.joins.values())
+        recount(named.get(one, one) for one in self.touched)
 
     def _join(
         self, text: _Text, cluster_id: int, anchor_id: int, how: str, similarity: float
@@ -537,39 +296,3 @@ def _forget_old(platform_id: int, texts: Sequence[_Text]) -> None:
     gone = [anchor.pk for anchor in old]
     Band.objects.filter(key__in=keys, anchor_id__in=gone).delete()
     Anchor.objects.filter(pk__in=gone).delete()
-
-
-def _ensure_anchor(version_id: int, item_id: int, platform_id: int, fingerprint: str) -> int:
-    anchor, _ = Anchor.objects.get_or_create(
-        item_version_id=version_id,
-        defaults={
-            "item_id": item_id,
-            "platform_id": platform_id,
-            "fingerprint": fingerprint,
-            "minhash": b"",
-        },
-    )
-    return anchor.pk
-
-
-def _add(rows: Iterable[tuple[int, int, int, str, float]]) -> None:
-    """Members by (cluster, item, version, how, similarity); one that is elsewhere moves."""
-    names = ("cluster_id", "item_id", "item_version_id", "how", "similarity")
-    values = [dict(zip(names, row, strict=True)) for row in rows]
-    if values:
-        bulk.over_rows(_JOIN, values)
-
-
-def _recount(cluster_ids: Iterable[int]) -> None:
-    """Sizes; a cluster that nobody is left in goes, and its anchor with it stays a plain one."""
-    ids = sorted(cluster_ids)
-    if not ids:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(_RECOUNT, [ids])
-    Cluster.objects.filter(pk__in=ids, size=0).delete()
-
-
-def _lock(platform_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_JOIN_LOCK, platform_id])

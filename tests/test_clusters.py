@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reviews import clusters, intake
-from reviews.clusters import Near
+from reviews import cluster_members, clusters, intake
+from reviews.cluster_members import Near
 from reviews.models import (
     Anchor,
     AuditEntry,
@@ -205,7 +205,9 @@ def versions(desk, count):
 
 
 def join(desk, pairs, measure, near=0.9):
-    return clusters.join(pairs, platform=desk.platform, how="embedding", near=near, measure=measure)
+    return cluster_members.join_pairs(
+        pairs, platform=desk.platform, how="embedding", near=near, measure=measure
+    )
 
 
 def alike(groups):

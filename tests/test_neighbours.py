@@ -4,7 +4,7 @@ import pytest
 
 from mlhooks import due, neighbours
 from mlhooks.models import DueNeighbour, Embedding, NearVector
-from reviews import clusters
+from reviews import cluster_members
 from reviews.models import Cluster, ClusterMember
 
 from .test_clusters import OFFER, OTHER, Desk, parts
@@ -114,7 +114,7 @@ def test_a_row_that_fails_stops_no_other(desk, monkeypatch):
     for item in (a, b, c):
         embed(item, 1, 0)
     poison = b.current_version.pk
-    real = clusters.join
+    real = cluster_members.join_pairs
 
     def join(pairs, **kw):
         if any(poison in pair[:2] for pair in pairs):
@@ -122,7 +122,7 @@ def test_a_row_that_fails_stops_no_other(desk, monkeypatch):
         return real(pairs, **kw)
 
     monkeypatch.setattr(neighbours, "LEAST_OVERLAP", 0.0)
-    monkeypatch.setattr(neighbours.clusters, "join", join)
+    monkeypatch.setattr(neighbours.cluster_members, "join_pairs", join)
     for _ in range(8):
         DueNeighbour.objects.update(due_at="2020-01-01T00:00Z")
         neighbours.find_due()
