@@ -190,3 +190,17 @@ def test_a_reviewer_is_offered_no_lane_and_cannot_choose_one():
     url = reverse("reviews:review", args=[world.queue.slug])
     assert client.get(url, {"lane": "risk"}).status_code == 403
     assert client.get(url, {"lane": "nonsense"}).status_code == 403
+
+
+def test_with_both_places_taken_the_page_leads_to_what_she_holds(queue, rosa, client):
+    third = make_queue(platform=queue.platform, members=[rosa])
+    other = make_queue(platform=queue.platform, members=[rosa])
+    held = [claimed_job(rosa, queue=one) for one in (queue, other)]
+    make_job(queue=third)
+    client.force_login(rosa)
+    page = client.get(reverse("reviews:review", args=[third.slug]))
+    text = page.content.decode()
+    assert page.status_code == 409
+    for job in held:
+        assert reverse("reviews:review", args=[job.queue.slug]) in text
+        assert reverse("reviews:job-release", args=[job.pk]) in text

@@ -78,7 +78,15 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     lane = request.GET.get("lane") or None
     if queue.page_size > 1 and lane is None:
         return redirect("reviews:grid", slug=slug)
-    job = claims.claim_next(queue, by=request.user, lane=lane)
+    try:
+        job = claims.claim_next(queue, by=request.user, lane=lane)
+    except Conflict as refusal:
+        # Both her places are taken: what she needs is the way to them.
+        held = claims.live_claims(request.user)
+        if not held:
+            raise
+        context = {"queue": queue, "held": held, "refusal": refusal}
+        return render(request, "reviews/both_taken.html", context, status=refusal.status)
     usual = metrics.usual_seconds(request.user, queue)
     return _desk(request, queue, job, sitting, lane=lane, usual_seconds=usual)
 
