@@ -6,6 +6,7 @@ that fails its test on any console error, `worker` a real Celery worker with bea
 uses none of these, nothing but the test itself touches the database.
 """
 
+import copy
 import hashlib
 import os
 import re
@@ -66,6 +67,62 @@ def django_db_setup(django_db_setup: None, django_db_blocker) -> None:
     with django_db_blocker.unblock():
         sweeping.sweep()
     sweeping.sweep_after_each_test_that_commits()
+
+
+class Kept:
+    """A world that many tests of a file start from, made once: in a transaction around them."""
+
+    def __init__(self, build: Callable[[], object], blocker) -> None:
+        self._build, self._blocker, self._around = build, blocker, None
+
+    def copy(self):
+        """Of its objects, for one test. What the test does to their rows is undone after it."""
+        return copy.deepcopy(self._made)
+
+    def open(self) -> None:
+        from django.db import transaction
+
+        if self._around is None:
+            with self._blocker.unblock():
+                self._around = transaction.atomic()
+                self._around.__enter__()
+                self._made = self._build()
+
+    def close(self) -> None:
+        from django.db import transaction
+
+        if self._around is not None:
+            with self._blocker.unblock():
+                transaction.set_rollback(True)
+                self._around.__exit__(None, None, None)
+            self._around = None
+
+
+_kept: dict[Path, Kept] = {}
+
+
+@pytest.fixture(scope="module")
+def keep(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker) -> Iterator:
+    """keep(build) → Kept: what build() makes, for all tests of this file that use it and for no
+    other. From a fixture of the module; one a file."""
+
+    def make(build: Callable[[], object]) -> Kept:
+        kept = _kept[request.path] = Kept(build, django_db_blocker)
+        kept.open()
+        return kept
+
+    yield make
+    _kept.pop(request.path).close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the transaction of the test itself begins."""
+    for kept in _kept.values():
+        if "keep" in getattr(item, "fixturenames", ()):
+            kept.open()
+        else:
+            kept.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,10 @@
 """The model side's pages: who may open and do what, what they show, and how they refuse."""
 
+import shutil
+
 import pytest
 from django.test import Client
+from django.test.utils import override_settings
 from django.urls import reverse
 
 from mlhooks import registry, snapshots
@@ -38,9 +41,22 @@ REPORT = {
 }
 
 
-@pytest.fixture(autouse=True)
-def folders(settings, tmp_path):
+@pytest.fixture(scope="module")
+def kept(keep, tmp_path_factory):
+    def build():
+        folder = tmp_path_factory.mktemp("ml")
+        with override_settings(SNAPSHOT_DIR=folder / "snapshots", MODEL_DIR=folder / "models"):
+            return World(), folder
+
+    return keep(build)
+
+
+@pytest.fixture
+def world(kept, settings, tmp_path):
+    world, folder = kept.copy()
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     settings.SNAPSHOT_DIR, settings.MODEL_DIR = tmp_path / "snapshots", tmp_path / "models"
+    return world
 
 
 class World:
@@ -109,11 +125,6 @@ class World:
 
     def post(self, name, url_name, *args, **data):
         return self.client(name).post(reverse(f"mlhooks:{url_name}", args=args), data)
-
-
-@pytest.fixture
-def world():
-    return World()
 
 
 _SNAPSHOTS = {"snapshots", "snapshot", "snapshot progress"}

@@ -52,9 +52,14 @@ class Place:
         return client
 
 
+@pytest.fixture(scope="module")
+def kept(keep):
+    return keep(Place)
+
+
 @pytest.fixture
-def place():
-    return Place()
+def place(kept):
+    return kept.copy()
 
 
 @pytest.fixture

@@ -58,9 +58,14 @@ class Place:
         return {**fields, **changes}
 
 
+@pytest.fixture(scope="module")
+def kept(keep):
+    return keep(Place)
+
+
 @pytest.fixture
-def place():
-    return Place()
+def place(kept):
+    return kept.copy()
 
 
 def test_a_replay_reads_the_past_and_keeps_its_figures(place):
