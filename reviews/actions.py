@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from . import access, desk, revisions
-from .errors import Conflict, Invalid
+from .errors import Conflict
 from .models import Action, Person, Platform, Revision
+from .refusals import Refusals, check_words, is_key, slug_refusals
 
 Data = Mapping[str, Any]
 
@@ -46,8 +47,6 @@ NEW: Data = {
     "is_archived": False,
 }
 MOST_PARAMETERS = 30
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
-_KEY = re.compile(r"[a-z0-9]")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 
 
@@ -62,14 +61,14 @@ def create_action(
     """`slug` is what the platform's software knows it by, and stays."""
     access.check(by, "action.edit", platform)
     data = {**NEW, **data, "is_archived": False}
-    details = {}
-    if not _SLUG.fullmatch(slug):
-        text = "Use 2 to 40 small letters, digits and hyphens, a letter or digit first."
-        details["slug"] = [text]
-    elif slug == "new":
-        details["slug"] = ["“new” is the address of the page for new actions. Choose another."]
-    elif Action.objects.filter(platform__in=_platforms(platform, by), slug=slug).exists():
-        details["slug"] = ["Another action has this name for programs. It may be an archived one."]
+    details = slug_refusals(
+        slug,
+        Action,
+        platform,
+        by=by,
+        new=_("“new” is the address of the page for new actions. Choose another."),
+        taken=_("Another action has this name for programs. It may be an archived one."),
+    )
     with transaction.atomic():
         action = Action(platform=platform, slug=slug)
         check(action, data, more=details)
@@ -112,15 +111,8 @@ def put_back(action: Action, number: int, *, by: Person | None, seen: int | None
     """The state that revision `number` kept, through the same checks as any other save."""
     access.check(by, "action.edit", action.platform_id)
     revision = revisions.get(action, number)
-    try:
+    with revisions.putting_back(number):
         return save_action(action, revision.data, by=by, seen=seen, restores=revision)
-    except Invalid as error:
-        reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
-        raise Invalid(
-            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
-            % {"number": number, "reasons": reasons},
-            details=error.details,
-        ) from None
 
 
 def archive_action(action: Action, *, by: Person | None, seen: int | None = None) -> Action:
@@ -154,24 +146,16 @@ def unarchive_action(action: Action, *, by: Person | None, seen: int | None = No
 
 def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = None) -> None:
     """Is the whole right? Raises Invalid: {field: [what is wrong]}."""
-    wrong: dict[str, list[str]] = {name: list(texts) for name, texts in (more or {}).items()}
-
-    def refuse(name: str, text: str) -> None:
-        wrong.setdefault(name, []).append(text)
-
-    name = data["name"].strip()
-    if not name or len(name) > 80:
-        refuse("name", _("Give a name of 1 to 80 characters."))
-    others = action.platform.actions.exclude(pk=action.pk).filter(is_archived=False)
-    if name and others.filter(name__iexact=name).exists():
-        refuse("name", _("Another action has this name."))
-    if len(data["description"]) > 200:
-        refuse("description", _("At most 200 characters."))
-    for field in ("name", "description"):
-        if "\x00" in data[field]:
-            refuse(field, _("There is a character in it that cannot be stored."))
+    refuse = Refusals(more)
+    check_words(
+        data,
+        action.platform.actions.exclude(pk=action.pk),
+        refuse,
+        taken=_("Another action has this name."),
+        longest_description=200,
+    )
     key = data["key"].lower()
-    if key and not _KEY.fullmatch(key):
+    if key and not is_key(key):
         refuse("key", _("A key is one letter from a to z or one digit."))
     elif key in desk.RESERVED_KEYS:
         refuse(
@@ -191,11 +175,10 @@ def check(action: Action, data: Data, *, more: Mapping[str, list[str]] | None = 
         refuse("position", _("Give a number from 0 to 999."))
     for text in _parameter_refusals(data["parameters"]):
         refuse("parameters", text)
-    if "parameters" not in wrong:
+    if "parameters" not in refuse:
         for name, text in _asked_refusals(data["parameters"], data["asked"]):
             refuse(f"asked.{name}", text)
-    if wrong:
-        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
+    refuse.raise_any()
 
 
 def _parameter_refusals(parameters: object) -> list[str]:
@@ -259,11 +242,6 @@ def _queue_where_it_clashes(action: Action, key: str) -> str | None:
         if key in taken:
             return offer.queue.name
     return None
-
-
-def _platforms(platform: Platform, by: Person | None) -> set[int]:
-    """Where a new slug must be free: on all her platforms, as a page's address names none."""
-    return {platform.pk} | (set(access.platform_ids(by)) if by is not None else set())
 
 
 def _locked(action: Action) -> Action:

@@ -19,8 +19,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from . import access, audit, claims, queues, revisions
-from .errors import Conflict, Forbidden, Invalid
+from .errors import Conflict, Forbidden
 from .models import Person, Platform, Revision, Role
+from .refusals import Refusals
 
 Data = Mapping[str, Any]
 
@@ -137,15 +138,8 @@ def put_back(
     """Names, e-mail and roles as revision `number` kept them; whether she may sign in stays."""
     access.check(by, "person.edit", platform)
     revision = revisions.get(person, number, platform=platform)
-    try:
+    with revisions.putting_back(number):
         return save_person(person, platform, revision.data, by=by, seen=seen, restores=revision)
-    except Invalid as error:
-        reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
-        raise Invalid(
-            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
-            % {"number": number, "reasons": reasons},
-            details=error.details,
-        ) from None
 
 
 def deactivate_person(person: Person, platform: Platform, *, by: Person | None) -> Person:
@@ -244,25 +238,22 @@ def _locked(person: Person, platform: Platform, by: Person | None) -> Person:
 
 
 def _check(person: Person, data: Data, *, more: Mapping[str, list[str]] | None = None) -> None:
-    wrong: dict[str, list[str]] = {name: list(texts) for name, texts in (more or {}).items()}
+    refuse = Refusals(more)
     for name, most in _NAMES.items():
         if len(data[name]) > most or "\x00" in data[name]:
-            wrong.setdefault(name, []).append(
-                _("At most %(most)s characters, all of them printable.") % {"most": most}
-            )
+            refuse(name, _("At most %(most)s characters, all of them printable.") % {"most": most})
     if data["email"]:
         try:
             validate_email(data["email"])
         except ValidationError:
-            wrong.setdefault("email", []).append(_("This is not an e-mail address."))
+            refuse("email", _("This is not an e-mail address."))
         same = Person.objects.exclude(pk=person.pk).filter(email__iexact=data["email"])
         if same.exists():
-            wrong.setdefault("email", []).append(_("Somebody else has this address."))
+            refuse("email", _("Somebody else has this address."))
     for role in data["roles"]:
         if role not in Role.values:
-            wrong.setdefault("roles", []).append(_("There is no role %(role)s.") % {"role": role})
-    if wrong:
-        raise Invalid(_("Some of this does not work yet. Nothing was saved."), details=wrong)
+            refuse("roles", _("There is no role %(role)s.") % {"role": role})
+    refuse.raise_any()
 
 
 def _check_leaves(person: Person, platform: Platform, *, by: Person | None, whom: str) -> None:

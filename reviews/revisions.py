@@ -6,14 +6,15 @@ the row. Putting an old state back is the same service, called with the old data
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
 from . import audit
-from .errors import Conflict, NotFound
+from .errors import Conflict, Invalid, NotFound
 from .models import Person, Platform, Revision
 
 
@@ -118,6 +119,20 @@ def get(target: Model, number: int, *, platform: Platform | int | None = None) -
     if revision is None:
         raise NotFound(_("There is no revision %(number)s of this.") % {"number": number})
     return revision
+
+
+@contextmanager
+def putting_back(number: int) -> Iterator[None]:
+    """Around the save of an old state: what no longer passes is told as a matter of that state."""
+    try:
+        yield
+    except Invalid as error:
+        reasons = " ".join(dict.fromkeys(sum(error.details.values(), [])))
+        raise Invalid(
+            _("Revision %(number)s cannot be put back as it is: %(reasons)s")
+            % {"number": number, "reasons": reasons},
+            details=error.details,
+        ) from None
 
 
 def steps(target: Model, *, platform: Platform | int | None = None, most: int = 50) -> list[Step]:

@@ -31,6 +31,7 @@ REVIEWS = [
     [
         ("parameters",),
         ("revisions",),
+        ("refusals",),
         ("attempts",),
         ("wellness", "comfort", "exposures"),
         ("facts",),
@@ -67,7 +68,7 @@ REVIEWS = [
         ("needs",),
         ("routing_versions",),
         ("actions",),
-        ("queues", "reranking"),
+        ("queues", "queue_settings", "reranking"),
         ("erasure",),
         ("bulk_work",),
         ("cluster_work",),

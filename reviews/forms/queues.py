@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from reviews import queues
+from reviews import queue_settings
 from reviews.models import Action, Lane, Queue, Report
 
 from .parts import SetUpForm, long_text, number, several, text, tick
@@ -101,7 +101,7 @@ class QueueForm(SetUpForm):
         data: Mapping[str, Any] | None = None,
         *,
         queue: Queue,
-        state: queues.Data,
+        state: queue_settings.Data,
         seen: int = 0,
         note: str = "",
         may_staff: bool = True,
@@ -144,7 +144,7 @@ class QueueForm(SetUpForm):
                 policies=policies,
                 initial=known[place] if place < len(known) else None,
             )
-            for place in range(min(len(known) + _EMPTY_NOTES, queues.MOST_CANNED_NOTES))
+            for place in range(min(len(known) + _EMPTY_NOTES, queue_settings.MOST_CANNED_NOTES))
         ]
 
     def is_valid(self) -> bool:
@@ -170,12 +170,12 @@ class QueueForm(SetUpForm):
         rows = [(offer.action.slug, offer.cleaned_data) for _rest, _rest, offer in offered]
         data = {
             name: values[name]
-            for name in queues.NEW
+            for name in queue_settings.NEW
             if name in values and name not in ("policies", "kinds", "members")
         }
         return {
             **data,
-            **{name: queues.plain(data[name]) for name in queues.BOUNDS},
+            **{name: queue_settings.plain(data[name]) for name in queue_settings.BOUNDS},
             "skip_reasons": [
                 line.strip() for line in values["skip_reasons"].splitlines() if line.strip()
             ],
@@ -194,7 +194,7 @@ class QueueForm(SetUpForm):
             "action_keys": {slug: row["key"].lower() for slug, row in rows if row["key"]},
             "hidden_actions": [slug for slug, row in rows if row["offer"] == "hidden"],
             "sla_by_source": self._some("sla_", _SOURCES),
-            "lane_shares": self._some("share_", queues.SHARED_LANES),
+            "lane_shares": self._some("share_", queue_settings.SHARED_LANES),
         }
 
     def place_error(self, name: str, text: str) -> None:
@@ -236,25 +236,27 @@ class QueueForm(SetUpForm):
 
     @property
     def shares(self) -> list[forms.BoundField]:
-        return [self[f"share_{lane}"] for lane in queues.SHARED_LANES]
+        return [self[f"share_{lane}"] for lane in queue_settings.SHARED_LANES]
 
     def _some(self, prefix: str, names: Iterable[str]) -> dict[str, float]:
         values = {name: self.cleaned_data[f"{prefix}{name}"] for name in names}
-        return {name: queues.plain(value) for name, value in values.items() if value is not None}
+        return {
+            name: queue_settings.plain(value) for name, value in values.items() if value is not None
+        }
 
     def _written(self) -> list[CannedNoteForm]:
         return [row for row in self.canned if row.cleaned_data.get("text", "").strip()]
 
     def _add_numbers(self) -> None:
         for name, hint, whole in _NUMBERS:
-            bound = queues.BOUNDS[name]
+            bound = queue_settings.BOUNDS[name]
             self.fields[name] = number(
-                queues.LABELS[name], **bound._asdict(), hint=hint, whole=whole
+                queue_settings.LABELS[name], **bound._asdict(), hint=hint, whole=whole
             )
-        bound = queues.BOUNDS["sla_minutes"]
+        bound = queue_settings.BOUNDS["sla_minutes"]
         for source, label in _SOURCES.items():
             self.fields[f"sla_{source}"] = number(label, **bound._asdict(), required=False)
-        for lane in queues.SHARED_LANES:
+        for lane in queue_settings.SHARED_LANES:
             self.fields[f"share_{lane}"] = number(
                 Lane(lane).label, least=0, most=100, unit="%", whole=False, required=False
             )
@@ -273,7 +275,7 @@ class QueueForm(SetUpForm):
             hint=gettext("None ticked: every kind."),
             none=gettext("No item kind yet."),
         )
-        names = [person.username for person in queues.may_work(platform)]
+        names = [person.username for person in queue_settings.may_work(platform)]
         gone = [name for name in state["members"] if name not in names]
         self.fields["members"] = several(
             gettext("Who works it"),

@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, lanes, metrics, queues, revisions, tasks
+from reviews import access, lanes, metrics, queue_settings, queues, revisions, tasks
 from reviews.errors import Conflict, Invalid
 from reviews.forms.queues import QueueForm
 from reviews.models import Lane, Queue, Report, Revision
+from reviews.queue_settings import Data
 
 from . import configuring
 
@@ -52,8 +53,8 @@ def new(request: HttpRequest) -> HttpResponse:
     platform = configuring.platform_of(request.user, asked)
     queue = Queue(platform=platform)
     if request.method == "GET":
-        return _page(request, queue, _form(request, queue, queues.NEW))
-    form = _form(request, queue, queues.NEW, data=request.POST)
+        return _page(request, queue, _form(request, queue, queue_settings.NEW))
+    form = _form(request, queue, queue_settings.NEW, data=request.POST)
     if "preview" in request.POST:
         return _draft(request, queue, form)
     if form.is_valid():
@@ -79,7 +80,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
-    state = queues.read(queue)
+    state = queue_settings.read(queue)
     if request.method == "GET":
         form = _form(request, queue, state)
         form.initial |= _proposed(request)
@@ -135,7 +136,7 @@ def _is_number(text: str | None) -> bool:
 @require_POST
 def restore(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     queue = access.get_queue_to_set_up(request.user, slug)
-    state = queues.read(queue)
+    state = queue_settings.read(queue)
     queues.put_back(queue, number, by=request.user, seen=configuring.seen(request))
     _say_saved(request, queue, state, _("Revision %(number)s is put back.") % {"number": number})
     return redirect("reviews:setup-queue-edit", slug=queue.slug)
@@ -163,7 +164,7 @@ def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("reviews:setup-queue-edit", slug=queue.slug)
 
 
-def _form(request: HttpRequest, queue: Queue, state: queues.Data, **kw) -> QueueForm:
+def _form(request: HttpRequest, queue: Queue, state: Data, **kw) -> QueueForm:
     kw.setdefault("seen", configuring.newest(queue) if queue.pk else 0)
     return QueueForm(
         kw.pop("data", None),
@@ -191,7 +192,7 @@ def _page(
         "figures": None if is_new else metrics.queue_figures([queue])[0],
         "steps": steps,
         "newest": steps[0].revision.number if steps else 0,
-        "labels": queues.LABELS_WITH_UNITS,
+        "labels": queue_settings.LABELS_WITH_UNITS,
         "restore_name": "reviews:setup-queue-restore",
         "restore_key": queue.slug,
         "may_restore": may_edit,
@@ -206,7 +207,7 @@ def _draft(request: HttpRequest, queue: Queue, form: QueueForm) -> HttpResponse:
     if not request.htmx:
         form.is_valid()
         return _page(request, queue, form)
-    context = {"labels": queues.LABELS_WITH_UNITS, **_draft_context(queue, form)}
+    context = {"labels": queue_settings.LABELS_WITH_UNITS, **_draft_context(queue, form)}
     return render(request, "reviews/_queue_draft.html", context)
 
 
@@ -219,7 +220,7 @@ def _draft_context(queue: Queue, form: QueueForm) -> dict:
     after = {**before, **form.typed()}
     is_wrong = False
     try:
-        queues.check(queue, after)
+        queue_settings.check(queue, after)
     except Invalid as error:
         is_wrong = True
         form.put_errors(error.details)
@@ -230,24 +231,23 @@ def _draft_context(queue: Queue, form: QueueForm) -> dict:
     }
 
 
-def _stale(
-    request: HttpRequest, queue: Queue, typed: queues.Data, seen: int, note: str
-) -> HttpResponse:
+def _stale(request: HttpRequest, queue: Queue, typed: Data, seen: int, note: str) -> HttpResponse:
     """Somebody saved while she typed: her changes on top of theirs, to be saved knowingly."""
     queue = access.get_queue_to_set_up(request.user, queue.slug)
-    newest = queues.read(queue)
+    newest = queue_settings.read(queue)
     found = configuring.meanwhile(queue, seen, typed, newest)
     form = _form(request, queue, {**newest, **found.data}, note=note)
     return _page(request, queue, form, status=409, meanwhile=found)
 
 
-def _say_saved(request: HttpRequest, queue: Queue, before: queues.Data, first: str = "") -> None:
-    changed = {change.name for change in revisions.compare(before, queues.read(_fresh(queue)))}
+def _say_saved(request: HttpRequest, queue: Queue, before: Data, first: str = "") -> None:
+    after = queue_settings.read(_fresh(queue))
+    changed = {change.name for change in revisions.compare(before, after)}
     if not changed:
         messages.info(request, _("Nothing was different, so nothing was saved."))
         return
     words = first or _("Saved.")
-    if changed & queues.RANKING:
+    if changed & queue_settings.RANKING:
         tasks.rerank_queues.delay()
         words += " " + _("Waiting jobs are ranked again within seconds.")
     messages.success(request, words)
@@ -257,11 +257,11 @@ def _fresh(queue: Queue) -> Queue:
     return Queue.objects.get(pk=queue.pk)
 
 
-def _what_follows(queue: Queue, before: queues.Data, after: queues.Data) -> list[str]:
+def _what_follows(queue: Queue, before: Data, after: Data) -> list[str]:
     """The consequences of the settings, in sentences. Counts are of now."""
     lines = []
     changed = {change.name for change in revisions.compare(before, after)}
-    if queue.pk and changed & queues.RANKING:
+    if queue.pk and changed & queue_settings.RANKING:
         waiting = metrics.waiting(queue, most=metrics.MOST_COUNTED)
         if waiting:
             lines.append(
@@ -308,13 +308,13 @@ def _jobs(count: int) -> str:
     return words % {"count": f"{count:,}"}
 
 
-def _rank_words(data: queues.Data) -> str:
+def _rank_words(data: Data) -> str:
     return _("An item that waits %(hours)s h longer stands level with one of twice its harm.") % {
         "hours": f"{data['doubling_hours']:g}"
     }
 
 
-def _share_words(data: queues.Data) -> list[str]:
+def _share_words(data: Data) -> list[str]:
     lines = []
     if data["random_percent"]:
         lines.append(
@@ -350,7 +350,7 @@ def _one_in(percent: float, one: str, many: str) -> str:
     return f"{percent:g} % of the {many}"
 
 
-def _due_words(data: queues.Data) -> str:
+def _due_words(data: Data) -> str:
     words = f"A job is overdue {_span(data['sla_minutes'])} after its item came"
     for source, count in data["sla_by_source"].items():
         words += f"; {_span(count)} after a report by {Report.Source(source).label.lower()}"
