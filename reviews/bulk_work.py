@@ -354,13 +354,13 @@ def _undo(operation_id: int, by: Person) -> BulkOperation:
                 .values_list("pk")
             )
         rows = {row["id"]: row for row in _rows(batch, lock=True)}
-        taken = _open_elsewhere(item_ids, batch)
+        closed = _open_elsewhere(item_ids, batch) | _erased(item_ids)
         restored = []
         for change in changes:
             row = rows[change.job_id]
             if not _is_as_left(operation.verb, row, change.after):
                 continue
-            if operation.verb == BulkOperation.Verb.CANCEL and row["item_id"] in taken:
+            if operation.verb == BulkOperation.Verb.CANCEL and row["item_id"] in closed:
                 continue
             if operation.verb == BulkOperation.Verb.RAISE:
                 row["rank"] -= row["raised"] - change.before["raised"]
@@ -482,6 +482,12 @@ def _open_elsewhere(item_ids: Iterable[int], job_ids: Sequence[int]) -> set[int]
     """Items that got another job meanwhile."""
     rows = Job.objects.open().filter(item_id__in=item_ids).exclude(pk__in=job_ids)
     return set(rows.values_list("item_id", flat=True))
+
+
+def _erased(item_ids: Iterable[int]) -> set[int]:
+    """Items of which nothing is left to look at."""
+    rows = Item.objects.filter(pk__in=item_ids, erased_at__isnull=False)
+    return set(rows.values_list("pk", flat=True))
 
 
 def _is_undone(row: _Row) -> bool:

@@ -273,13 +273,16 @@ class Lifecycle(RuleBasedStateMachine):
     def take_back(self, pick):
         operation, before = self.operations[pick % len(self.operations)]
         operation.refresh_from_db()
+        is_erased = self.item(before.item_id).is_erased
         was_undone = operation.undone_at is not None
         try:
             bulk_work.undo_operation(operation, by=self.people["lena"])
         except Conflict:
             self.done["operation kept"] += 1
+            self.done["operation of an erased item"] += is_erased and operation.verb == "cancel"
             return
         assert not was_undone
+        assert not is_erased
         now = Job.objects.get(pk=before.id)
         assert now.state == "ready"
         assert operation.verb != "raise" or now.raised == before.raised

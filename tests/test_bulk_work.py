@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
-from reviews import bulk_work, claims, decisions, intake, ranking
+from reviews import bulk_work, claims, decisions, erasure, intake, ranking
 from reviews.bulk_work import Selection
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.jobs import Filter, newest_id
@@ -259,6 +259,17 @@ def test_a_cancelled_job_leaves_its_item_and_needs_a_reason(floor):
     floor.do("cancel", [job], note="test posts")
     assert fresh(job).state == Job.State.CANCELLED
     assert claims.claim_next(floor.queue, by=floor.rosa) is None
+
+
+def test_a_cancelled_job_of_an_item_erased_since_is_not_opened_again(floor):
+    gone, stays = floor.jobs(2)
+    operation = floor.do("cancel", [gone, stays], note="a test run")
+    erasure.erase_item(gone.item, by=None, reason="asked")
+
+    undone = bulk_work.undo_operation(operation, by=floor.lena)
+
+    assert undone.undone_count == 1
+    assert (fresh(gone).state, fresh(stays).state) == ("cancelled", "ready")
 
 
 def test_a_cancelled_job_is_not_opened_beside_a_newer_one(floor):
