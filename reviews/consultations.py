@@ -2,19 +2,23 @@
 
 Her job is set aside meanwhile: kept for her, and served to nobody, herself included, until the
 opinion is there. What nobody answers in time goes back to everybody (sweep).
+
+It is offered to nobody who opted out of what the item is likely to carry, or has had enough of it;
+so that nobody learns who that is, she can be named all the same, and then all others are asked too.
 """
 
+import uuid
 from collections.abc import Collection
 from datetime import timedelta
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import access, audit, claims, notes, notifications
+from . import access, audit, claims, notes, notifications, wellness
 from .errors import Conflict, Forbidden, Invalid, NotFound
 from .models import (
     Consultation,
@@ -88,6 +92,7 @@ def ask_colleague(job_id: int, token: str, ask: Ask, *, by: Person) -> Consultat
             raise Conflict(_("There is nobody to ask: everybody here has answered this item."))
         if ask.of is not None and not colleagues(job, by=by).filter(pk=ask.of.pk).exists():
             _refuse("of", _("She cannot be asked about this item. Choose somebody else."))
+        told, is_for_anybody = _told(job, able, ask.of)
         due_at = claims.clock() + timedelta(hours=settings.CONSULTATION_HOURS)
         Job.objects.filter(pk=job.pk).update(assigned_to=by, run_after=due_at)
         consultation = Consultation.objects.create(
@@ -97,23 +102,32 @@ def ask_colleague(job_id: int, token: str, ask: Ask, *, by: Person) -> Consultat
             queue=job.queue,
             asked_by=by,
             asked_of=ask.of,
+            is_for_anybody=is_for_anybody,
             note=note,
             leaning=ask.leaning,
             due_at=due_at,
         )
         _record("consultation.ask", consultation, by=by)
-        _tell([ask.of] if ask.of else able, Sort.ASKED, consultation, by=by)
+        _tell(told, Sort.ASKED, consultation, by=by)
     return consultation
 
 
 def may_answer(consultation: Consultation, person: Person) -> bool:
-    """She was asked, or anybody was; and she still works there and has not answered the item."""
-    if consultation.asked_of_id not in (None, person.pk):
+    """She was asked, or anybody was; she still works there, has not answered the item, and it is
+    nothing that she does not take."""
+    if consultation.asked_of_id not in (None, person.pk) and not consultation.is_for_anybody:
         return False
     if not access.may(person, "consultation.answer"):
         return False
+    if is_spared(consultation, person):
+        return False
     asker = Person(pk=consultation.asked_by_id)
     return colleagues(consultation.job, by=asker).filter(pk=person.pk).exists()
+
+
+def is_spared(consultation: Consultation, person: Person) -> bool:
+    """What it asks about is nothing for her now. Hers alone to know."""
+    return wellness.is_spared(person, consultation.queue, consultation.item.risks)
 
 
 def give_opinion(
@@ -123,6 +137,7 @@ def give_opinion(
     opinion: str,
     policy_slugs: Collection[str] = (),
     text: str = "",
+    revealed_seconds: float = 0.0,
 ) -> Consultation:
     """Once; the job is then the first that the one who asked is served."""
     access.check(by, "consultation.answer", consultation.queue.platform_id)
@@ -136,6 +151,7 @@ def give_opinion(
         Item.objects.select_for_update(no_key=True).get(pk=consultation.item_id)
         _close(consultation, State.ANSWERED, answered_by=by, opinion=opinion, text=text)
         consultation.policy_versions.set(violated)
+        _expose(consultation, by, revealed_seconds, [one.policy.slug for one in violated])
         kept = Job.objects.ready().filter(
             pk=consultation.job_id, assigned_to=consultation.asked_by_id
         )
@@ -144,6 +160,14 @@ def give_opinion(
         _record("consultation.answer", consultation, by=by, opinion=opinion)
         _tell([consultation.asked_by_id], Sort.OPINION, consultation, by=by)
     return consultation
+
+
+def note_looked(consultation: Consultation, *, by: Person, seconds: float) -> None:
+    """She leaves without an answer: so long did it stand open to her."""
+    access.check(by, "consultation.answer", consultation.queue.platform_id)
+    if consultation.state == State.ASKED and may_answer(consultation, by):
+        with transaction.atomic():
+            _expose(consultation, by, seconds)
 
 
 def withdraw_consultation(consultation: Consultation, *, by: Person) -> Consultation:
@@ -179,17 +203,19 @@ def erase_consultations(item: Item) -> None:
     item.consultations.update(note="", text="")
 
 
-def waiting_for(person: Person) -> QuerySet[Consultation]:
+def waiting_for(person: Person, *, most: int = notifications.MOST_TOLD) -> list[Consultation]:
     """Open ones that she may answer, oldest first: asked of her, then of anybody."""
     if not access.may(person, "consultation.answer"):
-        return Consultation.objects.none()
+        return []
     answered = Review.objects.filter(item=OuterRef("item"), reviewer=person)
     rows = Consultation.objects.filter(
         state=State.ASKED, queue__in=access.queues_to_work(person), job__state=Job.State.READY
     )
-    rows = rows.filter(asked_of=person) | rows.filter(asked_of=None).exclude(asked_by=person)
-    rows = rows.exclude(Exists(answered)).select_related("item__kind", "asked_by", "queue")
-    return rows.order_by(F("asked_of_id").desc(nulls_last=True), "pk")
+    anybody = (Q(asked_of=None) | Q(is_for_anybody=True)) & ~Q(asked_by=person)
+    rows = rows.filter(Q(asked_of=person) | anybody).exclude(Exists(answered))
+    rows = rows.select_related("item__kind", "asked_by", "queue")
+    rows = rows.order_by(Case(When(asked_of=person, then=0), default=1), "pk")
+    return [one for one in rows[:_BATCH] if not is_spared(one, person)][:most]
 
 
 def asked_by(person: Person) -> QuerySet[Consultation]:
@@ -231,6 +257,30 @@ def _violated(queue: Queue, opinion: str, slugs: Collection[str]) -> list[Policy
     if unknown := set(slugs) - set(found):
         _refuse("policy", _("Not judged here: %(names)s.") % {"names": ", ".join(sorted(unknown))})
     return [found[slug] for slug in dict.fromkeys(slugs)]
+
+
+def _told(job: Job, able: list[Person], of: Person | None) -> tuple[list[Person], bool]:
+    """Who is told that somebody asks; and whether all are asked, though one was named."""
+    risks = job.item.risks
+    if of is not None and not wellness.is_spared(of, job.queue, risks):
+        return [of], False
+    told = [one for one in able if not wellness.is_spared(one, job.queue, risks)]
+    return told, of is not None
+
+
+def _expose(
+    consultation: Consultation, person: Person, seconds: float, violated: Collection[str] = ()
+) -> None:
+    """In the caller's transaction: one look of one person, however often she comes back to it."""
+    wellness.expose(
+        consultation.queue,
+        by=person,
+        token=uuid.uuid5(uuid.NAMESPACE_OID, f"consultation {consultation.pk} {person.pk}"),
+        risks=consultation.item.risks,
+        violated=violated,
+        seconds=seconds,
+        at_most=(claims.clock() - consultation.asked_at).total_seconds(),
+    )
 
 
 def _close(consultation: Consultation, state: str, **values: object) -> None:

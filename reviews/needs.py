@@ -74,7 +74,7 @@ def assigned(person: Person) -> list[tuple[Queue, int]]:
 
 
 def asked_of(person: Person) -> list[Consultation]:
-    return list(consultations.waiting_for(person)[: SHOWN + 1])
+    return consultations.waiting_for(person, most=SHOWN + 1)
 
 
 def asked_by(person: Person) -> list[Consultation]:

@@ -67,6 +67,7 @@ urlpatterns = [
     path("jobs/<int:pk>/ask/", consultations.ask, name="job-ask"),
     path("consultations/<int:pk>/", consultations.detail, name="consultation"),
     path("consultations/<int:pk>/answer/", consultations.answer, name="consultation-answer"),
+    path("consultations/<int:pk>/looked/", consultations.looked, name="consultation-looked"),
     path("consultations/<int:pk>/withdraw/", consultations.withdraw, name="consultation-withdraw"),
     path("questions/", questions.question_list, name="question-list"),
     path("questions/new/", questions.new, name="question-new"),

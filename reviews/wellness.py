@@ -328,6 +328,15 @@ def is_for(job: Job, found: Guard) -> bool:
     return bool(_IS_CARRIED.rows(job=job.pk, shunned=list(found.shunned), unscored=False))
 
 
+def is_spared(person: Person, queue: Queue, risks: Mapping[str, float]) -> bool:
+    """An item of this queue is not hers to look at now: it is likely to carry what she opted out
+    of, or has had enough of. A break is no reason: it is over soon."""
+    found = guard(person, queue)
+    if found.why in ("budget", "opt-out"):
+        return True
+    return any(_is_likely(risks.get(slug), False) for slug in found.shunned)
+
+
 def note_shown(job: Job, *, by: Person) -> None:
     """Count severe jobs in a row, where somebody asks for that: once a job."""
     care = care_of(job.queue)

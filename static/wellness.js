@@ -190,6 +190,16 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (parameters.token && job()) parameters.revealed_seconds = seconds();
 });
 
+// Where there is no claim to report it with, it is told as she leaves without an answer.
+let isAnswered = false;
+document.addEventListener("submit", (event) => { isAnswered ||= event.target.matches("[data-looked]"); });
+window.addEventListener("pagehide", () => {
+  const form = document.querySelector("form[data-looked]");
+  if (!form || isAnswered) return;
+  const { csrfmiddlewaretoken } = form.elements;
+  navigator.sendBeacon(form.dataset.looked, new URLSearchParams({ csrfmiddlewaretoken: csrfmiddlewaretoken.value, revealed_seconds: seconds() }));
+});
+
 // A break is suggested after so many minutes at work since the last one; five minutes away are one.
 const WORKED = "worked";
 const GAP_MS = 300_000;

@@ -186,6 +186,7 @@ ROUTES = {
     "reviews:job-ask": {"GET": "rosa remy lena", "POST": "rosa | remy lena"},
     "reviews:consultation": {"GET": "rosa remy lena mila abel ada"},
     "reviews:consultation-answer": {"POST": "remy"},
+    "reviews:consultation-looked": {"POST": "rosa remy lena"},
     "reviews:consultation-withdraw": {"POST": "rosa"},
     "reviews:question-list": {"GET": STAFF},
     "reviews:question-new": {"GET": "rosa remy lena", "POST": "rosa remy lena"},
@@ -558,7 +559,7 @@ class World:
             "reviews:job-ask": [job],
             **{
                 f"reviews:consultation{deed}": [self.consultation.pk]
-                for deed in ("", "-answer", "-withdraw")
+                for deed in ("", "-answer", "-looked", "-withdraw")
             },
             **{
                 f"reviews:question{deed}": [self.question.pk]

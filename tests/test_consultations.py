@@ -8,10 +8,20 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews import assignments, claims, consultations, decisions, tasks
+from reviews import assignments, claims, comfort, consultations, decisions, tasks, wellness
 from reviews.consultations import Ask
 from reviews.errors import ClaimLost, Conflict, Forbidden, Invalid, NotFound
-from reviews.models import AuditEntry, Consultation, Decision, Job, Review
+from reviews.models import (
+    AuditEntry,
+    Consultation,
+    Decision,
+    Exposure,
+    Item,
+    Job,
+    Limits,
+    Notification,
+    Review,
+)
 from tests.factories import make_item, make_job, make_platform, make_policy, make_queue
 from tests.people import make_person
 
@@ -73,6 +83,66 @@ def test_with_the_answer_it_comes_back_to_her_first_and_the_opinion_stands_besid
     assert page.context["job"].pk == desk.job.pk
     text = page.content.decode()
     assert "It is a sales slogan." in text and "violating" in text and "remy" in text
+
+
+@pytest.fixture
+def hard(desk):
+    """What the item is likely to carry does harm."""
+    desk.policy.harm = "Violence"
+    desk.policy.save()
+    Item.objects.filter(pk=desk.item.pk).update(risks={"spam": 0.9})
+    wellness.forget()
+    return desk
+
+
+def test_whoever_opted_out_of_what_it_carries_is_not_asked_and_nobody_learns_it(hard):
+    comfort.save_opt_outs(hard.remy, by=hard.remy, harms=["violence"])
+    assert hard.remy in consultations.colleagues(hard.job, by=hard.rosa)  # she can be named
+    asked = hard.ask()
+    told = Notification.objects.filter(sort="asked").values_list("person__username", flat=True)
+    assert list(told) == ["lena"]
+    assert consultations.waiting_for(hard.remy) == []
+    assert consultations.waiting_for(hard.lena) == [asked]
+    page = hard.client("remy").get(reverse("reviews:consultation", args=[asked.pk]))
+    assert "Nur heute!" not in page.content.decode()
+    with pytest.raises(Forbidden):
+        hard.answer(asked)
+    assert (
+        "lena"
+        not in hard.client("rosa")
+        .get(reverse("reviews:consultation", args=[asked.pk]))
+        .content.decode()
+        .split("<main")[1]
+    )
+    assert "of" in AuditEntry.objects.get(verb="consultation.ask").data
+    hard.answer(asked, by="lena")
+    assert hard.next_for("rosa").pk == hard.job.pk
+
+
+def test_looking_at_what_a_colleague_asks_counts_and_a_spent_budget_ends_it(hard):
+    Limits.objects.create(platform=hard.platform, budgets={"violence": 1})
+    wellness.forget()
+    asked = hard.ask(of=None)
+    Consultation.objects.filter(pk=asked.pk).update(asked_at=timezone.now() - timedelta(hours=1))
+    client, address = hard.client("remy"), reverse("reviews:consultation-looked", args=[asked.pk])
+    for seconds in ("20", "50", "nonsense"):
+        assert client.post(address, {"revealed_seconds": seconds}).status_code == 204
+    assert list(Exposure.objects.values_list("person__username", "harm", "seconds")) == [
+        ("remy", "violence", 50)
+    ]
+    client.post(
+        reverse("reviews:consultation-answer", args=[asked.pk]),
+        {"opinion": "clean", "revealed_seconds": "130"},
+    )
+    assert Exposure.objects.get().seconds == 130
+    asked.refresh_from_db()
+    assert asked.state == State.ANSWERED
+    job = claims.claim_next(hard.queue, by=hard.rosa)
+    again = consultations.ask_colleague(
+        job.pk, job.claim_token, Ask(None, "And now?"), by=hard.rosa
+    )
+    assert consultations.waiting_for(hard.remy) == []
+    assert consultations.waiting_for(hard.lena) == [again]
 
 
 def test_an_opinion_settles_nothing_and_she_decides(desk):

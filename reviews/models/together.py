@@ -132,6 +132,8 @@ class Consultation(models.Model):
     asked_of = models.ForeignKey(
         Person, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
+    # Whoever was named could not take it when she was asked; why is hers alone to know.
+    is_for_anybody = models.BooleanField(default=False, db_default=False)
     note = models.TextField(blank=True)
     leaning = models.CharField(max_length=10, choices=Opinion.choices, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.ASKED)
@@ -169,7 +171,10 @@ class Consultation(models.Model):
                 name="nobody_consults_herself",
             ),
             models.CheckConstraint(
-                condition=Q(asked_of=None) | Q(answered_by=None) | Q(answered_by=F("asked_of")),
+                condition=Q(asked_of=None)
+                | Q(is_for_anybody=True)
+                | Q(answered_by=None)
+                | Q(answered_by=F("asked_of")),
                 name="whoever_was_asked_answers",
             ),
         ]

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, blind, comfort, consultations, desk, notes
+from reviews import access, answers, blind, comfort, consultations, desk, notes, wellness
 from reviews.errors import Invalid
 from reviews.layouts import Layout
 from reviews.models import Consultation, Job, Lane
@@ -52,11 +52,20 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
             opinion=request.POST.get("opinion", ""),
             policy_slugs=request.POST.getlist("policy"),
             text=request.POST.get("text", ""),
+            revealed_seconds=_seconds(request),
         )
     except Invalid as refusal:
         return _page(request, consultation, refusal)
     messages.success(request, _("Thank you. Your colleague reads it beside the item."))
     return redirect("reviews:home")
+
+
+@require_POST
+def looked(request: HttpRequest, pk: int) -> HttpResponse:
+    """From her page, as she leaves it without an answer."""
+    consultation = consultations.get_consultation(request.user, pk)
+    consultations.note_looked(consultation, by=request.user, seconds=_seconds(request))
+    return HttpResponse(status=204)
 
 
 @require_POST
@@ -102,6 +111,13 @@ def _colleague(request: HttpRequest, job: Job):
     return found
 
 
+def _seconds(request: HttpRequest) -> float:
+    try:
+        return answers.as_seconds(float(request.POST.get("revealed_seconds", "")))
+    except ValueError:
+        return 0.0
+
+
 def _leaning(request: HttpRequest) -> str:
     return request.POST.get("leaning", "") if settings.CONSULTATION_SHOWS_LEANING else ""
 
@@ -118,13 +134,17 @@ def _page(
     layout = Layout(item.kind.fields, item.kind.layout)
     version = consultation.item_version
     version.item = item
+    risks = item.risks
+    is_spared = is_open and consultations.is_spared(consultation, person)
     blind.hide(item, hidden)
     filters = comfort.arrives(person, queue.filters)
     context = {
         "consultation": consultation,
         "item": item,
         "version": version,
+        "is_spared": is_spared,
         "blocks": layout.show(version.content, without=blind.hidden_roles(hidden)),
+        "veil": wellness.covered_by(queue, risks, tells_risk=blind.SCORE not in hidden),
         "filters": " ".join(filters),
         "filter_words": comfort.words(filters),
         "language": language_name(item.language),
