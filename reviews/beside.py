@@ -1,13 +1,33 @@
-"""What others have said beside an item, as the desk shows it: read in the desk's own statement."""
+"""What others have said beside an item, as the desk shows it. The desk's own statement finds out
+whether there is anything, which for most items there is not."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from .models import Consultation
+from .statements import Statement
 
-# One value of JSON. Notes of all, the newest ten; opinions and answers are for whoever asked.
-SQL = """
-json_build_object(
+# In a statement where `item` is the item.
+IS_THERE = """(
+  EXISTS (
+    SELECT FROM reviews_note AS note
+    WHERE note.item_id = item.id AND note.withdrawn_at IS NULL AND note.text <> ''
+  ) OR EXISTS (
+    SELECT FROM reviews_consultation AS asked
+    WHERE asked.item_id = item.id AND asked.asked_by_id = %(person)s
+      AND asked.answered_by_id IS NOT NULL
+  ) OR EXISTS (
+    SELECT FROM reviews_question AS asked
+    WHERE asked.item_id = item.id AND asked.asked_by_id = %(person)s
+      AND asked.state <> 'withdrawn'
+  )
+)"""
+
+# Notes of all, the newest ten; opinions and answers are for whoever asked.
+_SAID = Statement(
+    "desk_beside",
+    """
+SELECT json_build_object(
   'notes', (
     SELECT json_agg(json_build_array(text, username, created_at, author_id) ORDER BY id) FROM (
       SELECT note.id, note.text, note.created_at, note.author_id, person.username
@@ -40,8 +60,9 @@ json_build_object(
       ORDER BY asked.id DESC LIMIT 5
     ) AS newest
   )
+) FROM reviews_item AS item WHERE item.id = %(item)s
+""",
 )
-"""
 
 
 class Note(NamedTuple):
@@ -84,7 +105,11 @@ class Beside(NamedTuple):
         return self._replace(notes=[note for note in self.notes if note.author_id == person_id])
 
 
-def read(found: dict[str, list | None]) -> Beside:
+NOTHING = Beside([], [], [])
+
+
+def read(item_id: int, person_id: int | None) -> Beside:
+    ((found,),) = _SAID.rows(item=item_id, person=person_id)
     return Beside(
         [Note(*_at(row)) for row in found["notes"] or ()],
         [Opinion(*_at(row)) for row in found["opinions"] or ()],

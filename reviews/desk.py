@@ -61,7 +61,7 @@ SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
   item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
-  item.reporter_trust, {beside} AS beside,
+  item.reporter_trust, {is_said} AS is_said,
   kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
@@ -123,7 +123,7 @@ LEFT JOIN reviews_clustermember AS member ON member.item_id = item.id
 LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id AND cluster.size > 1
 LEFT JOIN ({last}) AS last ON true
 WHERE item.id = %(item)s
-""".replace("{last}", _LAST_SQL).replace("{beside}", beside.SQL),
+""".replace("{last}", _LAST_SQL).replace("{is_said}", beside.IS_THERE),
 )
 
 
@@ -255,7 +255,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
     (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
-    (reporter_trust, said, *rest) = rest
+    (reporter_trust, is_said, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
     (*author, groups, cluster_id, cluster_size, shown), last = rest[:-5], rest[-5:]
@@ -311,7 +311,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         Near(cluster_id, cluster_size) if cluster_id is not None else None,
         {medium.reference: medium for medium in media},
         LastDecision(*last) if last[0] is not None else None,
-        beside.read(said),
+        beside.read(item_id, by.pk if by else None) if is_said else beside.NOTHING,
     )
 
 
