@@ -227,6 +227,7 @@ _database = environ.Env.db_url_config(DATABASE_URL)
 DATABASES = {
     "default": {
         **_database,
+        "ENGINE": "trustconsole.postgresql",
         "OPTIONS": {
             "connect_timeout": 5,
             "application_name": "trustconsole",
