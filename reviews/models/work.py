@@ -301,7 +301,7 @@ class Job(models.Model):
             models.UniqueConstraint(
                 fields=["claimed_by", "claim_slot"],
                 condition=Q(state="claimed"),
-                name="two_live_claims_a_reviewer",
+                name="one_live_claim_a_slot",
             ),
             models.UniqueConstraint(
                 fields=["claimed_by"],
