@@ -6,14 +6,28 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from .errors import Invalid
-from .models import Action, ItemVersion, QueueAction, Verdict
+from .models import Action, ItemVersion, Verdict
 from .situations import Situation
+from .statements import Statement
 
 # A mark: the field of the content, its first and behind its last character there, the policy.
 SPAN = ("field", "start", "end", "policy")
 MOST_SPANS = 100
 SETTLING = (Verdict.VIOLATING, Verdict.CLEAN)
 _NOTE_LENGTH = 10_000
+
+# What the queue does, in the order of its desk.
+_OFFERED = Statement(
+    "actions_offered",
+    """
+SELECT {columns}, offer.is_hidden
+FROM reviews_queueaction AS offer JOIN reviews_action ON reviews_action.id = offer.action_id
+WHERE offer.queue_id = %(queue)s AND NOT reviews_action.is_archived
+  AND (%(has_author)s::boolean OR reviews_action.target <> 'account')
+ORDER BY offer.position, reviews_action.position, reviews_action.id
+""",
+    model=Action,
+)
 
 
 def violated(now: Situation, verdict: str, slugs: Iterable[str]) -> dict[str, int]:
@@ -44,14 +58,11 @@ def actions(now: Situation, verdict: str, slugs: Collection[str] | None) -> list
                 details={"actions": _("none with the verdict %(verdict)s") % {"verdict": verdict}},
             )
         return []
-    offers = QueueAction.objects.filter(queue=now.queue_id, action__is_archived=False)
-    if now.account_id is None:
-        offers = offers.exclude(action__target=Action.Target.ACCOUNT)
-    offers = offers.select_related("action").order_by("position", "action__position", "action_id")
+    offered = _OFFERED.instances(Action, queue=now.queue_id, has_author=now.account_id is not None)
     if slugs is None:  # the usual one: what stands first on the desk
-        return [offer.action for offer in offers if not offer.is_hidden][:1]
-    offered = {offer.action.slug: offer.action for offer in offers}
-    unknown = [slug for slug in slugs if slug not in offered]
+        return [action for action in offered if not action.is_hidden][:1]
+    known = {action.slug: action for action in offered}
+    unknown = [slug for slug in slugs if slug not in known]
     if unknown:
         raise Invalid(
             _("This queue cannot do this here: %(names)s.") % {"names": ", ".join(unknown)},
@@ -59,7 +70,7 @@ def actions(now: Situation, verdict: str, slugs: Collection[str] | None) -> list
                 "actions": _("not offered for this item: %(names)s") % {"names": ", ".join(unknown)}
             },
         )
-    return [offered[slug] for slug in dict.fromkeys(slugs)]
+    return [known[slug] for slug in dict.fromkeys(slugs)]
 
 
 def severities(

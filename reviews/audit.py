@@ -5,7 +5,7 @@ hash(n) = SHA-256(hash(n-1) || canonical JSON of entry n), hash(0) = 64 zeros.
 
 import hashlib
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Max, Model
@@ -17,14 +17,16 @@ GENESIS = "0" * 64
 BATCH = 5000  # entries sealed in one transaction
 _SEAL_LOCK = 7_305_110  # advisory lock: one sealer at a time
 
-# Written with every deed: as a queryset it cost more than the decision it speaks of.
+# Written with every deed: as a queryset it cost more than the decision it speaks of. A deed that is
+# one statement itself (decisions.py) takes the same columns by these names.
+COLUMNS = "actor_id, platform_id, verb, target_type, target_id, data, hash"
 _RECORD = Statement(
     "audit_record",
-    """
-INSERT INTO reviews_auditentry (actor_id, platform_id, verb, target_type, target_id, data, hash)
+    f"""
+INSERT INTO reviews_auditentry ({COLUMNS})
 VALUES (%(actor_id)s, %(platform_id)s, %(verb)s, %(target_type)s, %(target_id)s, %(data)s, '')
 RETURNING id, at
-""",
+""",  # noqa: S608
 )
 
 
@@ -37,9 +39,9 @@ def record(
     **data: object,
 ) -> AuditEntry:
     """Write one entry in the caller's transaction. `data` must be JSON."""
-    columns = _columns(verb, target, by=by, platform=platform, data=data)
-    ((pk, at),) = _RECORD.rows(**{**columns, "data": json.dumps(columns["data"])})
-    entry = AuditEntry(pk=pk, at=at, **columns)
+    values = columns(verb, target, by=by, platform=platform, data=data)
+    ((pk, at),) = _RECORD.rows(**{**values, "data": json.dumps(values["data"])})
+    entry = AuditEntry(pk=pk, at=at, **values)
     entry._state.adding, entry._state.db = False, connection.alias
     return entry
 
@@ -49,12 +51,14 @@ def record_many(
 ) -> None:
     """One entry a target, in one statement: for bulk operations."""
     AuditEntry.objects.bulk_create(
-        AuditEntry(**_columns(verb, target, by=by, platform=platform, data={}))
-        for target in targets
+        AuditEntry(**columns(verb, target, by=by, platform=platform, data={})) for target in targets
     )
 
 
-def _columns(verb, target, *, by, platform, data) -> dict:
+def columns(
+    verb: str, target: Model, *, by: Person | None, platform: Platform | int | None, data: dict
+) -> dict[str, Any]:
+    """Of an entry, by name; without its hash."""
     token = getattr(by, "token", None)
     if token is not None:
         data = {**data, "token": token.name}

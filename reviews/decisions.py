@@ -7,10 +7,10 @@ answer never pass each other unseen, and never wait for each other in a circle.
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from . import (
@@ -18,7 +18,9 @@ from . import (
     answers,
     audit,
     claims,
+    decision_rows,
     enforcement,
+    leases,
     notifications,
     opinions,
     rounds,
@@ -29,55 +31,6 @@ from .errors import Conflict, Invalid
 from .models import Action, Decision, Item, Job, Lane, Person, Queue, Review, Verdict
 from .signals import decision_recorded
 from .situations import Situation, check_seen, look
-from .statements import Statement
-
-_REVIEW = Statement(
-    "review_record",
-    """
-WITH review AS (
-  INSERT INTO reviews_review (job_id, claim_id, item_id, item_version_id, reviewer_id, verdict,
-    note, active_seconds, score_shown, spans, created_at)
-  VALUES (%(job)s, %(claim)s, %(item)s, %(version)s, %(reviewer)s, %(verdict)s, %(note)s,
-    %(active_seconds)s, %(score_shown)s, %(spans)s::jsonb, %(at)s)
-  RETURNING id
-), findings AS (
-  INSERT INTO reviews_finding (review_id, policy_version_id, violates, severity)
-  SELECT review.id, judged.id, judged.id = ANY(%(violated)s::bigint[]), judged.severity
-  FROM review, unnest(%(judged)s::bigint[], %(severities)s::smallint[]) AS judged(id, severity)
-)
-SELECT id FROM review
-""",
-)
-
-# Whoever reported the item has her record counted anew (reporters.py): one row each, nobody's to
-# wait for. Where nobody did, the plan stops at %(is_reported)s and reads nothing.
-_DECIDE = Statement(
-    "decision_record",
-    """
-WITH decision AS (
-  INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id,
-    verdict, severities, supersedes_id, decided_by_id, decided_at, undo_until, note, risks,
-    risk_source)
-  VALUES (%(kind)s, %(item)s, %(version)s, %(queue)s, %(job)s, %(review)s, %(verdict)s,
-    %(severities)s::jsonb, %(supersedes)s, %(by)s, %(at)s, %(undo_until)s, %(note)s,
-    %(risks)s::jsonb, %(risk_source)s)
-  RETURNING id
-), violated AS (
-  INSERT INTO reviews_decision_policy_versions (decision_id, policyversion_id)
-  SELECT decision.id, violated FROM decision, unnest(%(violated)s::bigint[]) AS violated
-), due AS (
-  INSERT INTO reviews_duereporter (reporter_id, due_at)
-  SELECT reporter.id, clock_timestamp() FROM (
-    SELECT DISTINCT source, reporter FROM reviews_report
-    WHERE %(is_reported)s::boolean AND item_id = %(item)s AND reporter <> ''
-  ) AS report
-  JOIN reviews_reporter AS reporter
-    ON reporter.platform_id = %(platform)s AND reporter.source = report.source
-    AND reporter.external_id = report.reporter
-)
-SELECT id FROM decision
-""",
-)
 
 
 def record_review(
@@ -114,11 +67,13 @@ def record_review(
     Invalid.
     """
     verdict = answers.as_verdict(verdict)
+    token = leases.as_uuid(token)
     with transaction.atomic():
-        now = look(job_id, by)
+        now = look(job_id, by, token=token)
         access.check_records(by, platform_id=now.platform_id, is_member=now.is_member)
-        claim = claims.finish(job_id, token, by=by)
-        check_seen(now, item_version_id, claimed_at=claim.claimed_at)
+        if not now.is_hers:
+            raise leases.lost(job_id, token, by)
+        check_seen(now, item_version_id)
         note = answers.clean_note(
             note, required=now.note_required, escalates=verdict == Verdict.ESCALATE
         )
@@ -132,22 +87,69 @@ def record_review(
         # A violation whose policy she need not name judges none of them.
         is_unnamed = verdict == Verdict.VIOLATING and not violated
         judged = now.policies if settles and not is_unnamed else {}
-        ((review_id,),) = _REVIEW.rows(
-            job=job_id,
-            claim=claim.claim_id,
-            item=now.item_id,
-            version=now.version_id,
-            reviewer=by.pk,
-            verdict=verdict,
-            note=note,
-            active_seconds=answers.as_seconds(active_seconds),
-            score_shown=score_shown,
-            at=claim.at,
-            judged=list(judged.values()),
-            severities=[graded.get(slug) for slug in judged],
-            spans=json.dumps(marked),
-            violated=list(violated.values()),
-        )
+        places = {
+            **leases.finishing(job_id, token, by=by),
+            "item": now.item_id,
+            "version": now.version_id,
+            "verdict": verdict,
+            "note": note,
+            "active_seconds": answers.as_seconds(active_seconds),
+            "score_shown": score_shown,
+            "judged": list(judged.values()),
+            "graded": [graded.get(slug) for slug in judged],
+            "spans": json.dumps(marked),
+            "violated": list(violated.values()),
+        }
+        said: dict[str, object] = {
+            "item": now.item_id,
+            "queue": now.queue,
+            "verdict": verdict,
+            "policies": list(violated),
+            "actions": [action.slug for action in actions],
+            **({"severities": graded} if graded else {}),
+            **({"spans": len(marked)} if marked else {}),
+        }
+        is_together = now.reviews_wanted > 1 and now.lane in rounds.INDEPENDENT
+        decision = None
+        if settles and not checks and not is_together and now.standing_id is None:
+            first = decision_rows.draft(now, by=by, verdict=verdict, note=note, severities=graded)
+            answered, decision = decision_rows.settle(first, now, places, said, actions, changed)
+        else:
+            answered = decision_rows.record(places, by=by)
+            found: dict[str, object] = {}
+            if checks:
+                found = opinions.hold_against_what_stands(now, verdict, violated)
+            elif not settles:
+                found = opinions.ask_somebody_else(now, verdict, to=escalate_to, by=by)
+            elif is_together:
+                settled = opinions.settle_together(now, by=by)
+                if settled is not None:
+                    at = answered.ended_at
+                    decision = _decide_together(now, settled, actions, changed, by=by, at=at)
+            else:
+                # One settling review is enough; whatever stood for the item is superseded.
+                decision = _decide(
+                    now,
+                    violated,
+                    actions,
+                    by=by,
+                    at=answered.ended_at,
+                    verdict=verdict,
+                    note=note,
+                    severities=graded,
+                    parameters=changed,
+                    review_id=answered.review_id,
+                    supersedes_id=now.standing_id,
+                )
+            audit.record(
+                "review.record",
+                Review(pk=answered.review_id),
+                by=by,
+                platform=now.platform_id,
+                **said,
+                **({"decision": decision.pk} if decision else {}),
+                **found,
+            )
         wellness.expose(
             Queue(pk=now.queue_id, platform_id=now.platform_id),
             by=by,
@@ -157,47 +159,7 @@ def record_review(
             seconds=answers.as_seconds(
                 active_seconds if revealed_seconds is None else revealed_seconds
             ),
-            at_most=(claim.at - claim.claimed_at).total_seconds(),
-        )
-        decision = None
-        found: dict[str, object] = {}
-        if checks:
-            found = opinions.hold_against_what_stands(now, verdict, violated)
-        elif not settles:
-            found = opinions.ask_somebody_else(now, verdict, to=escalate_to, by=by)
-        elif now.reviews_wanted > 1 and now.lane in rounds.INDEPENDENT:
-            settled = opinions.settle_together(now, by=by)
-            if settled is not None:
-                decision = _decide_together(now, settled, actions, changed, by=by, at=claim.at)
-        else:
-            # One settling review is enough; whatever stood for the item is superseded.
-            decision = _decide(
-                now,
-                violated,
-                actions,
-                by=by,
-                at=claim.at,
-                verdict=verdict,
-                note=note,
-                severities=graded,
-                parameters=changed,
-                review_id=review_id,
-                supersedes_id=now.standing_id,
-            )
-        audit.record(
-            "review.record",
-            Review(pk=review_id),
-            by=by,
-            platform=now.platform_id,
-            item=now.item_id,
-            queue=now.queue,
-            verdict=verdict,
-            policies=list(violated),
-            actions=[action.slug for action in actions],
-            **({"decision": decision.pk} if decision else {}),
-            **({"severities": graded} if graded else {}),
-            **({"spans": len(marked)} if marked else {}),
-            **found,
+            at_most=(answered.ended_at - answered.claimed_at).total_seconds(),
         )
         if decision:
             notifications.tell_of_decision(decision, lane=now.lane, platform=now.platform_id)
@@ -337,57 +299,14 @@ def _decide(
     violated: dict[str, int],
     actions: list[Action],
     *,
-    by: Person,
     at: datetime,
-    verdict: str | None,
-    kind: str = Decision.Kind.SETTLED,
-    note: str = "",
-    severities: Mapping[str, int] | None = None,
     parameters: Mapping[int, dict[str, object]] | None = None,
-    review_id: int | None = None,
-    supersedes_id: int | None,
-    item_version_id: int | None = None,
+    **known: Any,
 ) -> Decision:
-    is_undo = kind == Decision.Kind.UNDO
-    decision = Decision(
-        kind=kind,
-        item_id=now.item_id,
-        item_version_id=item_version_id or now.version_id,
-        queue_id=now.queue_id,
-        job_id=now.job_id,
-        review_id=review_id,
-        verdict=verdict,
-        severities=dict(severities or {}),
-        supersedes_id=supersedes_id,
-        decided_by=by,
-        decided_at=at,
-        undo_until=None if is_undo else at + timedelta(seconds=now.undo_seconds),
-        note=note,
-        risks=now.risks,
-        risk_source=now.risk_source,
-    )
-    ((decision.pk,),) = _DECIDE.rows(
-        kind=str(kind),
-        item=decision.item_id,
-        version=decision.item_version_id,
-        queue=decision.queue_id,
-        job=decision.job_id,
-        review=review_id,
-        verdict=verdict,
-        severities=json.dumps(decision.severities),
-        supersedes=supersedes_id,
-        by=by.pk,
-        at=at,
-        undo_until=decision.undo_until,
-        note=note,
-        risks=json.dumps(now.risks),
-        risk_source=now.risk_source,
-        violated=list(violated.values()),
-        is_reported=now.is_reported,
-        platform=now.platform_id,
-    )
-    decision._state.adding, decision._state.db = False, connection.alias
-    if actions or supersedes_id is not None:
+    """A decision that supersedes, or that several answers came to; `known` is for draft()."""
+    decision = decision_rows.draft(now, **known)
+    decision_rows.decide(decision, now, violated, at=at)
+    if actions or decision.supersedes_id is not None:
         enforcement.plan(decision, actions, parameters=parameters or {})
     return decision
 

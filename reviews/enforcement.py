@@ -4,8 +4,9 @@ What is live for an item is what its standing decision asks for, no more and no 
 the platform starts where a row becomes due.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -19,6 +20,19 @@ from .models import Action, Decision, Enforcement, Notification, Person, Strike
 
 State = Enforcement.State
 _BATCH = 500
+
+# plan() for the first decision on an item, in the statement that makes it (decisions.py): nothing
+# is live yet that it could carry over or take back.
+PLANNED = """
+planned AS (
+  INSERT INTO reviews_enforcement (decision_id, action_id, parameters, state, requested_by_id,
+    due_at)
+  SELECT decision.id, wanted.action, wanted.parameters::jsonb, 'planned', %(by)s,
+    decision.undo_until
+  FROM decision, unnest(%(actions)s::bigint[], %(parameters)s::text[])
+    AS wanted(action, parameters)
+)
+"""
 
 
 def plan(
@@ -63,6 +77,17 @@ def plan(
         )
         for action in missing.values()
     )
+
+
+def planned(
+    actions: Collection[Action], parameters: Mapping[int, dict[str, object]]
+) -> dict[str, list]:
+    """The places of PLANNED, beside who decides."""
+    chosen = [parameters.get(action.pk, action.parameters) for action in actions]
+    return {
+        "actions": [action.pk for action in actions],
+        "parameters": [json.dumps(one) for one in chosen],
+    }
 
 
 class Consequence(NamedTuple):

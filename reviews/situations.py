@@ -1,6 +1,7 @@
 """How things stand for an item as it is answered: read under its lock, in one round trip."""
 
 import json
+import uuid
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,7 +46,9 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
   EXISTS (
     SELECT FROM reviews_queue_members WHERE queue_id = job.queue_id AND person_id = %(by)s
   ) AS is_member,
-  item.report_count > 0 AS is_reported
+  item.report_count > 0 AS is_reported, job.claimed_at,
+  coalesce(job.claim_token = %(token)s::uuid AND job.claimed_by_id = %(by)s
+    AND job.expires_at > clock_timestamp(), false) AS is_hers
 FROM reviews_job AS job
 JOIN reviews_queue AS queue ON queue.id = job.queue_id
 JOIN reviews_item AS item ON item.id = job.item_id
@@ -78,12 +81,14 @@ class Situation(NamedTuple):
     policies: dict[str, int]  # slug → id of the policy version in force
     is_member: bool  # of the queue: the person who acts
     is_reported: bool
+    claimed_at: datetime | None
+    is_hers: bool  # the job: claimed by the person who acts, with the token she names
     levels: dict[str, int] = {}  # slug → how many levels its severity has, where it asks for one
 
 
-def look(job_id: int, by: Person) -> Situation:
+def look(job_id: int, by: Person, *, token: uuid.UUID | None = None) -> Situation:
     """Lock the item of this job, then read how things stand."""
-    row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk)
+    row = _SITUATION.row(after=_LOCK, job=job_id, by=by.pk, token=token)
     if row is None:
         raise NotFound(_("There is no such job here."))
     now = Situation(*row)
@@ -95,8 +100,9 @@ def look(job_id: int, by: Person) -> Situation:
     )
 
 
-def check_seen(now: Situation, seen_id: int | None, *, claimed_at: datetime) -> None:
-    if seen_id is None and now.version_at <= claimed_at:
+def check_seen(now: Situation, seen_id: int | None) -> None:
+    """What she read, or without it what was current when she claimed, is what stands."""
+    if seen_id is None and now.claimed_at is not None and now.version_at <= now.claimed_at:
         return
     if seen_id == now.version_id:
         return

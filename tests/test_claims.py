@@ -10,7 +10,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from reviews import claims, decisions, lanes, ranking, wellness
+from reviews import claims, decisions, lanes, leases, ranking, wellness
 from reviews.errors import ClaimLost, Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Claim, Job, Person, Queue
 
@@ -309,7 +309,7 @@ def test_a_live_claim_is_not_swept(queue, rosa):
 
 
 def test_more_expired_claims_than_one_batch_are_all_swept(queue, rosa, monkeypatch):
-    monkeypatch.setattr(claims, "_BATCH", 1)
+    monkeypatch.setattr(leases, "_BATCH", 1)
     for name in ("rosa", "remy", "lena"):
         run_out(claimed_job(make_person(name), queue=make_queue(platform=queue.platform)))
     assert claims.expire_claims() == 3

@@ -127,7 +127,7 @@ def test_a_crowd_in_two_queues_keeps_the_shares_of_each(queue):
         for turn in range(50):
             one = queues[turn % 2]
             job = claims.claim_next(one, by=person)
-            claims.finish(job.pk, job.claim_token, by=person)
+            decisions.record_review(job.pk, job.claim_token, by=person, verdict="clean")
             served[one][job.lane] += 1
 
     results = at_once(*[lambda p=person: work(p) for person in crowd])
@@ -155,7 +155,7 @@ def test_a_job_assigned_while_a_crowd_claims_is_with_her_or_was_taken_before(que
         Job.objects.filter(state="ready", assigned_to=None, pk__in=ids).update(state="cancelled")
         Job.objects.filter(state="ready").update(state="cancelled")
         for job in Job.objects.filter(state="claimed"):
-            claims.finish(job.pk, job.claim_token, by=job.claimed_by)
+            decisions.record_review(job.pk, job.claim_token, by=job.claimed_by, verdict="clean")
 
 
 def test_a_prefetched_job_shown_as_it_runs_out_is_hers_or_gone(queue, rosa):
@@ -174,7 +174,7 @@ def test_a_prefetched_job_shown_as_it_runs_out_is_hers_or_gone(queue, rosa):
         current = Job.objects.get(pk=shown.pk)
         assert (current.claim_token, current.is_prefetched) == (shown.claim_token, False)
         assert Job.objects.held_by(rosa).count() == 1
-        claims.finish(shown.pk, shown.claim_token, by=rosa)
+        decisions.record_review(shown.pk, shown.claim_token, by=rosa, verdict="clean")
 
 
 def test_erasing_against_an_answer_has_one_winner(queue, rosa):

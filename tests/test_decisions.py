@@ -334,7 +334,10 @@ def test_an_answer_costs_few_statements(job, queue):
     rosa = Person.objects.get(username="rosa")
     with CaptureQueriesContext(connection) as captured:
         violating(job, rosa)
-    assert len(captured) <= 20
+    planned_once = [query for query in captured if query["sql"].startswith("PREPARE")]
+    # Her roles and platforms; savepoint and its release, how things stand, what the queue does, and
+    # all that is written.
+    assert len(captured) - len(planned_once) <= 7
 
 
 # Undo

@@ -45,7 +45,7 @@ REVIEWS = [
     [
         ("enforcement",),
         ("routing",),
-        ("claims", "batches", "assignments", "handovers", "shortages", "starts"),
+        ("claims", "leases", "batches", "assignments", "handovers", "shortages", "starts"),
         ("metrics", "desk", "beside", "jobs", "accounts", "evidence"),
         ("clusters", "cluster_members", "cluster_reads"),
         ("tokens",),
@@ -55,7 +55,7 @@ REVIEWS = [
     ],
     [("intake", "placement", "reports", "reporters", "draws", "stage")],
     [
-        ("decisions", "answers", "opinions", "rounds", "situations"),
+        ("decisions", "decision_rows", "answers", "opinions", "rounds", "situations"),
         ("kinds",),
         ("keymap",),
         ("limits",),

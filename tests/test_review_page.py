@@ -352,14 +352,14 @@ def test_htmx_is_configured_to_run_no_code_from_attributes(world, rosa):
     assert config["selfRequestsOnly"] is True
 
 
-def test_a_cycle_takes_a_dozen_round_trips(world, rosa):
+def test_a_cycle_takes_eight_round_trips(world, rosa):
     """Each costs both sides a tenth of a millisecond, and this page is answered all day."""
     page = decide(rosa, open_desk(rosa, world), headers=HTMX, clean="1")
-    # Session and person; BEGIN, situation, end of the claim, review, decision, audit, COMMIT;
-    # held, next job, what the desk shows of it.
+    # Session and person; BEGIN, situation, all that the answer writes, COMMIT; next job, what the
+    # desk shows of it.
     with CaptureQueriesContext(connection) as queries:
         decide(rosa, page, headers=HTMX, clean="1")
     planned_once = ("PREPARE", "SAVEPOINT", "RELEASE SAVEPOINT")
     sent = [q["sql"] for q in queries if not q["sql"].startswith(planned_once)]
     # The transaction is the test's own, so BEGIN and COMMIT are missing here.
-    assert len(sent) <= 10, "\n".join(sent)
+    assert len(sent) <= 6, "\n".join(sent)

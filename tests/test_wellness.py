@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reviews import batches, claims, comfort, decisions, shortages, wellness
+from reviews.errors import ClaimLost, Conflict
 from reviews.models import (
     AuditEntry,
     Exposure,
@@ -534,7 +535,7 @@ def test_in_two_windows_at_once_nothing_comes_that_she_opted_out_of():
                         return
                     served.append(job.item.risks["gore"])
                     claims.skip(job.pk, job.claim_token, by=place.her())
-                except (claims.ClaimLost, claims.Conflict):
+                except (ClaimLost, Conflict):
                     continue
         except Exception as error:  # told below
             errors.append(error)
