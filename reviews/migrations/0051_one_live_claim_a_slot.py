@@ -14,7 +14,7 @@ def _constraint(name: str) -> models.UniqueConstraint:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0049_canned_notes")]
+    dependencies = [("reviews", "0050_consultation_is_for_anybody")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
