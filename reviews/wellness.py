@@ -8,14 +8,14 @@ it, and what was found in it afterwards. A job that she holds is hers to finish,
 import json
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from django.utils import timezone
 
 from . import access, comfort
-from .models import Job, Limits, Person, Queue, Severity, Strength
+from .models import Item, Job, Limits, Person, Queue, Severity, Strength
 from .statements import Statement
 
 # A risk from which an item is taken to carry a policy's harm.
@@ -151,6 +151,18 @@ WHERE job.id = %(job)s AND job.claim_token = %(token)s AND job.claimed_by_id = %
 )
 
 
+_COVERING = Statement(
+    "covering",
+    """
+SELECT DISTINCT item_id, queue_id FROM reviews_job
+WHERE item_id = ANY(%(items)s) AND queue_id IN (
+  SELECT judged.queue_id FROM reviews_queue_policies AS judged
+  JOIN reviews_policy AS policy ON policy.id = judged.policy_id WHERE policy.covers_text)
+ORDER BY item_id, queue_id
+""",
+)
+
+
 class Carried(NamedTuple):
     """One policy of a queue, by what it does to whoever looks. `harm` is "" where that is nothing
     to count."""
@@ -251,6 +263,25 @@ def covered_by(queue: Queue, risks: Mapping[str, float], *, tells_risk: bool) ->
         return [one.name for one in covering]
     is_all = len(covering) == len(care.policies)
     return [one.name for one in covering if _is_likely(risks.get(one.slug), is_all)]
+
+
+def covered(items: Iterable[Item]) -> dict[int, list[str]]:
+    """Of these items, in a list or beside another: those whose text arrives covered in a queue that
+    they are or were in, each with the policies for which. One query where no policy covers text.
+    """
+    risks = {item.pk: item.risks for item in items}
+    if not risks:
+        return {}
+    places = _COVERING.rows(items=list(risks))
+    queues = Queue.objects.in_bulk({queue for _item, queue in places})
+    found: dict[int, list[str]] = {}
+    for item, queue_id in places:
+        queue = queues[queue_id]
+        # Whoever asks: a list has no place to tell one reader more than another.
+        names = covered_by(queue, risks[item], tells_risk=Queue.Blind.SCORE not in queue.blind)
+        if names:
+            found[item] = list(dict.fromkeys([*found.get(item, []), *names]))
+    return found
 
 
 def rest_of(person: Person, queue: Queue) -> Rest:

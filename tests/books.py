@@ -166,7 +166,7 @@ def forget_all_work() -> None:
             "BEGIN; SET LOCAL session_replication_role = replica; "
             + "; ".join(f"DELETE FROM {table}" for table in tables)
             # An item's draws follow from its id, and a run that is played again must see the same.
-            + "; ALTER SEQUENCE reviews_item_id_seq RESTART WITH 1000000000; "
+            + "; ALTER SEQUENCE reviews_item_id_seq RESTART WITH 1; "
             "SELECT setval(format('reviews_queue_turn_%s', id)::regclass, 1, false) "
             "FROM reviews_queue; COMMIT"
         )

@@ -51,6 +51,7 @@ picks = st.integers(0, 10**6)  # which of what there is, modulo how many
 verdicts = st.sampled_from(["violating", "clean", "unsure", "escalate"])
 settling = st.sampled_from(["violating", "clean"])
 numbers = st.integers(0, 5)
+ERASABLE = {"item-3", "item-4", "item-5"}
 undo_windows = st.sampled_from([3600, 0])  # seconds
 
 
@@ -271,7 +272,8 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: self.operations)
     @rule(pick=picks)
     def take_back(self, pick):
-        operation, before = self.operations[pick % len(self.operations)]
+        # The newest, every second time.
+        operation, before = self.operations[-1 if pick % 2 else pick // 2 % len(self.operations)]
         operation.refresh_from_db()
         is_erased = self.item(before.item_id).is_erased
         was_undone = operation.undone_at is not None
@@ -383,13 +385,21 @@ class Lifecycle(RuleBasedStateMachine):
         self.decisions.append(new.pk)
         self.done["override"] += 1
 
-    @rule(number=st.integers(3, 5))  # not all of them, or soon nothing is left to work on
-    def erase(self, number):
-        for item in self.items(number):
-            held = {t for t in self.live | self.ran_out if self.item_of(t) == item.id}
-            erasure.erase_item(Item.objects.get(pk=item.id), by=None, reason="asked")
-            assert self.see_what_ended({"cancelled"}) == held
-            self.done["erase"] += 1
+    @rule(pick=picks)
+    def erase(self, pick):
+        """Of those that somebody holds or a lead has set aside, every second time; else one of
+        three, or soon nothing would be left to work on."""
+        items = [item for item in self.books.items if not item.is_erased]
+        under_way = {job.item_id for job in self.books.held()} | self.set_aside.keys()
+        chosen = [item for item in items if item.id in under_way] if pick % 2 else []
+        chosen = chosen or [item for item in items if item.external_id in ERASABLE]
+        if not chosen:
+            return
+        item = chosen[pick // 2 % len(chosen)]
+        held = {token for token in self.live | self.ran_out if self.item_of(token) == item.id}
+        erasure.erase_item(Item.objects.get(pk=item.id), by=None, reason="asked")
+        assert self.see_what_ended({"cancelled"}) == held
+        self.done["erase"] += 1
 
     # Time and what follows
 

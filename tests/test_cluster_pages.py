@@ -1,5 +1,6 @@
 """Clusters on their pages: the odd ones out, what may be chosen, what an answer reaches."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -9,7 +10,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reviews import claims, cluster_work, decisions
-from reviews.models import Account, ClusterMember, ClusterOperation, Decision, Item, Job, Queue
+from reviews.models import (
+    Account,
+    ClusterMember,
+    ClusterOperation,
+    Decision,
+    Item,
+    Job,
+    Policy,
+    Queue,
+)
+from reviews.views import items
 
 from .people import make_person
 from .test_cluster_work import Wave, edit
@@ -248,3 +259,19 @@ def test_a_page_of_a_cluster_costs_as_many_queries_with_20_members_as_with_5(
     with django_assert_max_num_queries(60) as many:
         lena.get(detail_url(wave))
     assert len(few) == len(many)
+
+
+def test_text_that_arrives_covered_is_covered_here_too(wave, lena):
+    Policy.objects.update(covers_text=True)
+    Item.objects.update(risks={"spam": 0.01})
+    Item.objects.filter(pk=wave.items[1].pk).update(risks={"spam": 0.9})
+    page = lena.get(detail_url(wave))
+    says = wave.items[1].current_version.body()[:40]
+    covers = re.findall(r'<details class="veil">.*?</details>', page.content.decode(), re.DOTALL)
+    assert len(covers) == 5  # the anchor, and four that differ from it
+    assert says not in re.sub(r'<details class="veil">.*?</details>', "", page.content.decode())
+    # In lists each item stands for itself.
+    lines = items.lines_of(item.pk for item in wave.items)
+    assert [line.line for line in lines.values() if "covered" in line.line] == [
+        f"Item {wave.items[1].pk}, covered"
+    ]

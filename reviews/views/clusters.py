@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, claims, cluster_reads, cluster_work
+from reviews import access, claims, cluster_reads, cluster_work, wellness
 from reviews.cluster_work import Answer, Seen
 from reviews.errors import Invalid
 from reviews.layouts import TEXT_SHOWN
@@ -138,6 +138,7 @@ def _detail(
     context = {
         "cluster": cluster,
         "anchor": anchor,
+        "veil": _veil(anchor, shown),
         "title": anchor.title(),
         "body": body[:TEXT_SHOWN],
         "body_left": max(len(body) - TEXT_SHOWN, 0),
@@ -340,6 +341,13 @@ def _shown(
             )
         )
     return shown
+
+
+def _veil(anchor: ItemVersion, shown: Iterable[Shown]) -> list[str]:
+    """The policies for which text on this page arrives covered: they say nearly the same, so if one
+    of them does, all do."""
+    found = wellness.covered([anchor.item, *(one.item for one in shown)])
+    return list(dict.fromkeys(name for names in found.values() for name in names))
 
 
 def _usual(decided: dict[str, int]) -> str:

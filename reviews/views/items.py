@@ -216,7 +216,9 @@ def _text_of_field(request: HttpRequest, item: Item, name: str) -> str:
 
 
 def put_lines(items: Iterable[Item]) -> None:
-    """Give each item `.line`: what it says, short. One query for all."""
+    """Give each item `.line`: what it says, short, or that its text arrives covered."""
+    items = list(items)
+    covered = wellness.covered(items)
     by_id: dict[int, list[Item]] = {}
     for item in items:
         by_id.setdefault(item.pk, []).append(item)
@@ -224,7 +226,11 @@ def put_lines(items: Iterable[Item]) -> None:
     for version in versions:
         version.item = by_id[version.item_id][0]
         for item in by_id[version.item_id]:
-            item.line = line_of(version)
+            item.line = (
+                _("Item %(number)s, covered") % {"number": item.pk}
+                if item.pk in covered
+                else line_of(version)
+            )
 
 
 def lines_of(item_ids: Iterable[int]) -> dict[int, Item]:
