@@ -1,4 +1,4 @@
-"""Conditions of routing rules as data: what may be asked, the tree's checks, text and words.
+"""Conditions of routing rules as data: the tree's checks, its text and its words.
 
 A tree is {"all": [tree, …]}, {"any": [tree, …]}, {"not": tree}, a leaf {"fact": "risk.spam",
 "op": ">=", "value": 0.8}, or {"expression": "<text>"}. It has no evaluator of its own: it is
@@ -8,18 +8,17 @@ written out as text and goes the way of expressions.py, so there is one truth. V
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any
 
 from rule_engine import ast
 
 from . import expressions
+from .catalogue import MANY_VALUES, NO_VALUE, OPERATORS, Catalogue, Fact
 from .errors import Invalid
 from .expressions import FORBIDDEN, MAX_TEXT, Condition
 from .wording import gettext as _
-from .wording import noop
 
 Tree = dict[str, Any]
 Problems = dict[str, str]  # path of a node ("", "0", "1.2") → what is wrong with it
@@ -30,25 +29,6 @@ MAX_VALUES = 50  # of one "is one of"
 MAX_VALUE = 200  # characters
 MAX_NUMBER = 2**53
 
-# Type of fact → what can be asked of it, in the order it is offered, with the words it is read in.
-_KNOWN = {"known": noop("is known"), "unknown": noop("is not known")}
-OPERATORS: dict[str, dict[str, str]] = {
-    "number": {">=": "≥", ">": ">", "<=": "≤", "<": "<", "=": "=", "!=": "≠", **_KNOWN},
-    "text": {
-        "is": noop("is"),
-        "is_not": noop("is not"),
-        "one_of": noop("is one of"),
-        "contains": noop("contains"),
-        **_KNOWN,
-    },
-    "list": {"has": noop("include"), "has_any": noop("include any of")},
-    "boolean": {"is": noop("is"), **_KNOWN},
-    "time": {"after": noop("is after"), "before": noop("is before"), **_KNOWN},
-}
-NO_VALUE = frozenset(_KNOWN)
-MANY_VALUES = frozenset({"one_of", "has_any"})
-_FIELD_TYPES = {"number": "number", "boolean": "boolean", "datetime": "time"}
-
 _SIGNS = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "=": "==", "!=": "!="}
 _SIGNS |= {"is": "==", "is_not": "!=", "after": ">", "before": "<"}
 _OF_NODE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "eq": "=", "ne": "!="}
@@ -57,146 +37,6 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED = frozenset({"true", "false", "inf", "nan", "null", "and", "in", "or", "not", "for"})
 _RESERVED |= {"if", "as_lower"}
 _WHITE = re.compile(r"\s+")
-
-
-class Fact(NamedTuple):
-    """Something a condition may ask. `choices` are the values a page offers."""
-
-    name: str
-    label: str
-    type: str  # a key of OPERATORS
-    group: str
-    about: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
-    is_open: bool = True  # may other values than `choices` be given?
-    is_fraction: bool = False
-
-
-Catalogue = Mapping[str, Fact]
-
-
-def make_catalogue(
-    *,
-    policies: Iterable[tuple[str, str]],
-    fields: Iterable[Mapping[str, Any]],
-    kinds: Iterable[tuple[str, str]] = (),
-    sources: Iterable[tuple[str, str]] = (),
-    languages: Iterable[str] = (),
-    reasons: Iterable[str] = (),
-) -> dict[str, Fact]:
-    """All facts of a platform by name, in the order they are offered."""
-    sources = tuple(sources)
-    facts = [
-        Fact(
-            "highest_risk",
-            _("highest risk"),
-            "number",
-            _("Risk"),
-            _("Over all policies."),
-            (),
-            True,
-            True,
-        )
-    ]
-    for slug, name in policies:
-        about = _("What the model thinks now, 0 to 1. Not known until the item is scored.")
-        facts.append(
-            Fact(
-                f"risk.{_plain(slug)}",
-                _("risk of %(name)s") % {"name": name},
-                "number",
-                _("Risk"),
-                about,
-                (),
-                True,
-                True,
-            )
-        )
-    facts += [
-        Fact(
-            "report_count", _("reports"), "number", _("Reports"), _("All of them, from any source.")
-        ),
-        Fact(
-            "sources",
-            _("sources of its reports"),
-            "list",
-            _("Reports"),
-            _("Who or what reported it."),
-            sources,
-            False,
-        ),
-        Fact(
-            "reasons",
-            _("reasons of its reports"),
-            "list",
-            _("Reports"),
-            _("As the reporters put them, letter by letter."),
-            tuple((reason, reason) for reason in reasons),
-        ),
-        Fact(
-            "reporter_trust",
-            _("best reporter's record"),
-            "number",
-            _("Reports"),
-            _(
-                "Share of her earlier reports that were upheld, 0 to 1, drawn towards a half while "
-                "they are few. Not known without a named reporter."
-            ),
-            is_fraction=True,
-        ),
-        Fact(
-            "mean_reporter_trust",
-            _("reporters' mean record"),
-            "number",
-            _("Reports"),
-            _("The mean over its named reporters."),
-            is_fraction=True,
-        ),
-    ]
-    for source, name in sources:
-        facts.append(
-            Fact(
-                f"reports.{source}",
-                _("reports from %(name)s") % {"name": name},
-                "number",
-                _("Reports"),
-            )
-        )
-    facts += [
-        Fact("kind", _("kind"), "text", _("Item"), "", tuple(kinds), False),
-        Fact(
-            "language",
-            _("language"),
-            "text",
-            _("Item"),
-            _("As the platform says it, such as en or pt-BR."),
-            tuple((language, language) for language in languages),
-        ),
-        Fact("views_per_hour", _("views an hour"), "number", _("Item")),
-        Fact("account_age_days", _("account's age in days"), "number", _("Account")),
-        Fact("strikes", _("account's strikes"), "number", _("Account"), _("Those that count now.")),
-        Fact(
-            "recent_items",
-            _("account's items of 7 days"),
-            "number",
-            _("Account"),
-            _("This one included; counted up to 1,000."),
-        ),
-    ]
-    named: dict[str, Fact] = {fact.name: fact for fact in facts}
-    for field in fields:
-        name = f"field.{_plain(field['name'])}"
-        sort = _FIELD_TYPES.get(field.get("type", ""), "text")
-        known = named.get(name)
-        if known is not None and known.type != sort:
-            sort = "text"  # two kinds of item do not agree: ask for it as it reads
-        label = _("field %(field)s") % {"field": field.get("label") or field["name"]}
-        named[name] = Fact(name, label, sort, _("Fields"))
-    return named
-
-
-def _plain(name: str) -> str:
-    return name.replace("-", "_")
 
 
 # Checks
@@ -579,72 +419,3 @@ def _leaves(tree: Tree) -> Iterable[Tree]:
         yield from _leaves(tree["not"])
         return
     yield tree
-
-
-# Changes of a whole set of rules
-
-
-class RuleChange(NamedTuple):
-    """One rule that is not as it was: how, and its state before and after (None: not there)."""
-
-    sort: str  # added, removed, changed, moved
-    name: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-    place_before: int | None
-    place_after: int | None
-    is_moved: bool
-
-
-def compare_rules(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
-) -> list[RuleChange]:
-    """What differs, in the order of `after`, then what is gone. A rule is known by its name.
-
-    One that left while another with the same condition and queue came is the same, renamed.
-    """
-    old = {rule["name"]: place for place, rule in enumerate(before)}
-    new = {rule["name"]: place for place, rule in enumerate(after)}
-    twin: dict[int, int] = {new[name]: old[name] for name in new if name in old}
-    gone = [place for name, place in old.items() if name not in new]
-    for name, place in new.items():
-        if name in old:
-            continue
-        for candidate in gone:
-            if _is_alike(before[candidate], after[place]):
-                twin[place] = candidate
-                gone.remove(candidate)
-                break
-    stay = _in_order([twin[place] for place in sorted(twin)])
-    changes = []
-    for place, rule in enumerate(after):
-        if place not in twin:
-            changes.append(RuleChange("added", rule["name"], None, rule, None, place, False))
-            continue
-        was = before[twin[place]]
-        is_moved = twin[place] not in stay
-        if dict(was) != dict(rule):
-            sort = "changed"
-        elif is_moved:
-            sort = "moved"
-        else:
-            continue
-        changes.append(RuleChange(sort, rule["name"], was, rule, twin[place], place, is_moved))
-    for place in gone:
-        rule = before[place]
-        changes.append(RuleChange("removed", rule["name"], rule, None, place, None, False))
-    return changes
-
-
-def _is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (one["condition"], one["queue"]) == (other["condition"], other["queue"])
-
-
-def _in_order(places: list[int]) -> set[int]:
-    """Those that did not move past another: the common run of both orders."""
-    matcher = SequenceMatcher(None, sorted(places), places, autojunk=False)
-    return {
-        places[block.b + step]
-        for block in matcher.get_matching_blocks()
-        for step in range(block.size)
-    }

@@ -13,7 +13,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from . import bulk
-from .conditions import Fact, make_catalogue
+from .catalogue import Fact, make_catalogue
 from .models import Item, ItemKind, ItemVersion, Platform, Policy, Report, Strike
 from .statements import Statement
 

@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import access, audit, conditions, routing
-from .conditions import Fact
+from . import access, audit, conditions, routing, rule_changes
+from .catalogue import Fact
 from .errors import Conflict, Invalid
 from .facts import read_catalogue
 from .models import Job, Person, Platform, RoutingVersion
@@ -351,4 +351,4 @@ def _next_number(platform: Platform) -> int:
 
 def _names(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[str]:
     """ "added Likely spam", for the audit."""
-    return [f"{change.sort} {change.name}" for change in conditions.compare_rules(before, after)]
+    return [f"{change.sort} {change.name}" for change in rule_changes.compare_rules(before, after)]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviews import conditions, expressions
-from reviews.conditions import compare_rules
+from reviews.catalogue import OPERATORS, make_catalogue
+from reviews.rule_changes import compare_rules
 
 FIELDS = [
     {"name": "body", "label": "Body", "type": "text"},
@@ -17,7 +18,7 @@ FIELDS = [
     {"name": "sent", "label": "Sent", "type": "datetime"},
     {"name": "in", "label": "In reply to", "type": "string"},
 ]
-CATALOGUE = conditions.make_catalogue(
+CATALOGUE = make_catalogue(
     policies=[("spam", "Spam"), ("adult-services", "Adult services")],
     fields=FIELDS,
     kinds=[("message", "Message"), ("post", "Post")],
@@ -350,7 +351,7 @@ def test_a_condition_reads_as_a_sentence(tree, words):
 
 def test_a_field_that_two_kinds_disagree_on_is_asked_for_as_text():
     both = [{"name": "size", "type": "number"}, {"name": "size", "type": "string"}]
-    assert conditions.make_catalogue(policies=[], fields=both)["field.size"].type == "text"
+    assert make_catalogue(policies=[], fields=both)["field.size"].type == "text"
 
 
 # Changes
@@ -394,5 +395,5 @@ def test_the_docs_name_every_fact_and_every_comparison():
     text = (Path(__file__).resolve().parent.parent / "docs" / "routing.md").read_text()
     for name in (*expressions.NAMES, "risk.<policy>", "reports.<source>", "field.<name>"):
         assert f"| `{name}` |" in text, name
-    for op in {op for ops in conditions.OPERATORS.values() for op in ops}:
+    for op in {op for ops in OPERATORS.values() for op in ops}:
         assert f"`{op}`" in text, op

@@ -8,6 +8,7 @@ def forwards(apps, schema_editor):
     # The text of old conditions is read by the code that reads expressions: writing rule-engine's
     # syntax tree down twice would be worse than leaning on a pure module.
     from reviews import conditions
+    from reviews.catalogue import make_catalogue
 
     RoutingRule = apps.get_model("reviews", "RoutingRule")
     RoutingVersion = apps.get_model("reviews", "RoutingVersion")
@@ -15,7 +16,7 @@ def forwards(apps, schema_editor):
     for platform in Platform.objects.filter(routing_rules__isnull=False).distinct():
         kinds = list(apps.get_model("reviews", "ItemKind").objects.filter(platform=platform))
         policies = apps.get_model("reviews", "Policy").objects.filter(platform=platform)
-        catalogue = conditions.make_catalogue(
+        catalogue = make_catalogue(
             policies=policies.values_list("slug", "name"),
             fields=[field for kind in kinds for field in kind.fields],
             kinds=[(kind.slug, kind.name) for kind in kinds],

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from reviews import conditions
-from reviews.conditions import MANY_VALUES, NO_VALUE, OPERATORS, Catalogue, Fact, Tree
+from reviews.catalogue import MANY_VALUES, NO_VALUE, OPERATORS, Catalogue, Fact
+from reviews.conditions import Tree
 
 TOP = "c"
 GROUPS = {

@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, conditions, dry_run, routing_versions
-from reviews.conditions import Catalogue, RuleChange
+from reviews import access, conditions, dry_run, routing_versions, rule_changes
+from reviews.catalogue import Catalogue
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.facts import make_facts, read_background, read_catalogue
 from reviews.models import DryRun, Item, Person, Platform, Queue, RoutingVersion
+from reviews.rule_changes import RuleChange
 
 from . import composer
 from .items import put_lines
@@ -500,7 +501,7 @@ class _Reader:
     def changes(
         self, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        return [self._change(change) for change in conditions.compare_rules(before, after)]
+        return [self._change(change) for change in rule_changes.compare_rules(before, after)]
 
     def _change(self, change: RuleChange) -> dict[str, Any]:
         told: dict[str, Any] = {
