@@ -36,7 +36,7 @@ os.environ.setdefault("CELERY_BROKER_URL", "memory://")
 import numpy as np  # noqa: E402
 
 from bench.report import Result, say  # noqa: E402
-from reviews import charts, forecast, replay  # noqa: E402
+from reviews import charts, forecast, replay, serving  # noqa: E402
 
 COMMAND = "python bench/replay.py"
 DAYS = 28
@@ -45,7 +45,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 LOAD = 0.95  # work ÷ presence, where nothing else says
 SEED = 1
 # What the month is judged by: the demo's queue "Spam and scams".
-TODAY = replay.Parameters(
+TODAY = serving.Parameters(
     doubling_hours=2.0,
     severity_weights={},
     handling_minutes=4,
@@ -92,7 +92,7 @@ def mails() -> None:
         row: [
             # People report what they have seen: a minute after it came. A record of its own for
             # every reporter takes history; here all are worth what a stranger is.
-            replay.Report(at[row] + 1 / 60, 0.5, one["source"])
+            serving.Report(at[row] + 1 / 60, 0.5, one["source"])
             for one in arrivals[mail].reports
         ]
         for row, mail in enumerate(rows.tolist())
@@ -134,7 +134,7 @@ def speed() -> None:
     seconds = rng.lognormal(3, 0.6, size)
     seconds *= LOAD * people * hours * 3600 / seconds.sum()
     is_violating = rng.random(size) < 0.2
-    world = replay.World(
+    world = serving.World(
         start=START,
         hours=hours,
         policies=("spam",),
@@ -149,7 +149,7 @@ def speed() -> None:
         violates=is_violating[:, None],
         seconds=seconds,
         windows=[[(0.0, hours)]] * people,
-        reports={row: [replay.Report(at[row] + 0.05, 0.5, "user")] for row in range(0, size, 5)},
+        reports={row: [serving.Report(at[row] + 0.05, 0.5, "user")] for row in range(0, size, 5)},
     )
     today = replace(TODAY, severity_weights={"spam": 4.0}, soon_minutes=30)
     start = time.process_time()
@@ -167,7 +167,7 @@ def speed() -> None:
     ).write()
 
 
-def _report(name: str, world: replay.World, today: replay.Parameters) -> None:
+def _report(name: str, world: serving.World, today: serving.Parameters) -> None:
     retuned = replace(today, doubling_hours=48.0, sla_minutes=1e6)
     for staffing, windows in (("kept", _kept(world, today)), ("short", _office_hours(world))):
         staffed = replace(world, windows=windows)
@@ -220,7 +220,7 @@ def _write(name: str, found: dict[str, Any], base: str, order: str, target: floa
     ).write()
 
 
-def _kept(world: replay.World, today: replay.Parameters) -> list[list[tuple[float, float]]]:
+def _kept(world: serving.World, today: serving.Parameters) -> list[list[tuple[float, float]]]:
     """Presence by the roster that keeps the promise for 95 % of each hour's arrivals."""
     hours = np.arange(DAYS * 24)
     counts = np.bincount(world.at.astype(int), minlength=len(hours)).astype(float)
@@ -242,7 +242,7 @@ def _kept(world: replay.World, today: replay.Parameters) -> list[list[tuple[floa
     ]
 
 
-def _office_hours(world: replay.World) -> list[list[tuple[float, float]]]:
+def _office_hours(world: serving.World) -> list[list[tuple[float, float]]]:
     """From 8 to 18, at weekends from 10 to 16, by as many as make the work LOAD of that."""
     days = [(8, 18) if day % 7 < 5 else (10, 16) for day in range(DAYS)]
     spans = [(24.0 * day + first, 24.0 * day + last) for day, (first, last) in enumerate(days)]
@@ -263,9 +263,9 @@ def _world(
     labels: Any,
     rng: np.random.Generator,
     **kw: Any,
-) -> replay.World:
+) -> serving.World:
     is_violating = labels.any(axis=1)
-    return replay.World(
+    return serving.World(
         start=START,
         hours=DAYS * 24.0,
         policies=policies,

@@ -17,7 +17,7 @@ import numpy as np
 from django.db import connection
 from django.utils import timezone
 
-from . import forecast, ranking, replay
+from . import forecast, ranking, serving
 from .models import Platform, PolicyVersion, Queue
 
 MOST_ARRIVALS = 200_000
@@ -109,7 +109,7 @@ class Work(NamedTuple):
 class History:
     """A world to replay, and what has to be said about it."""
 
-    world: replay.World
+    world: serving.World
     worked_hours: float  # presence that the claims show
     handled_hours: float  # what the answers say they took
     is_cut: bool  # there was more than MOST_ARRIVALS
@@ -121,10 +121,10 @@ class History:
         return self.worked_hours >= 0.9 * self.handled_hours
 
 
-def read_parameters(queue: Queue) -> replay.Parameters:
+def read_parameters(queue: Queue) -> serving.Parameters:
     """What the queue ranks by now."""
     versions = PolicyVersion.objects.in_force().filter(policy__queues=queue)
-    return replay.Parameters(
+    return serving.Parameters(
         doubling_hours=queue.doubling_hours,
         handling_minutes=queue.handling_minutes,
         report_weight=queue.report_weight,
@@ -194,13 +194,13 @@ def _make_world(
     since: datetime,
     hours: float,
     seed: int,
-) -> replay.World:
+) -> serving.World:
     slugs = tuple(queue.policies.order_by("position", "id").values_list("slug", flat=True))
     place = {slug: number for number, slug in enumerate(slugs)}
     size = len(rows)
     at, views, known_at = np.zeros(size), np.zeros(size), np.full(size, np.inf)
     probabilities = np.full((size, len(slugs)), np.nan)
-    verdict = np.full(size, replay.UNKNOWN, dtype=np.int64)
+    verdict = np.full(size, serving.UNKNOWN, dtype=np.int64)
     violates = np.zeros((size, len(slugs)), dtype=bool)
     seconds = np.zeros(size)
     violated = _read_violated([row[7] for row in rows if row[8] == "violating"])
@@ -223,7 +223,7 @@ def _make_world(
             known_at[number] = at[number] + lag / _HOUR
         if word in ("violating", "clean"):
             is_violating = word == "violating"
-            verdict[number] = replay.VIOLATING if is_violating else replay.CLEAN
+            verdict[number] = serving.VIOLATING if is_violating else serving.CLEAN
             for slug in violated.get(standing, ()) if is_violating else ():
                 if slug in place:
                     violates[number, place[slug]] = True
@@ -231,7 +231,7 @@ def _make_world(
                 outcomes[item] = (decided_at, is_violating)
     _fill_seconds(seconds, default=queue.handling_minutes * 60, seed=seed)
     reports = _read_reports([row[1] for row in rows], outcomes, since)
-    return replay.World(
+    return serving.World(
         start=since,
         hours=hours,
         policies=slugs,
@@ -268,7 +268,7 @@ def _read_violated(decision_ids: Sequence[int]) -> dict[int, list[str]]:
 
 def _read_reports(
     item_ids: Sequence[int], outcomes: Mapping[int, tuple[datetime, bool]], since: datetime
-) -> dict[int, list[replay.Report]]:
+) -> dict[int, list[serving.Report]]:
     """Reports by item, each with its reporter's record as it stood then: of the items in this
     history that were decided before."""
     rows = [row for part in _parts(item_ids) for row in _rows(_REPORTS, ids=part)]
@@ -278,14 +278,14 @@ def _read_reports(
             records[source, reporter].append(outcomes[item])
     for record in records.values():
         record.sort()
-    found: dict[int, list[replay.Report]] = defaultdict(list)
+    found: dict[int, list[serving.Report]] = defaultdict(list)
     for item, created_at, source, reporter in sorted(rows, key=lambda row: row[1]):
         record = records.get((source, reporter), []) if reporter else []
         before = bisect.bisect_left(record, (created_at, False))
         upheld = sum(is_violating for _, is_violating in record[:before][-200:])
         prior = ranking.SOURCE_TRUST.get(source, ranking.USER_TRUST)
         trust = ranking.trust(upheld, min(before, 200), prior=prior)
-        found[item].append(replay.Report((created_at - since) / _HOUR, trust, source, reporter))
+        found[item].append(serving.Report((created_at - since) / _HOUR, trust, source, reporter))
     return found
 
 

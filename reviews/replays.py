@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import access, attempts, audit, charts, history, replay
+from . import access, attempts, audit, charts, history, replay, serving
 from .errors import Conflict, Invalid
 from .models import Person, Queue, ReplayRun, Report
 
@@ -31,7 +31,7 @@ FIELDS: dict[str, tuple[str, float, float]] = {
 WEIGHT = (0.01, 10_000)
 
 
-def read_candidate(queue: Queue, values: Mapping[str, Any]) -> replay.Parameters:
+def read_candidate(queue: Queue, values: Mapping[str, Any]) -> serving.Parameters:
     """Today's parameters with what `values` says otherwise: the names of FIELDS, `weight_<policy>`
     and `sla_<source>` (empty: none). Raises Invalid with every field that is wrong."""
     today = history.read_parameters(queue)
@@ -54,7 +54,7 @@ def read_candidate(queue: Queue, values: Mapping[str, Any]) -> replay.Parameters
             by_source[source] = _number(name, text, 1, 100_000, wrong)
     if wrong:
         raise Invalid(_("Some of the numbers do not work; see beside them."), details=wrong)
-    return replay.Parameters(
+    return serving.Parameters(
         **{**asdict(today), **changed, "severity_weights": weights, "sla_by_source": by_source}
     )
 
@@ -73,7 +73,7 @@ def start_replay(
     queue: Queue,
     *,
     by: Person | None,
-    candidate: replay.Parameters,
+    candidate: serving.Parameters,
     since: datetime,
     until: datetime,
     staff: str = ReplayRun.Staff.WORKED,
@@ -185,8 +185,8 @@ def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
     check_enough(past)
     result = replay.compare(
         past.world,
-        today=replay.Parameters(**replay_run.today),
-        candidate=replay.Parameters(**replay_run.candidate),
+        today=serving.Parameters(**replay_run.today),
+        candidate=serving.Parameters(**replay_run.candidate),
         seed=replay_run.seed,
         progress=lambda fraction, step: say(0.1 + 0.9 * fraction, step),
     )
@@ -201,7 +201,7 @@ def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
 
 def check_enough(past: history.History) -> None:
     """Raise Invalid where a replay would have nothing to say."""
-    counts = (past.world.verdict == replay.VIOLATING).sum()
+    counts = (past.world.verdict == serving.VIOLATING).sum()
     if not past.world.size:
         raise Invalid(_("Nothing came in during that time. Choose a longer period."))
     if not counts:

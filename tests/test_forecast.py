@@ -19,7 +19,7 @@ from reviews.forecast import (
     simulate,
     with_people,
 )
-from reviews.replay import CLEAN, FIFO, Order, Parameters, World, serve
+from reviews.serving import CLEAN, FIFO, Order, Parameters, World, serve
 
 from .test_replay import START
 

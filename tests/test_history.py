@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from reviews import decisions, history, planning, replay
+from reviews import decisions, history, planning, serving
 from reviews.models import Decision, Person
 
 from .factories import make_platform, make_policy, make_queue
@@ -59,7 +59,7 @@ def test_what_was_decided_is_read_with_its_truth_and_what_was_known(place):
     assert world.at.tolist() == [1.0]
     assert world.known_at.tolist() == pytest.approx([1.1])
     assert world.probabilities.tolist() == [[0.8, 0.1]]
-    assert world.verdict.tolist() == [replay.VIOLATING]
+    assert world.verdict.tolist() == [serving.VIOLATING]
     assert world.violates.tolist() == [[True, False]]
     assert world.seconds.tolist() == pytest.approx([180])
     assert world.windows == [[(pytest.approx(3), pytest.approx(3.05))]]
@@ -73,7 +73,7 @@ def test_the_standing_decision_is_the_truth_not_the_first(place):
         first, by=place.lena, verdict="violating", policy_slugs=["adult"], note="It is."
     )
     world = place.read().world
-    assert world.verdict.tolist() == [replay.VIOLATING]
+    assert world.verdict.tolist() == [serving.VIOLATING]
     assert world.violates.tolist() == [[False, True]]
 
 
@@ -89,7 +89,7 @@ def test_what_was_taken_back_or_never_decided_has_no_verdict(place):
         decided_by=place.rosa,
     )
     arrive(place.queue, at(4))
-    assert place.read().world.verdict.tolist() == [replay.UNKNOWN] * 2
+    assert place.read().world.verdict.tolist() == [serving.UNKNOWN] * 2
 
 
 def test_what_waited_when_the_period_began_is_there_and_what_was_done_is_not(place):

@@ -19,7 +19,7 @@ REVIEWS = [
     [("search_terms",)],
     [("sampling",)],
     [
-        ("replay",),
+        ("serving", "replay"),
         ("statements",),
         ("lanes",),
         ("expressions", "conditions", "catalogue", "rule_changes"),
@@ -149,6 +149,7 @@ PURE = {
         "conditions",
         "rule_changes",
         "replay",
+        "serving",
         "forecast",
         "palette",
     },

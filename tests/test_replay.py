@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from reviews.replay import (
+from reviews.replay import ORDERS, compare, due_hours
+from reviews.serving import (
     CLEAN,
     FIFO,
     ORACLE,
-    ORDERS,
     RANK,
     RISK,
     UNKNOWN,
@@ -20,8 +20,6 @@ from reviews.replay import (
     Parameters,
     Report,
     World,
-    compare,
-    due_hours,
     serve,
 )
 
