@@ -7,6 +7,7 @@ from celery import current_app
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
+from reviews import bulk
 from reviews.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,9 @@ INSERT INTO mlhooks_duescore (item_version_id, due_at, attempts, error)
 ON CONFLICT (item_version_id) DO UPDATE
 SET due_at = clock_timestamp(), attempts = 0, parked_at = NULL, error = ''
 """
-_VERSIONS = "SELECT id, clock_timestamp(), 0, '' FROM unnest(%s) AS given (id) ORDER BY id"
+_VERSIONS = """
+SELECT id, clock_timestamp(), 0, '' FROM unnest(%s::bigint[]) AS given (id) ORDER BY id
+"""
 _OPEN_ITEMS = """
 SELECT version.id, clock_timestamp(), 0, ''
 FROM reviews_item AS item
@@ -36,7 +39,7 @@ ORDER BY version.id
 def mark_versions(version_ids: Sequence[int]) -> None:
     """These item versions are due. Inside the caller's transaction; nudges when it commits."""
     with connection.cursor() as cursor:
-        cursor.execute(_UPSERT.format(source=_VERSIONS), [list(version_ids)])
+        cursor.execute(_UPSERT.format(source=_VERSIONS), [bulk.id_array(version_ids)])
     nudge_on_commit()
 
 

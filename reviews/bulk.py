@@ -21,6 +21,11 @@ def over_rows(sql: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
+def id_array(ids: Iterable[int]) -> str:
+    """For `%s::bigint[]`: one literal; a list is as many expressions for PostgreSQL to parse."""
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
 def copy_in(sql: str, lines: Iterable[str]) -> None:
     """COPY … FROM STDIN, lines in COPY's text format."""
     with connection.cursor() as cursor, connection.wrap_database_errors:

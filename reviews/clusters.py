@@ -77,7 +77,7 @@ def mark_versions(version_ids: Sequence[int]) -> None:
         cursor.execute(
             "INSERT INTO reviews_duehash (item_version_id) SELECT unnest(%s::bigint[]) "
             "ON CONFLICT DO NOTHING",
-            [list(version_ids)],
+            [bulk.id_array(version_ids)],
         )
     if not any(function is nudge for _, function, *_ in connection.run_on_commit):
         transaction.on_commit(nudge, robust=True)

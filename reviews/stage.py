@@ -15,10 +15,11 @@ from .routing import Placement
 from .submission import ItemRow
 
 _IDS = """
-SELECT nextval(item), nextval(version) FROM generate_series(1, %s), (
+WITH sequence AS MATERIALIZED (  -- or they are looked up for every row
   SELECT pg_get_serial_sequence('reviews_item', 'id')::regclass AS item,
     pg_get_serial_sequence('reviews_itemversion', 'id')::regclass AS version
-) AS sequence
+)
+SELECT nextval(item), nextval(version) FROM sequence, generate_series(1, %s)
 """
 _ITEMS = """COPY reviews_item (id, platform_id, kind_id, external_id, account_id, version_number,
   language, posted_at, submitted_at, views_per_hour, report_count, fingerprint, split_group, risks,

@@ -1,10 +1,14 @@
 """Fields by their types: what is read, what is refused and why. Pure."""
 
+import json
 import math
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reviews.submission import MAX_NUMBER, Shape, read_item
+from reviews.submission import MAX_NUMBER, Shape, canonical, fold, read_item
 
 
 def shape(type_, **more):
@@ -95,3 +99,14 @@ def test_an_archived_kind_says_so():
     row = {"kind": "post", "external_id": "1", "content": {}}
     found = read_item(row, index=0, shapes={"post": archived})
     assert found == {"kind": ["post is archived: it takes no items any more."]}
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
+def test_content_is_stored_as_the_recipe_of_its_hash_says(content):
+    recipe = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(content) == recipe
+
+
+@given(st.text(st.characters() | st.sampled_from(" \t\n\u00a0\u2003ﬁßÉ\u0301")))
+def test_two_texts_are_the_same_whatever_their_case_and_white_space(text):
+    assert fold(text) == " ".join(unicodedata.normalize("NFKC", text).casefold().split())
