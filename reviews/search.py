@@ -269,8 +269,11 @@ def _matching(
     together, and is wrong by minutes where they are not independent.
     """
     facets = [([f"=p{platform}" for platform in platforms], False), *question.facets]
+    terms = search_terms.query(question.phrases, facets)
+    narrow = search_terms.query(_narrow(question), facets)
     values = {
-        "terms": search_terms.query(question.phrases, facets),
+        "terms": terms,
+        "narrow": narrow,
         "platforms": list(platforms),
         "limit": limit,
         "newest": NEWEST,
@@ -290,9 +293,21 @@ def _matching(
         cursor.execute(_NEWEST.format(where=where), values)
         rows: list[tuple[datetime, int]] = cursor.fetchall()
         if len(rows) < limit:
+            if narrow != terms:
+                where += " AND (terms @@ %(terms)s::tsquery) IS TRUE"  # so that no index is asked
             cursor.execute(_INDEX.format(where=where), values)
             rows = cursor.fetchall()
     return rows
+
+
+def _narrow(question: Question) -> list[Phrase]:
+    """The phrases to ask the index for: "e*" is most of it, and is looked for in what the others
+    have found, if there are others."""
+    narrow = [one for one in question.phrases if not search_terms.is_broad(one)]
+    is_asked = any(not one.is_excluded for one in narrow) or any(
+        not is_excluded for _, is_excluded in question.facets
+    )
+    return narrow if is_asked else question.phrases
 
 
 _NEWEST = """
@@ -305,7 +320,7 @@ WHERE terms @@ %(terms)s::tsquery ORDER BY submitted_at DESC, item_id DESC LIMIT
 _INDEX = """
 WITH hit AS MATERIALIZED (
   SELECT submitted_at, item_id FROM reviews_searchentry
-  WHERE terms @@ %(terms)s::tsquery AND {where}
+  WHERE terms @@ %(narrow)s::tsquery AND {where}
 )
 SELECT submitted_at, item_id FROM hit ORDER BY submitted_at DESC, item_id DESC LIMIT %(limit)s
 """

@@ -110,6 +110,12 @@ def phrase(text: str, *, is_open: bool = False, is_excluded: bool = False) -> Ph
     return Phrase(tuple(kept), is_open=is_open, is_excluded=is_excluded)
 
 
+def is_broad(one: Phrase) -> bool:
+    """Is it no more than the letter that words begin with? A pair's first character says more."""
+    first = one.terms[0]
+    return one.is_open and len(one.terms) == len(first) == 1 and not _IS_PAIRED.match(first)
+
+
 def query(phrases: Sequence[Phrase], facets: Sequence[tuple[Sequence[str], bool]]) -> str:
     """As a tsquery literal. A facet is ([any of these], is it excluded)."""
     parts = []

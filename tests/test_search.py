@@ -83,6 +83,8 @@ def decided(kind, reviewer, *, verdict="violating", queue=None, **kw):
         ("You won a free prize", "prize free"),
         ("You won a free prize", '"free prize"'),
         ("Scammers everywhere", "scam*"),
+        ("Scammers everywhere", "s* everywhere"),
+        ("Scammers everywhere", "s*"),
         ("Crème brûlée", "creme BRULEE"),
         ("今日は日本語を勉強します", "日本語"),
         ("今日は日本語を勉強します", "語"),
@@ -100,7 +102,9 @@ def test_an_item_is_found_by_its_words(kind, lena, text, asked):
     assert found(asked, by=lena) == expected
 
 
-@pytest.mark.parametrize("asked", ["nothing", '"prize free"', "free -prize", "fre", "free missing"])
+@pytest.mark.parametrize(
+    "asked", ["nothing", '"prize free"', "free -prize", "fre", "free s*", "free -p*"]
+)
 def test_an_item_is_not_found_by_what_it_does_not_say(kind, lena, asked):
     indexed(text="You won a free prize", platform=kind.platform, kind=kind)
     assert found(asked, by=lena) == []
