@@ -11,6 +11,6 @@ ALTER TABLE reviews_searchentry RESET (toast_tuple_target)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0049_canned_notes")]
+    dependencies = [("reviews", "0051_one_live_claim_a_slot")]
 
     operations = [migrations.RunSQL(_TERMS, _UNDO)]
