@@ -16,7 +16,7 @@ from celery import current_app
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
-from . import conversations, shingles
+from . import bulk, conversations, shingles
 from .cluster_members import How, Member, add_members, hold_platform, recount
 from .due_rows import DueRows
 from .models import Anchor, Band, Cluster, ClusterMember, DueHash, ItemKind
