@@ -178,6 +178,114 @@ def bootstrap_interval(
     return [float(value) for value in np.quantile(draws, [0.025, 0.975])]
 
 
+def difference(
+    labels: ArrayLike,
+    mine: ArrayLike,
+    theirs: ArrayLike,
+    *,
+    groups: ArrayLike,
+    rng: np.random.Generator,
+    weights: ArrayLike | None = None,
+) -> dict[str, Any]:
+    """AUPRC of `mine` less that of `theirs` on the same rows, with a 95 % interval.
+
+    Paired bootstrap over groups (authors): the rows of one author say the same thing several times,
+    and a bootstrap over rows would believe each of them. None where a class is missing.
+    """
+    y, a, w = _arrays(labels, mine, weights)
+    b, of = np.asarray(theirs, dtype=np.float64), np.asarray(groups)
+    judged = ~np.isnan(y)
+    y, a, b, w, of = y[judged], a[judged], b[judged], w[judged], of[judged]
+    found: dict[str, Any] = {"n": int(y.size), "positives": int(y.sum())}
+    if not 0 < y.sum() < y.size:
+        return found | {"value": None, "interval": None}
+    draws = []
+    for count in resampled(of, rng):
+        kept = count > 0
+        if 0 < y[kept].sum() < kept.sum():
+            weight = (w * count)[kept]
+            draws.append(
+                average_precision(y[kept], a[kept], weights=weight)
+                - average_precision(y[kept], b[kept], weights=weight)
+            )
+    value = average_precision(y, a, weights=w) - average_precision(y, b, weights=w)
+    return found | {"value": value, "interval": _interval(draws)}
+
+
+def resampled(groups: ArrayLike, rng: np.random.Generator) -> list[Floats]:
+    """DRAWS times, how often each row came when its groups were drawn with replacement."""
+    of = np.unique(np.asarray(groups), return_inverse=True)[1]
+    count = int(of.max()) + 1 if of.size else 0
+    return [
+        rng.multinomial(count, np.full(count, 1 / count))[of].astype(np.float64)
+        for _ in range(DRAWS if count else 0)
+    ]
+
+
+def ece_interval(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    groups: ArrayLike,
+    rng: np.random.Generator,
+    weights: ArrayLike | None = None,
+) -> list[float] | None:
+    """95 % interval of the calibration error, groups drawn with replacement. It lies high: the
+    error of a sample is larger than the error of the stream it is from."""
+    y, p, w = _arrays(labels, probabilities, weights)
+    draws = []
+    for count in resampled(groups, rng):
+        kept = count > 0
+        draws.append(calibration.ece(p[kept], y[kept], weights=(w * count)[kept]))
+    return _interval(draws)
+
+
+def recall_at_capacity(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    share: float,
+    *,
+    weights: ArrayLike | None = None,
+) -> float | None:
+    """The violations among the `share` of rows that are given most: what reviewers would see who
+    have time for so many."""
+    y, p, w = _arrays(labels, probabilities, weights)
+    positive = float((w * y).sum())
+    if not positive:
+        return None
+    order = np.argsort(-p, kind="stable")
+    seen = np.cumsum(w[order]) <= share * w.sum() + 1e-12
+    return float((w * y)[order][seen].sum()) / positive
+
+
+def subgroup_aucs(
+    labels: ArrayLike, probabilities: ArrayLike, inside: NDArray[np.bool_]
+) -> dict[str, float | None]:
+    """How a subgroup fares (Borkan et al. 2019), each an AUROC.
+
+    subgroup: inside it alone. bpsn: its clean rows against violations elsewhere; low means the
+    group's clean texts are taken for violations. bnsp: its violations against clean rows elsewhere;
+    low means the group's violations are missed.
+    """
+    y, p, _ = _arrays(labels, probabilities, None)
+    positive = y > 0.5
+    rows = {
+        "subgroup": inside,
+        "bpsn": (inside & ~positive) | (~inside & positive),
+        "bnsp": (inside & positive) | (~inside & ~positive),
+    }
+    return {
+        name: auroc(y[chosen], p[chosen]) if 0 < y[chosen].sum() < chosen.sum() else None
+        for name, chosen in rows.items()
+    }
+
+
+def _interval(draws: list[float]) -> list[float] | None:
+    if not draws:
+        return None
+    return [float(value) for value in np.quantile(draws, [0.025, 0.975])]
+
+
 def _arrays(
     labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:

@@ -4,13 +4,12 @@ The run's row is the work; the task is a nudge and sweeps begin dead runs again.
 how it learns is in training.py, which knows no rows; this file knows no arithmetic.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -18,8 +17,8 @@ from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, PolicyVersion
 
-from . import registry
-from .models import Embedding, ModelVersion, Snapshot, TrainingRun
+from . import evidence, registry, vectors
+from .models import ModelVersion, Snapshot, TrainingRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from .training import Examples, Fitted
 
 State = TrainingRun.State
-ENCODE_AT_ONCE = 256
 MIN_LABELS = 2  # of each class, in the training split, for a policy to be learnt at all
 _KINDS = (ModelVersion.Kind.TRAINED, ModelVersion.Kind.FEW_SHOT)
 
@@ -92,7 +90,8 @@ def run(training_run_id: int) -> None:
     if attempt is None:
         return
     with attempt.failing_as("model.fail_training"), attempt.pulse():
-        _train(attempt)
+        gathering = _train(attempt)
+        evidence.gather(gathering)  # unless another worker was quicker
 
 
 def resume_stuck() -> int:
@@ -105,7 +104,8 @@ def resume_stuck() -> int:
     return len(pks)
 
 
-def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
+def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
+    """Returns the id of the evidence to gather about what it registered."""
     from . import encoder, training
 
     training_run = attempt.row
@@ -117,8 +117,13 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
     rows = _read(snapshot, slugs)
     say(0.05, "Loading the encoder")
     text_encoder = encoder.shared(settings.ENCODER)
-    vectors = _embeddings(rows, text_encoder, _Part(say, 0.05, 0.4))
-    splits = {split: _examples(rows, vectors, slugs, split) for split in ("train", "valid", "test")}
+    found = vectors.of_versions(
+        rows["item_version_id"].to_pylist(),
+        rows["text"].to_pylist(),
+        text_encoder,
+        _Part(say, 0.05, 0.4),
+    )
+    splits = {split: _examples(rows, found, slugs, split) for split in ("train", "valid", "test")}
     if not len(splits["test"].texts):
         raise Invalid(
             _(
@@ -141,7 +146,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
     )
     say(0.9, "Comparing with the champion on the test rows")
     evaluation = _evaluate(fitted, splits["test"], slugs, training_run, text_encoder)
-    say(0.98, "Registering the model")
+    say(0.95, "Registering the model")
     with transaction.atomic():
         # Under the row: a run that was cancelled or overtaken registers nothing.
         if not attempt.rows().select_for_update().exists():
@@ -165,6 +170,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> None:
             model_version=model_version,
             finished_at=Now(),
         )
+        return evidence.start_gathering(model_version, by=None).pk
 
 
 def _check_enough(snapshot: Snapshot) -> None:
@@ -210,48 +216,9 @@ def _read(snapshot: Snapshot, slugs: list[str]) -> "pa.Table":
     )
 
 
-def _embeddings(rows: "pa.Table", encoder: "Encoder", say: "_Part") -> "np.ndarray":
-    """One vector a row: stored ones read, missing ones encoded and stored."""
-    import numpy as np
-
-    ids = rows["item_version_id"].to_numpy()
-    vectors = np.zeros((len(ids), encoder.dimension), dtype=np.float32)
-    is_missing = np.ones(len(ids), dtype=bool)
-    place = {int(pk): number for number, pk in enumerate(ids)}
-    for start in range(0, len(ids), 5000):
-        for pk, data in _stored(ids[start : start + 5000].tolist(), encoder.version):
-            vectors[place[pk]] = np.frombuffer(data, dtype=">f2", offset=4)
-            is_missing[place[pk]] = False
-        say(0.3 * start / len(ids), "Reading embeddings")
-    missing = np.flatnonzero(is_missing)
-    texts = rows["text"]
-    for start in range(0, len(missing), ENCODE_AT_ONCE):
-        part = missing[start : start + ENCODE_AT_ONCE]
-        fresh = encoder.encode(texts.take(part).to_pylist()).astype(np.float16)
-        vectors[part] = fresh
-        Embedding.objects.bulk_create(
-            [
-                Embedding(item_version_id=int(ids[n]), encoder=encoder.version, vector=vector)
-                for n, vector in zip(part, fresh, strict=True)
-            ],
-            ignore_conflicts=True,
-        )
-        done = start + len(part)
-        say(0.3 + 0.7 * done / len(missing), f"Encoding texts, {done:,} of {len(missing):,}")
-    return vectors
-
-
-def _stored(version_ids: list[int], encoder_version: str) -> Iterator[tuple[int, bytes]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT item_version_id, halfvec_send(vector) FROM mlhooks_embedding "
-            "WHERE encoder = %s AND item_version_id = ANY(%s)",
-            [encoder_version, version_ids],
-        )
-        yield from cursor.fetchall()
-
-
-def _examples(rows: "pa.Table", vectors: "np.ndarray", slugs: list[str], split: str) -> "Examples":
+def _examples(
+    rows: "pa.Table", embeddings: "np.ndarray", slugs: list[str], split: str
+) -> "Examples":
     import numpy as np
     import pyarrow.compute as pc
 
@@ -262,7 +229,7 @@ def _examples(rows: "pa.Table", vectors: "np.ndarray", slugs: list[str], split: 
         [rows[f"label_{slug}"].cast("float64").to_numpy()[here] for slug in slugs], axis=1
     )
     return Examples(
-        embeddings=vectors[here],
+        embeddings=embeddings[here],
         texts=rows["text"].take(here).to_pylist(),
         labels=labels,
         weights=np.ones(len(here)),

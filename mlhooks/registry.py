@@ -1,4 +1,5 @@
-"""Model versions: files on disk, rows in the database, and which one is the champion.
+"""Model versions: files on disk, rows in the database, and which one is the champion. How another
+becomes it is in promotions.py.
 
 Files are safetensors and JSON under MODEL_DIR/<platform>/<number>/, checked by SHA-256 each time
 they are opened. Only load() and ensure_zero_shot() touch torch, and import it themselves.
@@ -13,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from reviews import access, audit
-from reviews.errors import Conflict, Forbidden, Invalid
+from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Platform, PolicyVersion
 
-from . import cards, due
+from . import cards
 from .models import ModelVersion, Promotion, Snapshot
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def register(
     try:
         sha256 = heads.to_files(head, scratch)
         with transaction.atomic():
-            _lock(platform)
+            lock(platform)
             newest = platform.model_versions.aggregate(Max("number"))["number__max"]
             model_version = ModelVersion.objects.create(
                 platform=platform,
@@ -150,7 +151,7 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
     text_encoder = encoder.shared(settings.ENCODER)
     head = heads.ZeroShot.from_policies(policy_texts(versions), text_encoder.encode)
     with transaction.atomic():
-        _lock(platform)
+        lock(platform)
         found = champion(platform)
         if found is not None:
             return found
@@ -169,7 +170,7 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
             reason="The first model: made from the policies' own words.",
             approved_at=Now(),
         )
-        _crown(model_version, instead_of=None)
+        crown(model_version, instead_of=None)
         audit.record(
             "model.approve",
             model_version,
@@ -179,6 +180,12 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
             promotion=promotion.pk,
         )
     return model_version
+
+
+def thresholds(model_version: ModelVersion) -> dict[str, float]:
+    """As chosen in training, by policy slug; a model that was never evaluated has none."""
+    reports = model_version.evaluation.get("candidate", {})
+    return {slug: report["threshold"] for slug, report in reports.items() if "threshold" in report}
 
 
 def in_force(platform: Platform) -> list[PolicyVersion]:
@@ -214,136 +221,6 @@ def policy_texts(versions: Iterable[PolicyVersion]) -> "list[PolicyText]":
     ]
 
 
-def propose(model_version: ModelVersion, *, by: Person | None, reason: str) -> Promotion:
-    """Ask for a model version to become the champion. Somebody else approves it."""
-    platform = model_version.platform
-    access.check(by, "model.propose", platform)
-    reason = " ".join(reason.split())
-    if not reason:
-        raise Invalid(_("Say why."), details={"reason": _("Whoever approves it needs a reason.")})
-    if len(reason) > 300:
-        raise Invalid(
-            _("The reason is too long."), details={"reason": _("At most 300 characters.")}
-        )
-    verify(model_version)
-    with transaction.atomic():
-        _lock(platform)
-        model_version.refresh_from_db(fields=["state"])
-        if model_version.state == State.CHAMPION:
-            raise Conflict(_("%(label)s is the champion already.") % {"label": model_version.label})
-        try:
-            with transaction.atomic():
-                promotion = Promotion.objects.create(
-                    model_version=model_version,
-                    previous=champion(platform),
-                    proposed_by=by,
-                    reason=reason,
-                )
-        except IntegrityError as error:
-            raise Conflict(
-                _("%(label)s is proposed already.") % {"label": model_version.label}
-            ) from error
-        audit.record(
-            "model.propose",
-            model_version,
-            by=by,
-            platform=platform,
-            label=model_version.label,
-            promotion=promotion.pk,
-            reason=reason,
-        )
-    return promotion
-
-
-def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
-    """Make it the champion, and everything that waits for a reviewer due again."""
-    model_version = promotion.model_version
-    platform = model_version.platform
-    access.check(by, "model.approve", platform)
-    if by is not None and by.pk == promotion.proposed_by_id:
-        raise Forbidden(_("You proposed this promotion, so somebody else has to approve it."))
-    verify(model_version)
-    with transaction.atomic():
-        _lock(platform)
-        previous = champion(platform)
-        taken = Promotion.objects.filter(
-            pk=promotion.pk, approved_at=None, withdrawn_at=None
-        ).update(approved_at=Now(), approved_by=by, previous=previous)
-        if not taken:
-            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
-        if previous is not None and previous.pk == model_version.pk:
-            raise Conflict(_("%(label)s is the champion already.") % {"label": model_version.label})
-        _crown(model_version, instead_of=previous)
-        audit.record(
-            "model.approve",
-            model_version,
-            by=by,
-            platform=platform,
-            label=model_version.label,
-            promotion=promotion.pk,
-            previous=previous.label if previous else None,
-            rescored=due.mark_open_items(platform),
-        )
-    promotion.refresh_from_db()
-    return model_version
-
-
-def withdraw(promotion: Promotion, *, by: Person | None) -> Promotion:
-    """Take an open proposal back."""
-    model_version = promotion.model_version
-    access.check(by, "model.propose", model_version.platform)
-    with transaction.atomic():
-        taken = Promotion.objects.filter(
-            pk=promotion.pk, approved_at=None, withdrawn_at=None
-        ).update(withdrawn_at=Now())
-        if not taken:
-            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
-        audit.record(
-            "model.withdraw",
-            model_version,
-            by=by,
-            platform=model_version.platform,
-            label=model_version.label,
-            promotion=promotion.pk,
-        )
-    promotion.refresh_from_db()
-    return promotion
-
-
-def roll_back(platform: Platform, *, by: Person | None) -> ModelVersion:
-    """One person, one step: the champion before this one is the champion again."""
-    access.check(by, "model.roll_back", platform)
-    with transaction.atomic():
-        _lock(platform)
-        current = champion(platform)
-        promotion = last_promotion(current)
-        if current is None or promotion is None or promotion.previous is None:
-            raise Conflict(_("There is no earlier champion to go back to."))
-        previous = promotion.previous
-        verify(previous)
-        Promotion.objects.filter(pk=promotion.pk).update(rolled_back_at=Now())
-        _crown(previous, instead_of=current)
-        audit.record(
-            "model.roll_back",
-            previous,
-            by=by,
-            platform=platform,
-            label=previous.label,
-            promotion=promotion.pk,
-            instead_of=current.label,
-            rescored=due.mark_open_items(platform),
-        )
-    return previous
-
-
-def last_promotion(model_version: ModelVersion | None) -> Promotion | None:
-    """The promotion that made this version champion and still stands."""
-    if model_version is None:
-        return None
-    standing = model_version.promotions.filter(approved_at__isnull=False, rolled_back_at=None)
-    return standing.select_related("previous__platform").order_by("-approved_at", "-id").first()
-
-
 def model_card(model_version: ModelVersion) -> str:
     """Markdown with a Hugging Face front matter, from the row alone."""
     versions: Sequence[PolicyVersion] = list(
@@ -352,12 +229,12 @@ def model_card(model_version: ModelVersion) -> str:
     return cards.model_card(model_version, versions)
 
 
-def _lock(platform: Platform) -> None:
+def lock(platform: Platform) -> None:
     """One at a time a platform: numbers without gaps, one change of champion at once."""
     Platform.objects.select_for_update(no_key=True).get(pk=platform.pk)
 
 
-def _crown(model_version: ModelVersion, *, instead_of: ModelVersion | None) -> None:
+def crown(model_version: ModelVersion, *, instead_of: ModelVersion | None) -> None:
     """Under the platform's lock. First down, then up: the constraint never sees two."""
     if instead_of is not None:
         ModelVersion.objects.filter(pk=instead_of.pk).update(state=State.RETIRED)

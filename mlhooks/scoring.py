@@ -299,16 +299,10 @@ def _scorer(platform_id: int) -> _Scorer:
         model_version_id=model_version.pk,
         parts=parts,
         policy_versions={version.policy.slug: version.pk for version in missing} | own,
-        thresholds=_thresholds(model_version),
+        thresholds=registry.thresholds(model_version),
     )
     _scorers[platform_id] = (key, scorer)
     return scorer
-
-
-def _thresholds(model_version: ModelVersion) -> dict[str, float]:
-    """As chosen in training; a model that was never evaluated has none."""
-    reports = model_version.evaluation.get("candidate", {})
-    return {slug: report["threshold"] for slug, report in reports.items() if "threshold" in report}
 
 
 def _own_versions(model_version: ModelVersion) -> list[PolicyVersion]:

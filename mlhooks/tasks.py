@@ -80,6 +80,20 @@ def run_training(training_run_id: int) -> None:
 
 
 @shared_task
+def gather_evidence(evidence_id: int) -> None:
+    from . import evidence
+
+    evidence.gather(evidence_id)
+
+
+@shared_task
+def sweep_evidence() -> int:
+    from . import evidence
+
+    return evidence.resume_stuck()
+
+
+@shared_task
 def sweep_training() -> int:
     from . import learning
 

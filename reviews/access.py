@@ -132,6 +132,11 @@ GRANTS: dict[str, Grant] = {
     "model.propose": _to(Role.ML_ENGINEER),
     "model.approve": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "model.roll_back": _to(Role.ML_ENGINEER),
+    "evidence.gather": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
+    # Whoever builds models does not set what they are held against.
+    "gate.edit": _to(Role.POLICY_OWNER),
+    "gate.waive": _to(Role.POLICY_OWNER),
+    "functional.edit": _to(Role.POLICY_OWNER),
 }
 SCOPES = sorted({grant.scope for grant in GRANTS.values() if grant.scope})
 

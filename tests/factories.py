@@ -122,6 +122,20 @@ def make_rules(platform: Platform, *rules: dict, **kw) -> RoutingVersion:
     )
 
 
+def make_evidence(model_version, **figures):
+    """Ready, beside today's champion; `figures` by policy slug; without, no gate can fail."""
+    from mlhooks import registry
+    from mlhooks.models import Evidence
+
+    return Evidence.objects.create(
+        platform=model_version.platform,
+        model_version=model_version,
+        champion=registry.champion(model_version.platform),
+        state=Evidence.State.READY,
+        figures={"policies": figures},
+    )
+
+
 def make_account(**kw) -> Account:
     n = next(_numbers)
     kw.setdefault("platform", None)

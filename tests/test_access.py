@@ -20,8 +20,8 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from mlhooks import registry, snapshots
-from mlhooks.models import TrainingRun
+from mlhooks import gates, promotions, registry, snapshots
+from mlhooks.models import FunctionalCase, TrainingRun
 from reviews import (
     access,
     actions,
@@ -54,6 +54,7 @@ from .factories import (
     claimed_job,
     make_account,
     make_action,
+    make_evidence,
     make_item,
     make_job,
     make_kind,
@@ -191,7 +192,7 @@ ROUTES = {
     "reviews:question-list": {"GET": STAFF},
     "reviews:question-new": {"GET": "rosa remy lena", "POST": "rosa remy lena"},
     "reviews:question": {"GET": "rosa paul ada"},
-    "reviews:question-answer": {"POST": "paul ada"},
+    "reviews:question-answer": {"POST": "paul"},
     "reviews:question-publish": {"POST": "| paul ada"},
     "reviews:question-withdraw": {"POST": "rosa"},
     "reviews:notification-list": {"GET": EVERYONE},
@@ -270,13 +271,13 @@ ROUTES = {
     "reviews:setup-policy-list": {"GET": "lena paul abel ada"},
     "reviews:setup-policy-new": {"GET": "paul ada", "POST": "paul ada"},
     "reviews:setup-policy-edit": {"GET": "lena paul abel ada", "POST": "paul ada"},
-    "reviews:setup-policy-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-restore": {"POST": "paul"},
     "reviews:setup-policy-archive": {"POST": "| paul ada"},  # a queue judges it
-    "reviews:setup-policy-unarchive": {"POST": "paul ada"},
+    "reviews:setup-policy-unarchive": {"POST": "paul"},
     "reviews:setup-policy-version": {"GET": "paul ada", "POST": "paul ada"},
     "reviews:setup-policy-version-edit": {"GET": "paul ada", "POST": "paul ada"},
-    "reviews:setup-policy-version-withdraw": {"POST": "paul ada"},
-    "reviews:setup-policy-version-restore": {"POST": "paul ada"},
+    "reviews:setup-policy-version-withdraw": {"POST": "paul"},
+    "reviews:setup-policy-version-restore": {"POST": "paul"},
     "reviews:setup-policy-relabelling": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
@@ -301,6 +302,15 @@ ROUTES = {
     "mlhooks:model-list": {"GET": "mila paul lena abel"},
     "mlhooks:model-detail": {"GET": "mila paul lena abel"},
     "mlhooks:rescoring": {"GET": "mila paul lena abel"},
+    "mlhooks:evidence-detail": {"GET": "mila paul lena abel"},
+    "mlhooks:evidence-gather": {"POST": "mila paul"},
+    "mlhooks:gates-progress": {"GET": "mila paul lena abel"},
+    "mlhooks:gate-list": {"GET": "mila paul lena abel"},
+    "mlhooks:gate-edit": {"POST": "paul"},
+    "mlhooks:gate-waive": {"POST": "paul"},
+    "mlhooks:case-list": {"GET": "mila paul lena abel"},
+    "mlhooks:case-add": {"POST": "paul"},
+    "mlhooks:case-archive": {"POST": "paul"},
     "mlhooks:promotion-propose": {"POST": "mila"},
     "mlhooks:promotion-approve": {"POST": "paul"},
     "mlhooks:promotion-withdraw": {"POST": "mila"},
@@ -329,6 +339,7 @@ ROUTES = {
     "mlhooks_api:training-run": {"GET": "mila paul lena abel"},
     "mlhooks_api:models": {"GET": "mila paul lena abel"},
     "mlhooks_api:model": {"GET": "mila paul lena abel"},
+    "mlhooks_api:evidence": {"GET": "mila paul lena abel", "POST": "mila paul"},
 }
 # Sign-in, passwords and second factors are allauth's, about the person herself only.
 SIGN_IN = ("account_", "mfa_")
@@ -426,10 +437,13 @@ class World:
         snapshots.build(self.snapshot.pk)
         first = registry.ensure_zero_shot(platform)
         self.champion = self.register(first)
-        registry.approve(registry.propose(self.champion, by=mila, reason="better"), by=None)
+        promotions.approve(promotions.propose(self.champion, by=mila, reason="better"), by=None)
         self.proposed = self.register(first)
-        self.promotion = registry.propose(self.proposed, by=mila, reason="better still")
+        self.promotion = promotions.propose(self.proposed, by=mila, reason="better still")
         self.candidate = self.register(first)
+        self.functional_case = FunctionalCase.objects.create(
+            policy=self.queue.policies.get(), functionality="plain", text="Pills!", violates=True
+        )
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
@@ -517,7 +531,7 @@ class World:
         )
 
     def register(self, like):
-        return registry.register(
+        model_version = registry.register(
             self.platform,
             registry.load(like),
             kind="trained",
@@ -527,6 +541,8 @@ class World:
             evaluation={},
             by=None,
         )
+        make_evidence(model_version)
+        return model_version
 
     def url(self, route):
         job, decision, held = self.job.pk, self.decision.pk, self.held.pk
@@ -640,6 +656,14 @@ class World:
             "mlhooks:training-cancel": [self.run.pk],
             "mlhooks:rescoring": [self.platform.pk],
             "mlhooks:model-detail": [self.candidate.pk],
+            **{
+                f"mlhooks:{page}": [self.candidate.pk]
+                for page in ("evidence-detail", "evidence-gather", "gates-progress")
+            },
+            "mlhooks:gate-edit": [self.functional_case.policy_id],
+            "mlhooks:gate-waive": [promotion],
+            "mlhooks:case-add": [self.functional_case.policy_id],
+            "mlhooks:case-archive": [self.functional_case.pk],
             "mlhooks:promotion-propose": [self.candidate.pk],
             "mlhooks:roll-back": [self.champion.pk],
             "mlhooks:promotion-approve": [promotion],
@@ -651,6 +675,7 @@ class World:
             "mlhooks_api:snapshot-file": [snapshot.number, "manifest.json"],
             "mlhooks_api:training-run": [self.run.pk],
             "mlhooks_api:model": [self.candidate.number],
+            "mlhooks_api:evidence": [self.candidate.number],
         }
         url = reverse(route, args=arguments.get(route, []))
         if route == "reviews:job-change":
@@ -734,6 +759,9 @@ class World:
             "reviews:roster": {"weekday": "0", "starts": "9", "ends": "17", "headcount": "2"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
+            "mlhooks:gate-edit": {name: str(gate.bound) for name, gate in gates.GATES.items()},
+            "mlhooks:gate-waive": {"waiver": "The old one leaks."},
+            "mlhooks:case-add": {"functionality": "plain", "text": "Buy!", "answer": "violating"},
             "reviews_api:items": item,
             "reviews_api:notes": {"text": "From the trusted flagger."},
             "reviews_api:notifications-read": {"upto": 1},
@@ -963,6 +991,8 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:training-run", "GET"): "models:read",
         ("mlhooks_api:models", "GET"): "models:read",
         ("mlhooks_api:model", "GET"): "models:read",
+        ("mlhooks_api:evidence", "GET"): "models:read",
+        ("mlhooks_api:evidence", "POST"): "models:write",
     }
     listed = {(r, m) for r, methods in ROUTES.items() for m in methods if "_api:" in r}
     for_people = {

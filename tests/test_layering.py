@@ -93,13 +93,15 @@ MLHOOKS = [
         ("lexical",),
         ("pieces",),
         ("curve_svg",),
+        ("gates",),
     ],
     [("encoder",), ("heads",), ("evaluation",)],
-    [("training",)],
+    [("training",), ("slices",)],
     [("simulation", "labelled_files")],
     [("models",)],
-    [("labels",), ("due",), ("cards",)],
+    [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages")],
+    [("evidence", "promotions")],
     [
         ("scoring", "strongest"),
         ("neighbours", "similar"),
@@ -164,6 +166,8 @@ PURE = {
         "pieces",
         "simulation",
         "curve_svg",
+        "gates",
+        "slices",
     },
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from mlhooks import due, learning, registry, scoring, snapshots
+from mlhooks import due, learning, promotions, registry, scoring, snapshots, vectors
 from mlhooks.models import DueScore, Embedding, ModelVersion, TrainingRun
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Item, Job
@@ -112,13 +112,13 @@ def test_stored_embeddings_are_used_and_missing_ones_stored(platform):
             return encoder.encode(texts)
 
     rows = learning._read(snapshot, ["spam"])
-    say = learning._Part(lambda *a: None, 0, 1)
-    again = learning._embeddings(rows, Counting(), say)
+    ids, texts = rows["item_version_id"].to_pylist(), rows["text"].to_pylist()
+    again = vectors.of_versions(ids, texts, Counting())
     assert calls == []
     stored = Embedding.objects.get(item_version_id=rows["item_version_id"][5].as_py())
     assert (np.float16(stored.vector) == np.float16(again[5])).all()
     stored.delete()
-    fresh = learning._embeddings(rows, Counting(), say)
+    fresh = vectors.of_versions(ids, texts, Counting())
     assert float(fresh[5] @ again[5]) > 0.99  # a batch of another size rounds otherwise
     assert calls == [1]
 
@@ -142,8 +142,8 @@ def test_after_promotion_what_waits_is_scored_by_the_new_champion(platform):
     for item in waiting:
         make_job(queue=platform.queue, item=item)
 
-    promotion = registry.propose(run.model_version, by=platform.mila, reason="better")
-    registry.approve(promotion, by=make_person("paul", platform=platform))
+    promotion = promotions.propose(run.model_version, by=platform.mila, reason="better")
+    promotions.approve(promotion, by=make_person("paul", platform=platform))
     assert DueScore.objects.count() == 2
     scoring.score_due(limit=10)
 

@@ -151,7 +151,8 @@ def propose(page):
 def approve(page):
     page.get_by_role("link", name="Models").first.click()
     page.get_by_role("link", name="Look at it").click()
-    page.get_by_role("button", name="Approve and promote").click()
+    # A worker gathers the evidence meanwhile; the button comes with it.
+    page.get_by_role("button", name="Approve and promote").click(timeout=LOADING_MS)
     page.get_by_role("heading", name="It is the champion").wait_for()
     assert ModelVersion.objects.get(state="champion").label == "v2 trained"
     # The page follows the re-scoring, until the worker has done it all.

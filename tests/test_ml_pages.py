@@ -3,15 +3,16 @@
 import shutil
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.test.utils import override_settings
 from django.urls import reverse
 
-from mlhooks import registry, snapshots
+from mlhooks import promotions, registry, snapshots
 from mlhooks.models import DueScore, ModelVersion, Promotion, Snapshot, TrainingRun
 from reviews.models import AuditEntry
 
-from .factories import make_item, make_job, make_platform, make_policy, make_queue
+from .factories import make_evidence, make_item, make_job, make_platform, make_policy, make_queue
 from .people import CAST, make_person
 from .test_snapshots import decide, group_in
 
@@ -59,6 +60,40 @@ def world(kept, settings, tmp_path):
     return world
 
 
+# What evidence.gather works out about one policy, cut short.
+EVIDENCE = {
+    "frozen": {"value": 0.12, "interval": [0.03, 0.2], "n": 40, "positives": 10},
+    "stream": {"value": None, "interval": None, "n": 3, "positives": 0},
+    "calibration": {"value": 0.05, "interval": [0.02, 0.08], "n": 60, "positives": 20},
+    "capacity": [{"share": 0.1, "recall": 0.4, "champion": 0.2}],
+    "parts": {
+        "languages": [
+            {
+                "part": "en",
+                "n": 40,
+                "positives": 10,
+                "base_rate": 0.25,
+                "auprc": 0.8,
+                "auroc": 0.9,
+                "champion_auprc": 0.7,
+                "difference": 0.1,
+                "interval": [0.0, 0.2],
+            }
+        ]
+    },
+    "functional": {
+        "value": 0.5,
+        "rate": 1.0,
+        "champion": 0.5,
+        "n": 6,
+        "positives": 3,
+        "by_functionality": [{"name": "plain", "n": 6, "passed": 6, "champion": 3}],
+        "failed": [],
+    },
+    "load": {"value": 0.5, "share": 0.1, "champion": 0.2, "n": 100, "positives": 10},
+}
+
+
 class World:
     """A platform with a snapshot, a champion, a measured candidate and its training run."""
 
@@ -90,6 +125,7 @@ class World:
             },
             by=None,
         )
+        self.evidence = make_evidence(self.candidate, spam=EVIDENCE)
         self.run = TrainingRun.objects.create(
             platform=platform,
             snapshot=self.snapshot,
@@ -183,7 +219,7 @@ def _act(world, name, deed):
         return world.post(name, deed, world.candidate.pk, reason="better")
     promotion = Promotion.objects.filter(approved_at=None, withdrawn_at=None).first()
     if promotion is None and deed != "roll-back":
-        promotion = registry.propose(world.candidate, by=world.people["mila"], reason="better")
+        promotion = promotions.propose(world.candidate, by=world.people["mila"], reason="better")
     if deed == "roll-back":
         return world.post(name, deed, registry.champion(world.platform).pk)
     return world.post(name, deed, promotion.pk)
@@ -193,8 +229,8 @@ def _act(world, name, deed):
 @pytest.mark.parametrize("name", CAST)
 def test_a_deed_is_done_by_its_role_and_refused_to_everyone_else(world, name, deed):
     if deed == "roll-back":
-        promotion = registry.propose(world.candidate, by=world.people["mila"], reason="better")
-        registry.approve(promotion, by=world.people["paul"])
+        promotion = promotions.propose(world.candidate, by=world.people["mila"], reason="better")
+        promotions.approve(promotion, by=world.people["paul"])
     entries = AuditEntry.objects.count()
 
     answer = _act(world, name, deed)
@@ -353,3 +389,52 @@ def test_the_lists_are_had_as_csv(world):
     answer = world.client("paul").get(world.urls()["snapshots"] + "?format=csv")
     assert answer["Content-Type"].startswith("text/csv")
     assert "1,mail,ready,12,weekly" in answer.text
+
+
+# Evidence, gates, functional cases
+
+
+def test_the_evidence_page_shows_every_figure_with_its_interval(world):
+    page = world.client("mila").get(reverse("mlhooks:evidence-detail", args=[world.candidate.pk]))
+    text = page.content.decode()
+    for figure in ("0.120", "0.030", "0.200", "0.050", "× 0.50", "Found in the first 10 %"):
+        assert figure in text, figure
+    assert "Too few to say" in text and "No gate fails." in text
+
+
+def test_a_failing_gate_is_named_and_only_a_waiver_opens_the_way(world):
+    figures = {**EVIDENCE, "frozen": {**EVIDENCE["frozen"], "value": -0.2}}
+    make_evidence(world.candidate, spam=figures)
+    promotion = promotions.propose(world.candidate, by=world.people["mila"], reason="better")
+    page = world.client("paul").get(world.urls()["model"]).content.decode()
+    assert "1 gate fails." in page and "Approve and promote" not in page
+    refused = world.post("paul", "promotion-approve", promotion.pk)
+    assert refused.status_code == 409 and b"spam/frozen" in refused.content
+    world.post("paul", "gate-waive", promotion.pk, waiver="The rows are wrong.")
+    assert world.post("paul", "promotion-approve", promotion.pk).status_code == 302
+
+
+def test_a_bound_that_makes_no_sense_is_said_at_its_field_and_kept(world):
+    url_name, pk = "gate-edit", world.platform.spam.pk
+    given = dict.fromkeys(
+        ("frozen", "stream", "calibration", "slices", "functional", "load"), "0.1"
+    )
+    page = world.post("paul", url_name, pk, **{**given, "load": "much"})
+    assert page.status_code == 422
+    assert b"Give a number." in page.content and b'value="much"' in page.content
+    assert world.post("paul", url_name, pk, **given).status_code == 302
+    page = world.client("mila").get(reverse("mlhooks:gate-list"))
+    assert b"Changed by <bdi>paul</bdi>" in page.content
+
+
+def test_a_policy_owner_adds_cases_by_form_and_by_file(world):
+    pk = world.platform.spam.pk
+    case = {"functionality": "quoting", "text": "He said “buy now”.", "answer": "clean"}
+    assert world.post("paul", "case-add", pk, **case).status_code == 302
+    contrary = world.post("paul", "case-add", pk, **{**case, "answer": "violating"})
+    assert contrary.status_code == 409 and "buy now" in contrary.content.decode()
+    file = SimpleUploadedFile("a.csv", b"functionality,text,answer\nplain,Buy!,violating\n")
+    assert world.post("paul", "case-add", pk, file=file).status_code == 302
+    page = world.client("mila").get(reverse("mlhooks:case-list"))
+    assert b"He said" in page.content and b"Buy!" in page.content
+    assert b"Add a case" not in page.content

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mlhooks import heads, registry, scoring
+from mlhooks import heads, promotions, registry, scoring
 from mlhooks.models import DueScore, ModelVersion, Promotion
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry
-from tests.factories import make_item, make_job, make_platform, make_policy
+from tests.factories import make_evidence, make_item, make_job, make_platform, make_policy
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def make_head(platform, seed=0):
 
 
 def make_version(platform, *, by=None, seed=0) -> ModelVersion:
-    return registry.register(
+    version = registry.register(
         platform,
         make_head(platform, seed),
         kind=ModelVersion.Kind.TRAINED,
@@ -54,12 +54,14 @@ def make_version(platform, *, by=None, seed=0) -> ModelVersion:
         evaluation={},
         by=by,
     )
+    make_evidence(version)
+    return version
 
 
 def make_champion(platform, **kw) -> ModelVersion:
     version = make_version(platform, **kw)
-    promotion = registry.propose(version, by=None, reason="the first")
-    return registry.approve(promotion, by=None)
+    promotion = promotions.propose(version, by=None, reason="the first")
+    return promotions.approve(promotion, by=None)
 
 
 def test_numbers_run_without_gaps_and_the_files_are_in_place(platform, mila):
@@ -128,10 +130,10 @@ def test_a_platform_without_policies_has_nothing_to_score_for():
 
 def test_two_people_promote(platform, mila, paul):
     champion, candidate = make_champion(platform), make_version(platform, seed=1)
-    promotion = registry.propose(candidate, by=mila, reason="AUPRC .9 against .6")
+    promotion = promotions.propose(candidate, by=mila, reason="AUPRC .9 against .6")
     with pytest.raises(Forbidden):
-        registry.approve(promotion, by=mila)
-    registry.approve(promotion, by=paul)
+        promotions.approve(promotion, by=mila)
+    promotions.approve(promotion, by=paul)
     champion.refresh_from_db()
     promotion.refresh_from_db()
     assert (champion.state, candidate.state) == (State.RETIRED, State.CHAMPION)
@@ -145,73 +147,74 @@ def test_approval_makes_everything_that_waits_due_again(platform, paul):
     make_job(item=waiting)
     done = make_item(platform=platform)
     make_job(item=done, state="done")
-    promotion = registry.propose(make_version(platform), by=None, reason="first")
-    registry.approve(promotion, by=paul)
+    promotion = promotions.propose(make_version(platform), by=None, reason="first")
+    promotions.approve(promotion, by=paul)
     assert [row.item_version.item for row in DueScore.objects.all()] == [waiting]
 
 
 def test_a_promotion_is_approved_once(platform, mila, paul):
-    promotion = registry.propose(make_version(platform), by=mila, reason="better")
-    registry.approve(promotion, by=paul)
+    promotion = promotions.propose(make_version(platform), by=mila, reason="better")
+    promotions.approve(promotion, by=paul)
     with pytest.raises(Conflict):
-        registry.approve(promotion, by=paul)
+        promotions.approve(promotion, by=paul)
     with pytest.raises(Conflict):
-        registry.withdraw(promotion, by=mila)
+        promotions.withdraw(promotion, by=mila)
 
 
 def test_one_open_proposal_a_version_until_it_is_withdrawn(platform, mila):
     version = make_version(platform)
-    promotion = registry.propose(version, by=mila, reason="better")
+    promotion = promotions.propose(version, by=mila, reason="better")
     with pytest.raises(Conflict):
-        registry.propose(version, by=mila, reason="really")
-    registry.withdraw(promotion, by=mila)
-    assert registry.propose(version, by=mila, reason="really").pk != promotion.pk
+        promotions.propose(version, by=mila, reason="really")
+    promotions.withdraw(promotion, by=mila)
+    assert promotions.propose(version, by=mila, reason="really").pk != promotion.pk
 
 
 def test_the_champion_cannot_be_proposed_and_a_reason_is_needed(platform, mila):
     champion = make_champion(platform)
     with pytest.raises(Conflict):
-        registry.propose(champion, by=mila, reason="again")
+        promotions.propose(champion, by=mila, reason="again")
     with pytest.raises(Invalid):
-        registry.propose(make_version(platform), by=mila, reason="  ")
+        promotions.propose(make_version(platform), by=mila, reason="  ")
 
 
 def test_a_tampered_version_is_not_promoted(platform, mila, paul):
     version = make_version(platform)
-    promotion = registry.propose(version, by=mila, reason="better")
+    promotion = promotions.propose(version, by=mila, reason="better")
     (registry.folder(version) / "weights.safetensors").write_bytes(b"something else")
     with pytest.raises(Conflict):
-        registry.approve(promotion, by=paul)
+        promotions.approve(promotion, by=paul)
     assert registry.champion(platform) is None
 
 
 def test_roll_back_takes_one_step_and_one_person(platform, mila):
     first, second = make_champion(platform), make_champion(platform, seed=1)
     make_job(item=make_item(platform=platform))
-    assert registry.roll_back(platform, by=mila) == first
+    assert promotions.roll_back(platform, by=mila) == first
     second.refresh_from_db()
     assert (registry.champion(platform), second.state) == (first, State.RETIRED)
     assert DueScore.objects.count() == 1
     with pytest.raises(Conflict):
-        registry.roll_back(platform, by=mila)
+        promotions.roll_back(platform, by=mila)
 
 
 def test_a_retired_version_may_come_back_and_roll_back_again(platform, mila, paul):
     first, second = make_champion(platform), make_champion(platform, seed=1)
-    registry.approve(registry.propose(first, by=mila, reason="it was better"), by=paul)
-    assert registry.roll_back(platform, by=mila) == second
-    assert registry.roll_back(platform, by=mila) == first
+    make_evidence(first)
+    promotions.approve(promotions.propose(first, by=mila, reason="it was better"), by=paul)
+    assert promotions.roll_back(platform, by=mila) == second
+    assert promotions.roll_back(platform, by=mila) == first
 
 
 @pytest.mark.parametrize("name", ["rosa", "abel", "otto"])
 def test_others_may_neither_propose_nor_approve_nor_roll_back(platform, mila, name):
     stranger = make_person(name, platform=platform)
     version = make_version(platform)
-    promotion = registry.propose(version, by=mila, reason="better")
+    promotion = promotions.propose(version, by=mila, reason="better")
     for deed in (
-        lambda: registry.propose(version, by=stranger, reason="better"),
-        lambda: registry.approve(promotion, by=stranger),
-        lambda: registry.roll_back(platform, by=stranger),
+        lambda: promotions.propose(version, by=stranger, reason="better"),
+        lambda: promotions.approve(promotion, by=stranger),
+        lambda: promotions.roll_back(platform, by=stranger),
     ):
         with pytest.raises(Forbidden):
             deed()
@@ -221,7 +224,7 @@ def test_another_platforms_model_does_not_exist_for_her(platform):
     version = make_version(platform)
     stranger = make_person("mila", platform=make_platform())
     with pytest.raises(NotFound):
-        registry.propose(version, by=stranger, reason="better")
+        promotions.propose(version, by=stranger, reason="better")
 
 
 def test_the_card_of_a_zero_shot_model_says_it_has_seen_no_labels():
@@ -258,7 +261,8 @@ def test_scoring_follows_the_champion(platform):
         evaluation={},
         by=None,
     )
-    registry.approve(registry.propose(second, by=None, reason="newer"), by=None)
+    make_evidence(second)
+    promotions.approve(promotions.propose(second, by=None, reason="newer"), by=None)
     assert scoring._scorer(platform.pk).label == "v2 few-shot"
 
 
@@ -289,11 +293,11 @@ def test_a_promotion_approved_twice_at_once_counts_once(mila, platform):
 
     from django.db import connection
 
-    promotion = registry.propose(make_version(platform), by=mila, reason="better")
+    promotion = promotions.propose(make_version(platform), by=mila, reason="better")
 
     def work(_):
         try:
-            registry.approve(Promotion.objects.get(pk=promotion.pk), by=None)
+            promotions.approve(Promotion.objects.get(pk=promotion.pk), by=None)
             return 1
         except Conflict:
             return 0

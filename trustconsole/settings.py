@@ -402,6 +402,7 @@ CELERY_TASK_ROUTES = {
     "reviews.tasks.answer_cluster": {"queue": "score"},
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
+    "mlhooks.tasks.gather_evidence": {"queue": "train"},
     "reviews.tasks.run_dry_run": {"queue": "train"},
     "reviews.tasks.run_replay": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
@@ -420,6 +421,7 @@ CELERY_TASK_ANNOTATIONS = {
     for name in (
         "mlhooks.tasks.build_snapshot",
         "mlhooks.tasks.run_training",
+        "mlhooks.tasks.gather_evidence",
         "reviews.tasks.run_dry_run",
         "reviews.tasks.run_replay",
     )
@@ -457,6 +459,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),
+    "sweep-evidence": _every(15, "mlhooks.tasks.sweep_evidence"),
     "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
     "sweep-hashes": _every(5, "reviews.tasks.sweep_hashes"),
@@ -536,6 +539,7 @@ SPECTACULAR_SETTINGS = {
         "SnapshotStateEnum": "mlhooks.models.Snapshot.State",
         "TrainingStateEnum": "mlhooks.models.TrainingRun.State",
         "ModelStateEnum": "mlhooks.models.ModelVersion.State",
+        "EvidenceStateEnum": "mlhooks.models.Evidence.State",
         "ModelKindEnum": "mlhooks.models.ModelVersion.Kind",
     },
 }

@@ -7,11 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mlhooks import learning, registry
-from mlhooks.models import ModelVersion, TrainingRun
+from mlhooks import evidence, learning, registry
+from mlhooks.models import Evidence, ModelVersion, TrainingRun
 from reviews import access
 from reviews.api.bodies import platform_of
 from reviews.api.schemas import Refusal
+from reviews.errors import NotFound
 
 from . import schemas
 from .snapshots import REFUSALS, checked, get_snapshot
@@ -124,15 +125,7 @@ class ModelView(APIView):
         },
     )
     def get(self, request: Request, number: int) -> Response:
-        rows = ModelVersion.objects.select_related("platform", "snapshot")
-        model_version = access.get(
-            request.user,
-            "model.view",
-            rows,
-            "platform",
-            number=number,
-            platform=platform_of(request),
-        )
+        model_version = _model_version(request, number, verb="model.view")
         versions = model_version.policy_versions.select_related("policy")
         return Response(
             {
@@ -142,6 +135,57 @@ class ModelView(APIView):
                 "card": registry.model_card(model_version),
             }
         )
+
+
+class EvidenceView(APIView):
+    verb = {"GET": "model.view", "POST": "evidence.gather"}
+
+    @extend_schema(
+        operation_id="get_evidence",
+        summary="What speaks for a model version: its newest evidence, and every gate",
+        responses={200: schemas.EvidenceOut, 404: Refusal, **REFUSALS},
+    )
+    def get(self, request: Request, number: int) -> Response:
+        model_version = _model_version(request, number, verb="model.view")
+        found = evidence.newest(model_version)
+        if found is None:
+            raise NotFound("No evidence has been gathered about this model version.")
+        return Response(_evidence_as_json(found))
+
+    @extend_schema(
+        operation_id="gather_evidence",
+        summary="Gather evidence about a model version anew",
+        description="Answers at once; a worker gathers. Ask until its `state` is `ready` or "
+        "`failed`.",
+        request=None,
+        responses={202: schemas.EvidenceOut, 404: Refusal, 409: Refusal, **REFUSALS},
+    )
+    def post(self, request: Request, number: int) -> Response:
+        model_version = _model_version(request, number, verb="evidence.gather")
+        found = evidence.start_gathering(model_version, by=request.user)
+        found.refresh_from_db()
+        return Response(_evidence_as_json(found), status=202)
+
+
+def _model_version(request: Request, number: int, *, verb: str) -> ModelVersion:
+    rows = ModelVersion.objects.select_related("platform", "snapshot")
+    return access.get(
+        request.user, verb, rows, "platform", number=number, platform=platform_of(request)
+    )
+
+
+def _evidence_as_json(found: Evidence) -> dict:
+    is_ready = found.state == Evidence.State.READY
+    return {
+        "model": found.model_version.number,
+        "state": found.state,
+        "champion": found.champion.number if found.champion else None,
+        "error": found.error,
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
+        "gates": [one._asdict() for one in evidence.outcomes(found)] if is_ready else [],
+        "figures": found.figures,
+    }
 
 
 def run_as_json(run: TrainingRun) -> dict:

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from mlhooks.models import ModelVersion, Snapshot, TrainingRun
+from mlhooks.models import Evidence, ModelVersion, Snapshot, TrainingRun
 
 
 class SnapshotIn(serializers.Serializer):
@@ -89,3 +89,26 @@ class ModelDetail(ModelOut):
     )
     evaluation = serializers.DictField(help_text="Its reports and the champion's, by policy.")
     card = serializers.CharField(help_text="The model card, Markdown.")
+
+
+class GateOutcome(serializers.Serializer):
+    policy = serializers.CharField(help_text="Slug.")
+    gate = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=["pass", "fail", "too few"])
+    figure = serializers.FloatField(allow_null=True)
+    bound = serializers.FloatField()
+    n = serializers.IntegerField()
+    positives = serializers.IntegerField()
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    about = serializers.CharField(help_text="The part of the rows, where one is meant.")
+
+
+class EvidenceOut(serializers.Serializer):
+    model = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=Evidence.State.choices)
+    champion = serializers.IntegerField(allow_null=True, help_text="What it was held against.")
+    error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    gates = GateOutcome(many=True)
+    figures = serializers.DictField(help_text="All that was worked out; see docs/evidence.md.")

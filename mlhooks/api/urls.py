@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .models import ModelsView, ModelView, TrainingRunsView, TrainingRunView
+from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
 from .snapshots import SnapshotFileView, SnapshotsView, SnapshotView
 
 urlpatterns = [
@@ -17,4 +17,5 @@ urlpatterns = [
     path("training-runs/<int:pk>", TrainingRunView.as_view(), name="training-run"),
     path("models", ModelsView.as_view(), name="models"),
     path("models/<int:number>", ModelView.as_view(), name="model"),
+    path("models/<int:number>/evidence", EvidenceView.as_view(), name="evidence"),
 ]

@@ -72,6 +72,11 @@ class Promotion(models.Model):
     proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     proposed_at = models.DateTimeField(db_default=Now())
     reason = models.CharField(max_length=300, blank=True)
+    # What the gates said when it was approved: gates.Outcome a policy and gate, as JSON.
+    gates = models.JSONField(default=list, db_default=[])
+    # A policy owner's reason to let it pass although a gate fails.
+    waiver = models.CharField(max_length=300, blank=True, db_default="")
+    waived_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     approved_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     approved_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
@@ -89,6 +94,10 @@ class Promotion(models.Model):
                 | Q(proposed_by=None)
                 | ~Q(approved_by=F("proposed_by")),
                 name="two_people_promote",
+            ),
+            models.CheckConstraint(
+                condition=Q(waived_by=None) | Q(proposed_by=None) | ~Q(waived_by=F("proposed_by")),
+                name="nobody_waives_for_herself",
             ),
         ]
 

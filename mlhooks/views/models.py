@@ -7,12 +7,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from mlhooks import charts, registry
+from mlhooks import charts, promotions, registry
 from mlhooks.models import DueScore, ModelVersion, Promotion, TrainingRun
 from reviews import access
 from reviews.errors import Conflict
 from reviews.models import Job, Platform, Queue
 
+from .evidence import gates_context
 from .snapshots import platforms_of
 
 OPEN = Q(approved_at=None, withdrawn_at=None)
@@ -71,6 +72,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "may_roll_back": access.may(request.user, "model.roll_back"),
             "levels": LEVELS,
             **_evaluation(model_version),
+            **gates_context(request, model_version),
             **rescoring_context(platform),
         },
     )
@@ -79,7 +81,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def propose(request: HttpRequest, pk: int) -> HttpResponse:
     model_version = _get(request, pk, verb="model.propose")
-    registry.propose(model_version, by=request.user, reason=request.POST.get("reason", ""))
+    promotions.propose(model_version, by=request.user, reason=request.POST.get("reason", ""))
     messages.success(
         request,
         _(
@@ -93,7 +95,9 @@ def propose(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    model_version = registry.approve(_promotion(request, pk, verb="model.approve"), by=request.user)
+    model_version = promotions.approve(
+        _promotion(request, pk, verb="model.approve"), by=request.user
+    )
     messages.success(
         request,
         _(
@@ -107,7 +111,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    promotion = registry.withdraw(_promotion(request, pk, verb="model.propose"), by=request.user)
+    promotion = promotions.withdraw(_promotion(request, pk, verb="model.propose"), by=request.user)
     messages.success(request, _("The proposal is withdrawn."))
     return redirect("mlhooks:model-detail", promotion.model_version_id)
 
@@ -121,7 +125,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
             _("%(label)s is not the champion any more. Look at the models again.")
             % {"label": current.label}
         )
-    back = registry.roll_back(current.platform, by=request.user)
+    back = promotions.roll_back(current.platform, by=request.user)
     messages.success(
         request,
         _("Rolled back: %(label)s is the champion again, and ranks follow.")
@@ -226,7 +230,7 @@ def _evaluation(model_version: ModelVersion) -> dict:
 
 
 def _previous(model_version: ModelVersion) -> ModelVersion | None:
-    promotion = registry.last_promotion(model_version)
+    promotion = promotions.last_promotion(model_version)
     return promotion.previous if promotion is not None else None
 
 

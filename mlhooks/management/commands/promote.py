@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mlhooks import registry
+from mlhooks import promotions
 from mlhooks.models import ModelVersion
 from reviews.errors import DomainError
 from reviews.management.platforms import find_platform
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             person = Person.objects.get(username=by)
             found = find_platform(platform)
             if options["roll_back"]:
-                back = registry.roll_back(found, by=person)
+                back = promotions.roll_back(found, by=person)
                 self.stdout.write(f"Rolled back: {back.label} is the champion.")
                 return
             if number is None:
@@ -45,13 +45,13 @@ class Command(BaseCommand):
 
     def _step(self, model_version: ModelVersion, by: Person, reason: str, options: dict) -> str:
         if not options["approve"] and not options["withdraw"]:
-            registry.propose(model_version, by=by, reason=reason)
+            promotions.propose(model_version, by=by, reason=reason)
             return f"{model_version.label} is proposed; somebody else has to approve it."
         promotion = model_version.promotions.filter(approved_at=None, withdrawn_at=None).first()
         if promotion is None:
             raise CommandError(f"{model_version.label} has no open proposal.")
         if options["withdraw"]:
-            registry.withdraw(promotion, by=by)
+            promotions.withdraw(promotion, by=by)
             return f"The proposal of {model_version.label} is withdrawn."
-        registry.approve(promotion, by=by)
+        promotions.approve(promotion, by=by)
         return f"{model_version.label} is the champion; waiting items are scored again."

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from mlhooks import registry, scoring, snapshots
+from mlhooks import functional, registry, scoring, snapshots
 from mlhooks.models import DueScore
 from reviews.demo import PASSWORD, PLATFORM_SLUG, board_loading, cast, loading, people
 from reviews.models import Item, Person, Platform
@@ -40,6 +40,7 @@ class Command(BaseCommand):
             )
         started = time.monotonic()
         platform = loading.set_up_platform()
+        functional.add_demo_cases(platform)
         self._say("Platform, policies, queues and people are there.")
         self._say("Making the first model from the policies' texts …")
         champion = registry.ensure_zero_shot(platform)
