@@ -72,20 +72,13 @@ def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
     registry.verify(model_version)
     with transaction.atomic():
         registry.lock(platform)
+        open_still = Promotion.objects.filter(pk=promotion.pk, approved_at=None, withdrawn_at=None)
+        if not open_still.exists():
+            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
         previous = registry.champion(platform)
         if previous is not None and previous.pk == model_version.pk:
             raise Conflict(_("%(label)s is the champion already.") % {"label": model_version.label})
         found = evidence.outcomes(evidence.valid(model_version, previous))
-        taken = Promotion.objects.filter(
-            pk=promotion.pk, approved_at=None, withdrawn_at=None
-        ).update(
-            approved_at=Now(),
-            approved_by=by,
-            previous=previous,
-            gates=[one._asdict() for one in found],
-        )
-        if not taken:
-            raise Conflict(_("This promotion was approved or withdrawn meanwhile."))
         promotion.refresh_from_db(fields=["waiver"])
         failed = [one for one in found if one.verdict == gates.FAIL]
         if failed and not promotion.waiver:
@@ -96,6 +89,12 @@ def approve(promotion: Promotion, *, by: Person | None) -> ModelVersion:
                     "gates": ", ".join(f"{one.policy}/{one.gate}" for one in failed),
                 }
             )
+        open_still.update(
+            approved_at=Now(),
+            approved_by=by,
+            previous=previous,
+            gates=[one._asdict() for one in found],
+        )
         registry.crown(model_version, instead_of=previous)
         audit.record(
             "model.approve",

@@ -124,6 +124,10 @@ GRANTED = {
     "model.propose": "ml-engineer",
     "model.approve": "ml-engineer policy-owner",
     "model.roll_back": "ml-engineer",
+    "evidence.gather": "ml-engineer policy-owner",
+    "gate.edit": "policy-owner",
+    "gate.waive": "policy-owner",
+    "functional.edit": "policy-owner",
 }
 SCOPED = {
     "item.submit": "items:write",
@@ -143,6 +147,7 @@ SCOPED = {
     "snapshot.download": "snapshots:read",
     "model.view": "models:read",
     "model.train": "models:write",
+    "evidence.gather": "models:write",
 }
 
 STAFF = "rosa remy lena paul mila abel ada"
@@ -192,7 +197,7 @@ ROUTES = {
     "reviews:question-list": {"GET": STAFF},
     "reviews:question-new": {"GET": "rosa remy lena", "POST": "rosa remy lena"},
     "reviews:question": {"GET": "rosa paul ada"},
-    "reviews:question-answer": {"POST": "paul"},
+    "reviews:question-answer": {"POST": "paul ada"},
     "reviews:question-publish": {"POST": "| paul ada"},
     "reviews:question-withdraw": {"POST": "rosa"},
     "reviews:notification-list": {"GET": EVERYONE},
@@ -271,13 +276,13 @@ ROUTES = {
     "reviews:setup-policy-list": {"GET": "lena paul abel ada"},
     "reviews:setup-policy-new": {"GET": "paul ada", "POST": "paul ada"},
     "reviews:setup-policy-edit": {"GET": "lena paul abel ada", "POST": "paul ada"},
-    "reviews:setup-policy-restore": {"POST": "paul"},
+    "reviews:setup-policy-restore": {"POST": "paul ada"},
     "reviews:setup-policy-archive": {"POST": "| paul ada"},  # a queue judges it
-    "reviews:setup-policy-unarchive": {"POST": "paul"},
+    "reviews:setup-policy-unarchive": {"POST": "paul ada"},
     "reviews:setup-policy-version": {"GET": "paul ada", "POST": "paul ada"},
     "reviews:setup-policy-version-edit": {"GET": "paul ada", "POST": "paul ada"},
-    "reviews:setup-policy-version-withdraw": {"POST": "paul"},
-    "reviews:setup-policy-version-restore": {"POST": "paul"},
+    "reviews:setup-policy-version-withdraw": {"POST": "paul ada"},
+    "reviews:setup-policy-version-restore": {"POST": "paul ada"},
     "reviews:setup-policy-relabelling": {"GET": "lena paul abel ada", "POST": "lena paul ada"},
     "reviews:policy-list": {"GET": STAFF},
     "reviews:policy-detail": {"GET": STAFF},
