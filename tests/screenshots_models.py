@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from mlhooks import evaluation, heads, registry, snapshots
+from mlhooks import evaluation, functional, heads, promotions, registry, snapshots
 from mlhooks.models import DueScore, ModelVersion, Snapshot, TrainingRun
-from tests.factories import make_item, make_job, make_platform, make_policy, make_queue
+from tests.factories import (
+    make_evidence,
+    make_item,
+    make_job,
+    make_platform,
+    make_policy,
+    make_queue,
+)
 from tests.people import CAST, make_person
 from tests.pictures import Camera
+from tests.test_ml_pages import EVIDENCE
 from tests.test_snapshots import decide, group_in
 
 POLICIES = [
@@ -47,6 +55,7 @@ class Workshop:
         self.building = self._snapshot("before the new policy", state="building", rows_done=12)
         self.failed = self._snapshot("", state="failed", error="The disk is full.")
         self._models()
+        functional.add_demo_cases(platform)
         self.waiting_run = self._run("running", step="Training", fraction=0.62, history=losses(9))
         self.failed_run = self._run("failed", error="The snapshot has no test rows.")
         self.stopped_run = self._run("cancelled", finished_at=timezone.now())
@@ -117,12 +126,17 @@ class Workshop:
             **common,
         )
         self.proposed = another
-        registry.propose(another, by=self.people["mila"], reason="AUPRC .81 against .62 on spam.")
+        make_evidence(another, spam=EVIDENCE)
+        make_evidence(self.candidate, spam=EVIDENCE)
+        promotions.propose(another, by=self.people["mila"], reason="AUPRC .81 against .62 on spam.")
         ModelVersion.objects.filter(pk=self.first.pk).update(created_at=now - timedelta(days=40))
 
     def _promote(self, version) -> None:
-        promotion = registry.propose(version, by=self.people["mila"], reason="Better on all three.")
-        registry.approve(promotion, by=self.people["paul"])
+        make_evidence(version, spam=EVIDENCE)
+        promotion = promotions.propose(
+            version, by=self.people["mila"], reason="Better on all three."
+        )
+        promotions.approve(promotion, by=self.people["paul"])
 
 
 def measured(strength: float, champion: ModelVersion) -> dict:
@@ -169,6 +183,7 @@ def test_pictures_of_models(workshop, live_app, new_page, sign_in):
             "model-champion": f"/ml/models/{workshop.champion.pk}/",
             "model-zero-shot": f"/ml/models/{workshop.first.pk}/",
             "model-proposed": f"/ml/models/{workshop.proposed.pk}/",
+            "evidence": f"/ml/models/{workshop.candidate.pk}/evidence/",
             "snapshots": "/ml/snapshots/",
             "snapshot": f"/ml/snapshots/{workshop.snapshot.pk}/",
             "snapshot-building": f"/ml/snapshots/{workshop.building.pk}/",
@@ -184,6 +199,8 @@ def test_pictures_of_models(workshop, live_app, new_page, sign_in):
     camera.take(
         workshop.people["paul"],
         {
+            "gates": "/ml/models/gates/",
+            "functional-cases": "/ml/models/cases/?policy=spam",
             "model-to-approve": f"/ml/models/{workshop.proposed.pk}/",
             "snapshot-owner": f"/ml/snapshots/{workshop.snapshot.pk}/",
         },
