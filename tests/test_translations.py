@@ -15,7 +15,7 @@ TEMPLATES = sorted(
 )
 # Names, units and signs, the same in every language; and what stands for data in a form.
 KEPT = re.compile(
-    r"""&\w+; | &\#\w+; | \b(?:Trust\ Console|API|CSV|JSON|ECE|ID|URL|SHA-256|FIFO|AUPRC|Parquet
+    r"""&\w+; | &\#\w+; | \b(?:Trust\ Console|API|CSV|JSON|ECE|ID|URL|SHA-256|FIFO|AUPRC|BPSN|BNSP|Parquet
     |min|ms|log|log2|Ctrl|Alt|Esc|Enter|Shift|x|h|P|N)\b""",
     re.VERBOSE,
 )
