@@ -15,8 +15,8 @@ TEMPLATES = sorted(
 )
 # Names, units and signs, the same in every language; and what stands for data in a form.
 KEPT = re.compile(
-    r"""&\w+; | &\#\w+; | \b(?:Trust\ Console|API|CSV|JSON|ECE|ID|URL|SHA-256|FIFO|AUPRC|BPSN|BNSP|Parquet
-    |min|ms|log|log2|Ctrl|Alt|Esc|Enter|Shift|x|h|P|N)\b""",
+    r"""&\w+; | &\#\w+; | \b(?:Trust\ Console|API|CSV|JSON|ECE|ID|URL|SHA-256|FIFO|AUPRC|Parquet
+    |BPSN|BNSP|min|ms|log|log2|Ctrl|Alt|Esc|Enter|Shift|x|h|P|N)\b""",
     re.VERBOSE,
 )
 ATTRIBUTES = r"title|aria-label|placeholder|data-label|data-key-label|alt"
