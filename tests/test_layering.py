@@ -94,6 +94,7 @@ MLHOOKS = [
         ("pieces",),
         ("curve_svg",),
         ("gates",),
+        ("client",),
     ],
     [("encoder",), ("heads",), ("evaluation",)],
     [("training",), ("slices",)],

@@ -20,6 +20,7 @@ class SnapshotFile(serializers.Serializer):
 
 class SnapshotOut(serializers.Serializer):
     number = serializers.IntegerField()
+    platform = serializers.CharField(help_text="Its slug.")
     state = serializers.ChoiceField(choices=Snapshot.State.choices)
     note = serializers.CharField()
     rows_done = serializers.IntegerField()

@@ -30,7 +30,8 @@ class SnapshotsView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = access.visible(request.user, "snapshot.view", Snapshot.objects.all(), "platform")
-        return Response({"results": [as_json(one) for one in rows.order_by("-id")[:1000]]})
+        newest = rows.select_related("platform").order_by("-id")[:1000]
+        return Response({"results": [as_json(one) for one in newest]})
 
     @extend_schema(
         operation_id="create_snapshot",
@@ -113,6 +114,7 @@ def get_snapshot(request: Request, number: int, *, verb: str) -> Snapshot:
 def as_json(snapshot: Snapshot) -> dict:
     return {
         "number": snapshot.number,
+        "platform": snapshot.platform.slug,
         "state": snapshot.state,
         "note": snapshot.note,
         "rows_done": snapshot.rows_done,
