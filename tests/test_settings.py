@@ -163,7 +163,11 @@ def test_the_environment_is_read_in_two_places_only():
         if reading.search(path.read_text())
     }
     passing_it_on = {"trustconsole/programs.py", "trustconsole/keeper.py"}
-    assert readers - passing_it_on == {"trustconsole/settings.py", "trustconsole/embedded.py"}
+    elsewhere = {"mlhooks/client.py"}  # runs on other machines, without Django
+    assert readers - passing_it_on - elsewhere == {
+        "trustconsole/settings.py",
+        "trustconsole/embedded.py",
+    }
 
 
 @pytest.mark.django_db

@@ -136,8 +136,8 @@ SHOWN = {
         "test_learning.test_a_run_that_is_done_or_at_work_is_left_alone"
     ),
     "mlhooks.tasks.sweep_training": "test_tasks.test_sweeping_changes_no_row_that_waits",
-    "mlhooks.tasks.gather_evidence": "test_evidence.test_gathering_twice_is_gathering_once",
-    "mlhooks.tasks.sweep_evidence": "test_evidence.test_a_silent_gathering_is_begun_again",
+    "mlhooks.tasks.gather_evidence": "test_model_evidence.test_gathering_twice_is_gathering_once",
+    "mlhooks.tasks.sweep_evidence": "test_model_evidence.test_a_silent_gathering_is_begun_again",
     "trustconsole.heartbeat": "test_tasks.test_a_heartbeat_says_when_and_nothing_else",
 }
 
