@@ -179,6 +179,7 @@ def _measure(side: str) -> dict:
 
     from mlhooks import snapshot_files  # noqa: F401  (a worker that has made one has it loaded)
 
+    pyarrow.array([0])  # loads pandas once a process, where that is there: by our tests' libraries
     connection.ensure_connection()
     folder = Path(tempfile.mkdtemp(prefix="bench-export-"))
     try:
