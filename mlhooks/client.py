@@ -76,7 +76,6 @@ class Snapshot:
     cutoff_at: str
     error: str = ""
     files: tuple[SnapshotFile, ...] = ()
-    replaced_by: int | None = None  # the same cutoff without what was erased since
 
     @property
     def folder(self) -> str:
@@ -145,10 +144,8 @@ class Client:
         snapshot = self.get_snapshot(which)
         if snapshot.state != "ready":
             why = f" ({snapshot.error})" if snapshot.error else ""
-            use = f" Use {snapshot.replaced_by}." if snapshot.replaced_by else ""
             raise NotReady(
-                f"Snapshot {snapshot.number} is {snapshot.state}{why}: it has no files to "
-                f"download.{use}"
+                f"Snapshot {snapshot.number} is {snapshot.state}{why}: it has no files to download."
             )
         wanted = _wanted(snapshot, names)
         folder = Path(into) / snapshot.folder
@@ -311,7 +308,6 @@ def _snapshot(body: dict[str, Any]) -> Snapshot:
         cutoff_at=body["cutoff_at"],
         error=body["error"],
         files=files,
-        replaced_by=body.get("replaced_by"),
     )
 
 

@@ -12,29 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
-from reviews.models import Decision, ItemVersion, Person, Platform, Policy
+from reviews.models import Person, Policy
 
-from . import gates, registry, vectors
-from .models import Evidence, FunctionalCase, GateBounds, ModelVersion, Snapshot
+from . import evidence_rows, gates, registry
+from .evidence_rows import Rows
+from .models import Evidence, FunctionalCase, GateBounds, ModelVersion
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
     from .encoder import Encoder
     from .heads import Head
 
 State = Evidence.State
 CAPACITIES = (0.05, 0.1, 0.2)
-NEWEST_DECISIONS = 20_000  # looked through for random-lane rows
-RECENT_ITEMS = 1_000  # whose load is projected
 SAME_MEANING = 0.98  # cosine from which two texts count as one in the leakage report
 TIMED_TEXTS = 64
 FAILED_SHOWN = 50
@@ -179,28 +176,6 @@ def set_bounds(policy: Policy, bounds: dict[str, float], *, by: Person | None) -
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Labelled texts; `labels` and the predictions by policy slug, NaN for not judged."""
-
-    texts: list[str]
-    embeddings: "np.ndarray"
-    labels: "dict[str, np.ndarray]"
-    weights: "np.ndarray"
-    groups: "np.ndarray"
-    table: "pa.Table"
-
-    def take(self, chosen: "np.ndarray") -> "_Rows":
-        return _Rows(
-            [self.texts[n] for n in chosen],
-            self.embeddings[chosen],
-            {slug: found[chosen] for slug, found in self.labels.items()},
-            self.weights[chosen],
-            self.groups[chosen],
-            self.table.take(chosen),
-        )
-
-
-@dataclass(frozen=True)
 class _Model:
     """A head and what it says of some texts, by policy slug."""
 
@@ -233,11 +208,11 @@ def _figures(
         theirs = _Model(registry.load(champion), registry.thresholds(champion))
     slugs = list(mine.head.policies)
     attempt.write(step="Reading the test rows")
-    test, train = _snapshot_rows(model_version.snapshot, slugs, text_encoder)
+    test, train = evidence_rows.of_snapshot(model_version.snapshot, slugs, text_encoder)
     attempt.write(step="Reading the random lane")
-    stream = _stream_rows(model_version, slugs, text_encoder, test)
+    stream = evidence_rows.of_stream(model_version, slugs, text_encoder, test)
     attempt.write(step="Reading what came in lately")
-    recent = _recent(model_version.platform, text_encoder)
+    recent = evidence_rows.recent(model_version.platform, text_encoder)
     figures: dict[str, Any] = {
         "champion": champion.label if theirs and champion else "",
         "speed": _speed(model_version, mine, text_encoder, test),
@@ -321,7 +296,7 @@ def _policy_figures(slug, mine, theirs, rows, said, encoder, model_version, rng)
     return found
 
 
-def _both(mine: _Model, theirs: _Model | None, rows: _Rows):
+def _both(mine: _Model, theirs: _Model | None, rows: Rows):
     said = mine.says(rows.embeddings, rows.texts)
     return said, (theirs.says(rows.embeddings, rows.texts) if theirs is not None else {})
 
@@ -333,11 +308,12 @@ def _calibration(slug, test, stream, a_test, a_stream, rng) -> dict[str, Any]:
 
     from . import calibration, evaluation
 
-    rows, said, of = stream, a_stream, "random lane"
+    rows, said, of, weights = stream, a_stream, "random lane", stream.weights
     if (~np.isnan(stream.labels[slug])).sum() < gates.LEAST_ROWS:
-        rows, said, of = test, a_test, "test rows"
+        # Unweighted: most were picked by risk, and stand for nothing but themselves.
+        rows, said, of, weights = test, a_test, "test rows", np.ones(len(test.texts))
     judged = ~np.isnan(rows.labels[slug])
-    y, p, w = rows.labels[slug][judged], said[judged], rows.weights[judged]
+    y, p, w = rows.labels[slug][judged], said[judged], weights[judged]
     if not y.size:
         return {"value": None, "n": 0, "positives": 0, "part": of}
     return {
@@ -349,7 +325,7 @@ def _calibration(slug, test, stream, a_test, a_stream, rng) -> dict[str, Any]:
     }
 
 
-def _parts(test: _Rows) -> "dict[str, dict[str, np.ndarray]]":
+def _parts(test: Rows) -> "dict[str, dict[str, np.ndarray]]":
     from . import slices
 
     return {
@@ -357,24 +333,11 @@ def _parts(test: _Rows) -> "dict[str, dict[str, np.ndarray]]":
         "kinds": slices.of_values(test.table["kind"].to_pylist()),
         "queues": slices.of_values(test.table["queue"].to_pylist()),
         "lengths": slices.of_lengths(test.texts),
-        "ages": slices.of_ages(_ages(test.table["item_version_id"].to_pylist())),
+        "ages": slices.of_ages(
+            evidence_rows.account_ages(test.table["item_version_id"].to_pylist())
+        ),
         "identities": slices.of_identities(test.texts),
     }
-
-
-def _ages(version_ids: list[int]) -> list[float | None]:
-    """How many days old each item's account was when it came; None where nobody knows."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT version.id, extract(epoch FROM item.submitted_at - account.joined_at)::float8 "
-            "/ 86400 FROM reviews_itemversion AS version "
-            "JOIN reviews_item AS item ON item.id = version.item_id "
-            "JOIN reviews_account AS account ON account.id = item.account_id "
-            "WHERE version.id = ANY(%s)",
-            [version_ids],
-        )
-        ages = dict(cursor.fetchall())
-    return [ages.get(pk) for pk in version_ids]
 
 
 def _functional(slug, mine, theirs, encoder, model_version) -> dict[str, Any]:
@@ -434,7 +397,7 @@ def _load(mine: "np.ndarray", theirs: "np.ndarray", base_rate: float) -> dict[st
     }
 
 
-def _leakage(train: _Rows, test: _Rows) -> dict[str, Any]:
+def _leakage(train: Rows, test: Rows) -> dict[str, Any]:
     """Test rows whose text stands among the train rows: folded, to the letter, or by meaning."""
     import numpy as np
 
@@ -458,7 +421,7 @@ def _leakage(train: _Rows, test: _Rows) -> dict[str, Any]:
 
 
 def _speed(
-    model_version: ModelVersion, mine: _Model, encoder: "Encoder", test: _Rows
+    model_version: ModelVersion, mine: _Model, encoder: "Encoder", test: Rows
 ) -> dict[str, Any]:
     """Texts a second, encoder and all, on one core; the size; and whether what is served from the
     stored vectors is what a fresh encoding would say."""
@@ -480,110 +443,3 @@ def _speed(
     served = mine.head.predict(test.embeddings[: len(texts)], texts)
     found["largest_difference"] = float(np.abs(fresh - served).max(initial=0.0))
     return found
-
-
-_COLUMNS = (
-    *("item_version_id", "text", "split", "lane", "weight"),
-    *("language", "kind", "queue", "split_group"),
-)
-
-
-def _snapshot_rows(
-    snapshot: Snapshot | None, slugs: list[str], encoder: "Encoder"
-) -> tuple[_Rows, _Rows]:
-    """The snapshot's (test, train) rows; none where the model was made without one."""
-    import pyarrow.compute as pc
-
-    from . import snapshot_files
-
-    if snapshot is None:
-        empty = _rows(None, slugs, encoder)
-        return empty, empty
-    known = {policy["slug"] for policy in snapshot.manifest["policies"]}
-    table = snapshot_files.read_labels(
-        snapshot, policy_slugs=[slug for slug in slugs if slug in known], columns=_COLUMNS
-    )
-    test, train = (table.filter(pc.equal(table["split"], split)) for split in ("test", "train"))
-    return _rows(test, slugs, encoder), _rows(train, slugs, encoder)
-
-
-def _stream_rows(
-    model_version: ModelVersion, slugs: list[str], encoder: "Encoder", test: _Rows
-) -> _Rows:
-    """Random-lane rows that training never saw: decided after the snapshot, or its test rows."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from . import label_pages, labels
-
-    platform, snapshot = model_version.platform, model_version.snapshot
-    upto = Decision.objects.filter(item__platform=platform).aggregate(Max("id"))["id__max"] or 0
-    after = max(snapshot.cutoff_id if snapshot else 0, upto - NEWEST_DECISIONS)
-    pages = label_pages.Pages(platform.pk, upto, labels.freeze(platform))
-    table = pages.parse(pages.read(after, upto))
-    table = table.filter(pc.equal(table["lane"], "random"))
-    if test.texts:
-        own = test.table.filter(pc.equal(test.table["lane"], "random"))
-        table = pa.concat_tables(
-            [_same_columns(table, slugs), _same_columns(own, slugs)], promote_options="permissive"
-        )
-    return _rows(table, slugs, encoder)
-
-
-def _same_columns(table: "pa.Table", slugs: list[str]) -> "pa.Table":
-    names = [*_COLUMNS, *(f"label_{slug}" for slug in slugs)]
-    return table.select([name for name in names if name in table.column_names])
-
-
-def _recent(platform: Platform, encoder: "Encoder") -> _Rows:
-    """What came in last, decided or not."""
-    import pyarrow as pa
-
-    versions = list(
-        ItemVersion.objects.filter(item__platform=platform)
-        .select_related("item__kind")
-        .order_by("-id")[:RECENT_ITEMS]
-    )
-    table = pa.table(
-        {
-            "item_version_id": pa.array([one.pk for one in versions], pa.int64()),
-            "text": pa.array([one.text() for one in versions], pa.string()),
-        }
-    )
-    return _rows(table, [], encoder)
-
-
-def _rows(table: "pa.Table | None", slugs: list[str], encoder: "Encoder") -> _Rows:
-    import numpy as np
-    import pyarrow as pa
-
-    if table is None:
-        table = pa.table(
-            {
-                "item_version_id": pa.array([], pa.int64()),
-                **{
-                    name: pa.array([], pa.float64() if name == "weight" else pa.string())
-                    for name in _COLUMNS[1:]
-                },
-            }
-        )
-    texts = table["text"].to_pylist()
-    count = len(texts)
-    there = table.column_names
-    return _Rows(
-        texts=texts,
-        embeddings=vectors.of_versions(table["item_version_id"].to_pylist(), texts, encoder),
-        labels={
-            slug: table[f"label_{slug}"].cast("float64").to_numpy()
-            if f"label_{slug}" in there
-            else np.full(count, np.nan)
-            for slug in slugs
-        },
-        weights=np.nan_to_num(table["weight"].to_numpy(), nan=1.0)
-        if "weight" in there
-        else np.ones(count),
-        groups=np.array(table["split_group"].to_pylist(), dtype=object)
-        if "split_group" in there
-        else np.arange(count),
-        table=table,
-    )

@@ -102,7 +102,7 @@ MLHOOKS = [
     [("models",)],
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages")],
-    [("evidence", "promotions")],
+    [("evidence", "evidence_rows", "promotions")],
     [
         ("scoring", "strongest"),
         ("neighbours", "similar"),
