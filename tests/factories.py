@@ -132,6 +132,7 @@ def make_evidence(model_version, **figures):
         model_version=model_version,
         champion=registry.champion(model_version.platform),
         state=Evidence.State.READY,
+        finished_at=timezone.now(),
         figures={"policies": figures},
     )
 

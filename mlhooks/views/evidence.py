@@ -210,7 +210,9 @@ def _bounds_context(request: HttpRequest, wrong: tuple | None = None) -> dict:
                         "name": name,
                         "words": GATE_WORDS[name],
                         "hint": GATE_HINTS[name],
-                        "value": wrong[1][name] if wrong and is_wrong else f"{bounds[name]:g}",
+                        "value": wrong[1][name]
+                        if wrong and is_wrong
+                        else f"{bounds[name]:g}".replace("-", "−"),
                         "error": (wrong[2] or {}).get(name, "") if wrong and is_wrong else "",
                         "usual": gate.bound,
                         "is_own": bounds[name] != gate.bound,
@@ -244,6 +246,11 @@ def _cases_context(
         "given": given or {},
         "may_edit": access.may(request.user, "functional.edit"),
     }
+
+
+def _plain(bound: float) -> str:
+    """As a person writes it, and as _read_bounds reads it."""
+    return f"{bound:g}".replace("-", "−")
 
 
 def _read_bounds(given: dict[str, str]) -> dict[str, float]:

@@ -108,6 +108,12 @@ def figure(number: float) -> str:
 
 
 @register.filter
+def signed(number: float, digits: int = 3) -> str:
+    """-0.0512 → −0.051: so many digits, as her language writes them, with a real minus sign."""
+    return number_format(number, digits).replace("-", "−")
+
+
+@register.filter
 def risk_word(probability: float | None) -> str:
     return gettext(risk_level(probability)) if probability is not None else gettext("Not scored")
 
