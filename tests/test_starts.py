@@ -80,7 +80,10 @@ def walked(queue, person):
         (claim,) = [q["sql"] for q in captured if q["sql"].startswith("EXECUTE claim_next")]
         transaction.set_rollback(True)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        # Planned anew, and by the index, whatever is known of a table just filled.
+        cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        for way in ("seqscan", "bitmapscan", "sort"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {claim.replace('%', '%%')}")
         plan = cursor.fetchone()[0]
         transaction.set_rollback(True)
