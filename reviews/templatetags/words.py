@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, npgettext, pgettext
+from django.utils.translation import get_language, gettext, ngettext, npgettext, pgettext
 from django.utils.translation import gettext_noop as noop
 
 from reviews.ranking import risk_level
@@ -140,5 +141,12 @@ def _time(moment: datetime, past: str, future: str) -> SafeString:
 
 
 def _exactly(local: datetime) -> str:
+    wall = local.replace(microsecond=0, tzinfo=None)
+    return f"{_to_the_second(wall, get_language())} {local:%Z}"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(wall: datetime, language: str) -> str:
+    """Writing a date takes longer than a row of a list, and pages name the same one again."""
     pattern = pgettext("date format, as Django writes it", "j F Y H:i:s")
-    return f"{date_format(local, pattern)} {local:%Z}"
+    return date_format(wall, pattern)
