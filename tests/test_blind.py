@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reviews import blind, claims, decisions
-from reviews.models import Item, ItemVersion, Lane, Queue, Report, Review
+from reviews.models import Item, ItemVersion, Lane, Person, Queue, Report, Review
 from tests.factories import (
     make_account,
     make_item,
@@ -179,6 +179,15 @@ def test_a_quiet_line_says_that_and_to_what_it_is_blind():
     page = World({"score", "author"}).desk().content.decode()
     assert "Judged blind here. You are not shown: risk and reasons, the author." in page
     assert "Judged blind" not in World().desk().content.decode()
+
+
+def test_it_is_said_in_the_language_of_whoever_reads_not_of_whoever_came_first():
+    world = World({"score"})
+    assert "risk and reasons" in world.desk().content.decode()
+    Person.objects.filter(username="rosa").update(language="de")
+    page = world.desk().content.decode()
+    assert "Risiko und Gründe" in page
+    assert "risk and reasons" not in page
 
 
 def test_an_answer_given_blind_is_recorded_as_such():

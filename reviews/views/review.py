@@ -336,15 +336,14 @@ def _item_context(person: Person, job: Job) -> dict:
 
 def _told(person: Person, rules: desk.Rules, job: Job, hidden: frozenset[str]) -> dict[str, str]:
     """What is said of the queue's ways: the same for every job of it, so worked out once."""
-    if "told" not in rules.kept:
-        rules.kept["told"] = {
-            "blind_words": blind.words(rules.queue.blind),
-        }
+    key = ("blind words", get_language())
+    if key not in rules.kept:
+        rules.kept[key] = blind.words(rules.queue.blind)
     filters = comfort.arrives(person, rules.queue.filters)
     # A lane can tell that somebody answered before.
-    lane = "" if blind.HISTORY in hidden else job.get_lane_display()
+    lane = "" if blind.HISTORY in hidden else str(Lane(job.lane).label)
     return {
-        **rules.kept["told"],
+        "blind_words": rules.kept[key],
         "lane_shown": lane,
         "filters": " ".join(filters),
         "filter_words": comfort.words(filters),
