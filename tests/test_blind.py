@@ -2,6 +2,7 @@
 the API, and why the lead who looks on still sees it all."""
 
 import itertools
+import re
 from datetime import timedelta
 
 import pytest
@@ -106,7 +107,8 @@ class World:
 
 
 def leaks(response, hidden):
-    text = response.content.decode()
+    # The microseconds of a time may be any digits, those of a risk too.
+    text = re.sub(r"T\d\d:\d\d:\d\d\.\d+", "T", response.content.decode())
     return [word for what in hidden for word in SECRETS[what] if word in text]
 
 
