@@ -29,6 +29,7 @@ def dataset_card(manifest: dict) -> str:
     lines += _what_it_is(manifest)
     lines += _counts(manifest)
     lines += _sampling(manifest)
+    lines += _aggregation(manifest)
     lines += _columns(manifest)
     lines += _care()
     return "\n".join(lines) + "\n"
@@ -93,10 +94,40 @@ def _sampling(manifest: dict) -> list[str]:
         "70 / 10 / 20. It never changes, so a later snapshot's test rows were never an earlier "
         "one's training rows.",
         "",
-        "Most rows carry one review. Treat such labels as noisy; `reviews` has every independent "
-        "answer where there were more, and whether the reviewer saw the model's score.",
+        "`draw_id`, `strategy`, `draw_seed` and `pool_size` name the drawing; `exposure` is how "
+        "often the item was seen an hour when it was decided: Σ weight·exposure·label / Σ "
+        "weight·exposure is prevalence by views.",
         "",
     ]
+
+
+def _aggregation(manifest: dict) -> list[str]:
+    """How answers became labels, and what is known of who gave them."""
+    from .aggregation import STRENGTH  # NumPy, which the web process does without
+
+    lines = [
+        "## How answers became labels",
+        "",
+        "`label_…` is the standing decision. `aggregator_…` says how it came about: `single` (one "
+        "answer: treat it as noisy), `dawid-skene` (several independent answers agreed by more "
+        "than half), `adjudicated`, `appeal` or `override` (somebody settled it, knowing the "
+        "others). `answers_…` and `yes_…` count the people who answered independently by the "
+        "same version of the policy's text, the newest answer of each.",
+        "",
+        "`posterior_…` is the chance that the item violates, given those answers: Dawid and "
+        "Skene's model of raters, each with a sensitivity and a specificity of her own, learnt "
+        "from the newest 20,000 labels up to the cutoff that several people answered for, and "
+        f"shrunk to all raters' as by {STRENGTH:.0f} answers. It is null for a single answer, 1 or "
+        "0 where somebody settled it. `raters.json` has every rater's figures, by pseudonym.",
+        "",
+        "| | labels compared | sensitivity | specificity |",
+        "|---|---:|---:|---:|",
+    ]
+    for policy in manifest["policies"]:
+        of = manifest["aggregation"][policy["slug"]]
+        figures = f"{of['sensitivity']:.2f} | {of['specificity']:.2f}" if of["items"] else "– | –"
+        lines.append(f"| {policy['name']} | {of['items']:,} | {figures} |")
+    return [*lines, ""]
 
 
 def _columns(manifest: dict) -> list[str]:

@@ -1,6 +1,6 @@
-"""Reads label rows page by page into Arrow tables, and writes tables as JSON lines.
+"""Reads label rows page by page into Arrow tables.
 
-PostgreSQL only looks rows up and sends them by COPY; pivoting, nesting and JSON are done here, on
+PostgreSQL only looks rows up and sends them by COPY; pivoting and nesting are done here, on
 whole columns. A page costs three short statements, and nothing is held between two pages.
 """
 
@@ -17,9 +17,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef
 from numpy.typing import NDArray
 
-from reviews.models import Person, PolicyVersion, Review
+from reviews import rounds
+from reviews.models import Lane, Person, PolicyVersion, Review
 
-from . import labels
+from . import aggregation, labels, posteriors
 
 Ints = NDArray[np.int64]
 
@@ -27,8 +28,9 @@ _DECISIONS = """
 SELECT d.id AS decision_id, d.item_id, i.external_id, d.item_version_id, v.content_hash,
        i.kind_id, i.language, {text} AS text, i.split_group, d.verdict,
        {scores}{severities}d.risk_source,
-       {lane} AS lane, j.lane AS decided_lane, {probability} AS inclusion_probability, d.queue_id,
-       d.decided_at,
+       {lane} AS lane, j.lane AS decided_lane, {probability} AS inclusion_probability,
+       draw.id AS draw_id, draw.strategy, draw.seed AS draw_seed, draw.pool_size,
+       d.views_per_hour AS exposure, d.queue_id, d.decided_at, d.kind AS decision_kind,
        {judged_by} AS review_id
 FROM reviews_decision d
 JOIN reviews_item i ON i.id = d.item_id
@@ -43,12 +45,13 @@ ORDER BY d.id
 _ANSWERS = """
 SELECT d.id AS decision_id, r.id AS review_id, r.reviewer_id, r.verdict,
        r.active_seconds AS seconds, r.score_shown, nullif(r.spans, '[]'::jsonb)::text AS spans,
-       f.policy_version_id, f.violates, f.severity
+       given.lane, f.policy_version_id, f.violates, f.severity
 FROM reviews_decision d
 JOIN reviews_review r ON r.item_id = d.item_id AND r.item_version_id = d.item_version_id
   AND r.id <= {judged_by}
+JOIN reviews_job given ON given.id = r.job_id
 LEFT JOIN reviews_finding f ON f.review_id = r.id
-WHERE d.id > %(after)s AND d.id <= %(upto)s AND d.queue_id = ANY(%(queues)s)
+WHERE {which} AND d.queue_id = ANY(%(queues)s)
   AND d.verdict IN ('violating', 'clean')
   AND (r.id = d.review_id OR NOT EXISTS (
     SELECT FROM reviews_decision taken JOIN reviews_decision u ON u.supersedes_id = taken.id
@@ -56,9 +59,27 @@ WHERE d.id > %(after)s AND d.id <= %(upto)s AND d.queue_id = ANY(%(queues)s)
 """
 _VIOLATED = """
 SELECT decision_id, policyversion_id AS policy_version_id
-FROM reviews_decision_policy_versions
-WHERE decision_id > %(after)s AND decision_id <= %(upto)s
+FROM reviews_decision_policy_versions WHERE {which}
 """
+_OF_PAGE = "{id} > %(after)s AND {id} <= %(upto)s"
+_OF_THESE = "{id} = ANY(%(ids)s)"
+# Labels that several people answered for independently, the newest of them.
+_COMPARED = """
+SELECT d.id, {judged_by} AS review_id
+FROM reviews_decision d
+JOIN reviews_item i ON i.id = d.item_id
+WHERE i.platform_id = %(platform)s AND {standing} AND d.item_version_id IN (
+    SELECT item_version_id FROM reviews_review GROUP BY item_version_id HAVING count(*) > 1)
+  AND (SELECT count(DISTINCT r.reviewer_id) > 1 FROM reviews_review r
+    JOIN reviews_job given ON given.id = r.job_id
+    WHERE r.item_version_id = d.item_version_id AND r.id <= {judged_by}
+      AND given.lane = ANY(%(independent)s))
+ORDER BY d.id DESC LIMIT %(most)s
+"""
+MOST_COMPARED = 20_000
+# A lead's word on a disagreement or an appeal follows from what others said; the rest is given
+# without knowing it.
+INDEPENDENT = (*rounds.INDEPENDENT, *map(str, Lane.checking()))
 # An override has no review of its own: it stands on those of its job.
 _JUDGED_BY = """COALESCE(d.review_id, (
          SELECT max(own.id) FROM reviews_review own WHERE own.job_id = d.job_id))"""
@@ -78,11 +99,21 @@ _ANSWER_TYPES = {
     "seconds": pa.float32(),
     "score_shown": pa.bool_(),
     "spans": pa.string(),
+    "lane": pa.string(),
     "policy_version_id": pa.int64(),
     "violates": pa.bool_(),
     "severity": pa.int8(),
 }
 _VIOLATED_TYPES = {"decision_id": pa.int64(), "policy_version_id": pa.int64()}
+
+_SPLITS = pa.array(labels.SPLIT_OF_BUCKET, pa.string())
+_INDEPENDENT = pa.array(INDEPENDENT, pa.string())
+# Column, value and what it says of how the label came about, the last that fits.
+_SETTLED_BY = (
+    ("decided_lane", str(Lane.ADJUDICATION), posteriors.ADJUDICATED),
+    ("decided_lane", str(Lane.APPEAL), posteriors.APPEAL),
+    ("decision_kind", "override", posteriors.OVERRIDE),
+)
 
 
 class Raw(NamedTuple):
@@ -124,7 +155,7 @@ class Pages:
             "queues": [queue["id"] for queue in frozen.queues],
         }
         self._decisions_sql = self._compose(frozen)
-        self._answers_sql = _ANSWERS.format(judged_by=_JUDGED_BY)
+        self._learnt: list[aggregation.Raters] = []
         self._decision_types = {
             "decision_id": pa.int64(),
             "item_id": pa.int64(),
@@ -142,19 +173,49 @@ class Pages:
             "lane": pa.string(),
             "decided_lane": pa.string(),
             "inclusion_probability": pa.float64(),
+            "draw_id": pa.int64(),
+            "strategy": pa.string(),
+            "draw_seed": pa.int64(),
+            "pool_size": pa.int32(),
+            "exposure": pa.float64(),
             "queue_id": pa.int64(),
             "decided_at": pa.timestamp("us", tz="UTC"),
+            "decision_kind": pa.string(),
             "review_id": pa.int64(),
         }
 
     def read(self, after: int, upto: int) -> Raw:
         """The decisions in (after, upto], for `parse`. All the waiting for PostgreSQL is here."""
         between = {**self._parameters, "after": after, "upto": upto}
-        return Raw(
-            self._copy(self._decisions_sql, between),
-            self._copy(self._answers_sql, between),
-            self._copy(_VIOLATED, between),
+        return Raw(self._copy(self._decisions_sql, between), *self._behind(between, which=_OF_PAGE))
+
+    def learn_raters(self) -> dict[str, dict]:
+        """Learn from the labels that several people answered for how far each is to be believed;
+        by policy slug. Until then, and for a snapshot in which nobody was asked twice, no label
+        has a posterior. It hangs on the rows up to the cutoff alone."""
+        statement = _COMPARED.format(judged_by=_JUDGED_BY, standing=labels.STANDING)
+        parameters = {
+            **self._parameters,
+            "independent": list(INDEPENDENT),
+            "most": MOST_COMPARED,
+        }
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            rows = np.array(sorted(cursor.fetchall()), np.int64).reshape(-1, 2)
+        ids, behind = rows[:, 0].copy(), rows[:, 1]
+        answers, violated = self._behind({**self._parameters, "ids": ids.tolist()}, which=_OF_THESE)
+        found = self._answers(answers, ids)
+        _, version = self._judged(found, self._violated(violated, ids), behind)
+        self._learnt = posteriors.learn(
+            self._cells(found, version), policies=len(self._policies), raters=len(self._raters.ids)
         )
+        return posteriors.as_json(self._learnt, self._slugs.to_pylist(), self._raters.names)
+
+    def _behind(self, parameters: dict[str, object], *, which: str) -> tuple[bytes, bytes]:
+        """Answers and violated policies of some decisions."""
+        answers = _ANSWERS.format(judged_by=_JUDGED_BY, which=which.format(id="d.id"))
+        violated = _VIOLATED.format(which=which.format(id="decision_id"))
+        return self._copy(answers, parameters), self._copy(violated, parameters)
 
     def parse(self, raw: Raw) -> pa.Table:
         if not raw.decisions:
@@ -168,8 +229,8 @@ class Pages:
         found["kind"] = self._kinds.take(table["kind_id"].to_numpy())
         found["queue"] = self._queues.take(table["queue_id"].to_numpy())
         groups = table["split_group"].combine_chunks().dictionary_encode()
-        splits = pa.array(map(labels.split_of, groups.dictionary.to_pylist()), pa.string())
-        found["split"] = splits.take(groups.indices)
+        buckets = pa.array(labels.buckets_of(groups.dictionary.to_pylist()))
+        found["split"] = _SPLITS.take(buckets.take(groups.indices))
         found["weight"] = pc.if_else(
             pc.equal(table["lane"], "random"),
             pc.divide(1.0, table["inclusion_probability"]),
@@ -231,6 +292,8 @@ class Pages:
             review=review[order],
             policy=policy[order],
             number=number[order],
+            rater=self._raters.places(table["reviewer_id"].to_numpy())[order],
+            is_independent=pc.is_in(table["lane"], _INDEPENDENT).to_numpy()[order],
             violates=pc.fill_null(table["violates"], False).to_numpy()[order],
         )
 
@@ -254,22 +317,45 @@ class Pages:
     def _labels(
         self, answers: "_Answers", violated: tuple[Ints, Ints, Ints], table: pa.Table
     ) -> dict[str, pa.Array]:
-        """What the review behind the decision judged, and what the decision found violated."""
-        count = table.num_rows
-        version = np.full((len(self._policies), count), -1, np.int16)
-        label = np.full((len(self._policies), count), -1, np.int8)
+        """The columns of each policy."""
         behind = pc.fill_null(table["review_id"], -1).to_numpy()
+        label, version = self._judged(answers, violated, behind)
+        settled_by = np.full(table.num_rows, posteriors.SINGLE, np.int8)
+        for name, word, code in _SETTLED_BY:
+            settled_by[pc.equal(table[name], word).to_numpy()] = code
+        cells = self._cells(answers, version)
+        found = posteriors.columns(cells, label, settled_by, self._learnt, self._slugs.to_pylist())
+        for n, policy in enumerate(self._policies):
+            found[f"label_{policy['slug']}"] = pa.array(label[n], mask=label[n] < 0)
+            found[f"policy_version_{policy['slug']}"] = pa.array(version[n], mask=version[n] < 0)
+        return found
+
+    def _judged(
+        self, answers: "_Answers", violated: tuple[Ints, Ints, Ints], behind: Ints
+    ) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
+        """(policies, rows) of labels and versions, −1 for not judged: what the review behind the
+        decision judged, and what the decision found violated."""
+        version = np.full((len(self._policies), len(behind)), -1, np.int16)
+        label = np.full((len(self._policies), len(behind)), -1, np.int8)
         latest = (answers.policy >= 0) & (answers.review == behind[answers.row])
         version[answers.policy[latest], answers.row[latest]] = answers.number[latest]
         label[answers.policy[latest], answers.row[latest]] = 0
         rows, policies, numbers = violated
         version[policies, rows] = numbers
         label[policies, rows] = 1
-        found = {}
-        for n, policy in enumerate(self._policies):
-            found[f"label_{policy['slug']}"] = pa.array(label[n], mask=label[n] < 0)
-            found[f"policy_version_{policy['slug']}"] = pa.array(version[n], mask=version[n] < 0)
-        return found
+        return label, version
+
+    def _cells(self, answers: "_Answers", version: NDArray[np.int16]) -> posteriors.Cells:
+        which = answers.is_independent
+        return posteriors.cells(
+            answers.row[which],
+            answers.policy[which],
+            answers.number[which],
+            answers.rater[which],
+            answers.violates[which],
+            version=version,
+            raters=len(self._raters.ids),
+        )
 
     def _reviews(self, answers: "_Answers", count: int) -> pa.Array:
         """Decisions → reviews → policies found violated, as nested lists."""
@@ -279,9 +365,18 @@ class Pages:
         is_first[1:] |= answers.row[1:] != answers.row[:-1]
         firsts = np.flatnonzero(is_first)
         ratings = answers.table.take(answers.order[firsts])
-        hits = answers.violates & (answers.policy >= 0)
+        rating_of = np.cumsum(is_first) - 1
+        asked = answers.policy >= 0
+        judged = pa.ListArray.from_arrays(
+            _offsets(rating_of[asked], len(firsts)),
+            self._slugs.take(pa.array(answers.policy[asked])),
+        )
+        versions = pa.ListArray.from_arrays(
+            judged.offsets, pa.array(answers.number[asked], pa.int16())
+        )
+        hits = answers.violates & asked
         violated = pa.ListArray.from_arrays(
-            _offsets((np.cumsum(is_first) - 1)[hits], len(firsts)),
+            _offsets(rating_of[hits], len(firsts)),
             self._slugs.take(pa.array(answers.policy[hits])),
         )
         severities = pa.ListArray.from_arrays(
@@ -294,6 +389,9 @@ class Pages:
             violated,
             ratings["seconds"].combine_chunks(),
             ratings["score_shown"].combine_chunks(),
+            ratings["lane"].combine_chunks(),
+            judged,
+            versions,
             severities,
             _spans(ratings["spans"], kind.value_type.field("spans").type),
         ]
@@ -308,6 +406,8 @@ class _Answers(NamedTuple):
     review: Ints
     policy: Ints  # place among the snapshot's, or −1
     number: Ints
+    rater: Ints  # place among the raters
+    is_independent: NDArray[np.bool_]
     violates: NDArray[np.bool_]
 
 
@@ -325,8 +425,11 @@ class _Names(NamedTuple):
             pa.array([row["slug"] for row in rows], pa.string()),
         )
 
+    def places(self, ids: Ints) -> Ints:
+        return np.searchsorted(self.ids, ids)
+
     def take(self, ids: Ints) -> pa.Array:
-        return self.names.take(pa.array(np.searchsorted(self.ids, ids)))
+        return self.names.take(pa.array(self.places(ids)))
 
 
 def _spans(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
@@ -371,71 +474,3 @@ def _table(rows: bytes, types: dict[str, pa.DataType]) -> pa.Table:
         ),
     )
     return table.combine_chunks()
-
-
-def json_lines(table: pa.Table) -> bytes:
-    """The rows as JSON, one a line, keys in the order of the columns."""
-    if not table.num_rows:
-        return b""
-    parts: list[object] = []
-    for number, name in enumerate(table.column_names):
-        parts += [f"{',' if number else '{'}{json.dumps(name)}:", _as_json(table[name])]
-    lines = pc.binary_join_element_wise(*parts, "}\n", "")
-    return _bytes_of(lines).tobytes()
-
-
-def _as_json(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Each value as JSON text."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    kind = column.type
-    if pa.types.is_string(kind):
-        text = pc.binary_join_element_wise('"', _escaped(column), '"', "")
-    elif pa.types.is_list(kind):
-        # Flattened, written, and gathered again by the same offsets.
-        inner = pa.ListArray.from_arrays(column.offsets, _as_json(column.values))
-        text = pc.binary_join_element_wise("[", pc.binary_join(inner, ","), "]", "")
-    elif pa.types.is_struct(kind):
-        parts: list[object] = []
-        for number, field in enumerate(kind):
-            mark = "," if number else "{"
-            parts += [f'{mark}"{field.name}":', _as_json(column.field(number))]
-        text = pc.binary_join_element_wise(*parts, "}", "")
-    elif pa.types.is_timestamp(kind):
-        # "2026-11-23 05:17:46.000123", quicker than strftime
-        text = column.cast(pa.timestamp("us")).cast(pa.string())
-        text = pc.binary_replace_slice(text.cast(pa.binary()), 10, 11, b"T").cast(pa.string())
-        text = pc.binary_join_element_wise('"', text, 'Z"', "")
-    else:
-        text = column.cast(pa.string())
-    return pc.fill_null(text, "null")
-
-
-# What JSON escapes in ordinary texts; other control characters are rare enough to go one by one.
-_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
-
-
-def _escaped(column: pa.Array) -> pa.Array:
-    data = _bytes_of(column)
-    text, odd_ones = column, np.count_nonzero(data < 32)
-    for plain, escaped in _ESCAPES:
-        found = np.count_nonzero(data == ord(plain))
-        odd_ones -= found if plain.isspace() else 0
-        if found:
-            text = pc.replace_substring(text, plain, escaped)
-    if not odd_ones:
-        return text
-    is_odd = pc.fill_null(pc.match_substring_regex(text, r"[\x00-\x1f]"), False)
-    odd = [
-        json.dumps(value, ensure_ascii=False)[1:-1] for value in column.filter(is_odd).to_pylist()
-    ]
-    return pc.replace_with_mask(text, is_odd, pa.array(odd, pa.string()))
-
-
-def _bytes_of(column: pa.Array) -> NDArray[np.uint8]:
-    """The UTF-8 of all the strings, end to end."""
-    _, offsets, data = column.buffers()
-    if data is None:
-        return np.empty(0, np.uint8)
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]

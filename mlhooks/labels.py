@@ -6,7 +6,7 @@ item versions), columns set once at birth, and what `freeze` kept of the mutable
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
@@ -17,15 +17,31 @@ from reviews.models import ItemKind, Platform, Policy, Queue
 from .dataset_card import SPLITS
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 def split_of(split_group: str) -> str:
     """The side of a split group, for ever: 70 % train, 10 % valid, 20 % test."""
-    bucket = int.from_bytes(hashlib.sha256(split_group.encode()).digest()[:4], "big") % 100
-    if bucket < 70:
-        return "train"
-    return "valid" if bucket < 80 else "test"
+    return SPLIT_OF_BUCKET[bucket_of(split_group)]
+
+
+def bucket_of(split_group: str) -> int:
+    """0 to 99: the first four bytes of its SHA-256, modulo 100."""
+    return int.from_bytes(hashlib.sha256(split_group.encode()).digest()[:4], "big") % 100
+
+
+def buckets_of(split_groups: Iterable[str]) -> "NDArray[np.uint32]":
+    """The same of many."""
+    import numpy as np
+
+    sha256 = hashlib.sha256
+    heads = b"".join([sha256(group.encode()).digest()[:4] for group in split_groups])
+    return np.frombuffer(heads, ">u4") % 100
+
+
+SPLIT_OF_BUCKET = ["train"] * 70 + ["valid"] * 10 + ["test"] * 20
 
 
 _SPLIT_SQL = """CASE
@@ -78,6 +94,9 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
             pa.field("violated", pa.list_(pa.string())),
             pa.field("seconds", pa.float32()),
             pa.field("score_shown", pa.bool_()),
+            pa.field("lane", pa.string()),
+            pa.field("judged", pa.list_(pa.string())),
+            pa.field("policy_versions", pa.list_(pa.int16())),
             pa.field("severities", pa.list_(pa.int8())),
             pa.field("spans", pa.list_(span)),
         ]
@@ -99,6 +118,23 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
         slug, name = policy["slug"], policy["name"]
         rows += [
             (f"label_{slug}", pa.int8(), f"{name}: 1 violates, 0 does not, null not judged."),
+            (
+                f"posterior_{slug}",
+                pa.float64(),
+                f"{name}: chance that it violates, given the answers and each rater's record; "
+                "1 or 0 where a lead settled it; null for a single answer.",
+            ),
+            (
+                f"aggregator_{slug}",
+                pa.string(),
+                f"{name}: single, dawid-skene, adjudicated, appeal or override; null not judged.",
+            ),
+            (
+                f"answers_{slug}",
+                pa.int16(),
+                f"{name}: people who answered independently, by this version of its text.",
+            ),
+            (f"yes_{slug}", pa.int16(), f"{name}: how many of them found it violating."),
             (f"policy_version_{slug}", pa.int16(), f"{name}: version of the text judged by."),
             (
                 f"severity_{slug}",
@@ -118,14 +154,25 @@ def columns(policies: Sequence[dict]) -> list[tuple["pa.Field", str]]:
             "learning lane: among the jobs that waited when a model scored them.",
         ),
         ("weight", pa.float64(), "1 / inclusion_probability in the random lane, else null."),
+        ("draw_id", pa.int64(), "The drawing that brought it in; null: it came by its rank."),
+        ("strategy", pa.string(), "How that one drew; null: by rank."),
+        ("draw_seed", pa.int64(), "The seed of that drawing: with its id, enough to draw again."),
+        ("pool_size", pa.int32(), "How many it drew from; null where that was not counted."),
+        (
+            "exposure",
+            pa.float64(),
+            "Views an hour the platform told of when it was decided; weight · exposure makes "
+            "estimates per view. Null: decided before that was kept.",
+        ),
         ("queue", pa.string(), "Queue the decision was made in."),
         ("decided_at", pa.timestamp("us", tz="UTC"), "When."),
         (
             "reviews",
             pa.list_(rating),
-            "Independent answers behind the decision, oldest first. `severities` stand beside "
-            "`violated`; `spans` are what the rater marked as evidence, in characters (code "
-            "points) of that field of the item's content.",
+            "The answers behind the decision, oldest first; `lane` says what each was asked for: "
+            "those of the lanes adjudication and appeal knew the others. `policy_versions` stand "
+            "beside `judged`, `severities` beside `violated`; `spans` are what the rater marked as "
+            "evidence, in characters (code points) of that field of the item's content.",
         ),
     ]
     return [(pa.field(name, kind), text) for name, kind, text in rows]

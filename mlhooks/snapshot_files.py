@@ -20,11 +20,12 @@ from django.utils.translation import gettext as _
 from reviews.errors import Conflict
 
 from . import dataset_card, labels
-from .label_pages import Pages, Raw, json_lines
+from .json_lines import json_lines
+from .label_pages import Pages, Raw
 from .models import Snapshot
 from .snapshots import get_file
 
-FORMAT = 1  # raise it when a column changes its meaning
+FORMAT = 2  # raise it when a column changes its meaning
 FIRST_PAGE, PAGE = 500, 10_000  # decision ids a statement, at first and at most
 PAGE_BYTES = 24 * 2**20
 ROW_GROUP = 20_000
@@ -41,6 +42,7 @@ def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | N
     """All files of the snapshot, in constant memory. Returns the manifest."""
     frozen = labels.Frozen(**snapshot.manifest["frozen"])
     pages = Pages(snapshot.platform_id, snapshot.cutoff_id, frozen)
+    raters = pages.learn_raters()
     counts = _Counts(frozen)
     writers = {split: _SplitWriter(into, split, pages.schema) for split in labels.SPLITS}
     try:
@@ -78,14 +80,19 @@ def write(snapshot: Snapshot, into: Path, *, progress: Callable[[int], None] | N
             {"name": field.name, "type": str(field.type), "description": text}
             for field, text in labels.columns(frozen.policies)
         ],
+        "aggregation": {
+            slug: {name: value for name, value in learnt.items() if name != "raters"}
+            for slug, learnt in raters.items()
+        },
         "code": {"pyarrow": pa.__version__},
         "frozen": frozen._asdict(),
     }
-    for name, text in (
-        ("croissant.json", dataset_card.croissant(manifest, files=files)),
-        ("README.md", dataset_card.dataset_card(manifest)),
+    for name, write_text in (
+        ("raters.json", lambda: json.dumps(raters, indent=1, ensure_ascii=False) + "\n"),
+        ("croissant.json", lambda: dataset_card.croissant(manifest, files=files)),
+        ("README.md", lambda: dataset_card.dataset_card(manifest)),
     ):
-        (into / name).write_text(text, encoding="utf-8")
+        (into / name).write_text(write_text(), encoding="utf-8")
         files.append(entry_of(into / name))
     manifest["files"] = files
     with (into / "manifest.json").open("w", encoding="utf-8") as file:

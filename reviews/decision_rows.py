@@ -37,11 +37,11 @@ _DECISION = """
 decision AS (
   INSERT INTO reviews_decision (kind, item_id, item_version_id, queue_id, job_id, review_id,
     verdict, severities, supersedes_id, decided_by_id, decided_at, undo_until, note, risks,
-    risk_source)
+    risk_source, views_per_hour)
   SELECT %(kind)s, %(item)s, %(version)s, %(queue)s, %(job)s, answer.review, %(verdict)s,
     %(severities)s::jsonb, %(supersedes)s, %(by)s, answer.at,
     answer.at + make_interval(secs => %(undo_seconds)s), %(note)s, %(risks)s::jsonb,
-    %(risk_source)s
+    %(risk_source)s, %(views_per_hour)s
   FROM answer
   RETURNING id, decided_at, undo_until
 ), violated AS (
@@ -177,6 +177,7 @@ def draft(
         note=note,
         risks=now.risks,
         risk_source=now.risk_source,
+        views_per_hour=now.views_per_hour,
     )
 
 
@@ -196,6 +197,7 @@ def _places(decision: Decision, now: Situation) -> dict[str, Any]:
         "note": decision.note,
         "risks": json.dumps(decision.risks),
         "risk_source": decision.risk_source,
+        "views_per_hour": decision.views_per_hour,
         "is_reported": now.is_reported,
         "platform": now.platform_id,
     }

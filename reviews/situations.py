@@ -48,7 +48,8 @@ SELECT job.id AS job_id, job.item_id, job.queue_id, queue.slug AS queue, queue.p
   ) AS is_member,
   item.report_count > 0 AS is_reported, job.claimed_at,
   coalesce(job.claim_token = %(token)s::uuid AND job.claimed_by_id = %(by)s
-    AND job.expires_at > clock_timestamp(), false) AS is_hers
+    AND job.expires_at > clock_timestamp(), false) AS is_hers,
+  item.views_per_hour
 FROM reviews_job AS job
 JOIN reviews_queue AS queue ON queue.id = job.queue_id
 JOIN reviews_item AS item ON item.id = job.item_id
@@ -83,6 +84,7 @@ class Situation(NamedTuple):
     is_reported: bool
     claimed_at: datetime | None
     is_hers: bool  # the job: claimed by the person who acts, with the token she names
+    views_per_hour: float
     levels: dict[str, int] = {}  # slug → how many levels its severity has, where it asks for one
 
 

@@ -107,6 +107,9 @@ def test_a_row_says_what_was_judged_by_which_text_and_who_judged(platform):
             "violated": ["spam"],
             "seconds": 4.5,
             "score_shown": True,
+            "lane": "risk",
+            "judged": ["spam", "scam"],
+            "policy_versions": [1, 1],
             "severities": [None],
             "spans": [],
         }
@@ -374,6 +377,7 @@ def test_the_manifest_counts_and_hashes_every_file(platform):
         "data-valid.parquet",
         "data-test.parquet",
         "data.jsonl",
+        "raters.json",
         "croissant.json",
         "README.md",
         "manifest.json",
@@ -414,7 +418,7 @@ def test_the_dataset_card_warns_about_sampling_and_counts_labels(platform):
     assert "Spam: violating" in card
     croissant = json.loads(snapshots.get_file(snapshot, "croissant.json")[0].read_text())
     assert croissant["conformsTo"] == "http://mlcommons.org/croissant/1.0"
-    assert len(croissant["distribution"]) == 4
+    assert len(croissant["distribution"]) == 5
 
 
 def test_a_platforms_snapshot_holds_nothing_of_another(platform):

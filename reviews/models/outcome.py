@@ -130,6 +130,8 @@ class Decision(models.Model):
     # The model's view at that moment, for measurement and training.
     risks = models.JSONField(default=dict)
     risk_source = models.CharField(max_length=80, blank=True)
+    # How much it was looked at on the platform then; null: decided before this was kept.
+    views_per_hour = models.FloatField(null=True)
 
     objects = DecisionQuerySet.as_manager()
 
