@@ -46,8 +46,17 @@ class Refused(ClientError):
         self.status = status
 
 
+class Withdrawn(Refused):
+    """The snapshot held an item that was erased since. `replaced_by` is the number of the one that
+    takes its place; what of the old one lies on your disk should go."""
+
+    def __init__(self, message: str, *, replaced_by: int | None) -> None:
+        super().__init__(message, status=410)
+        self.replaced_by = replaced_by
+
+
 class NotReady(ClientError):
-    """The snapshot has no files: not yet, or not any more."""
+    """The snapshot has no files: they are not written yet, or could not be."""
 
 
 class Unreachable(ClientError):
@@ -76,6 +85,8 @@ class Snapshot:
     cutoff_at: str
     error: str = ""
     files: tuple[SnapshotFile, ...] = ()
+    replaced_by: int | None = None
+    withdrawn_because: str = ""
 
     @property
     def folder(self) -> str:
@@ -142,6 +153,11 @@ class Client:
         Raises ClientError; files that came whole stay, and the next call goes on from there.
         """
         snapshot = self.get_snapshot(which)
+        if snapshot.state == "withdrawn":
+            raise _withdrawn(
+                f"Snapshot {snapshot.number} was taken back. {snapshot.withdrawn_because}",
+                snapshot.replaced_by,
+            )
         if snapshot.state != "ready":
             why = f" ({snapshot.error})" if snapshot.error else ""
             raise NotReady(
@@ -263,7 +279,7 @@ class Client:
             if error.code in PASSING:
                 raise
             with error:
-                raise Refused(_refusal(error, self._root), status=error.code) from error
+                raise _refusal(error, self._root) from error
 
     def _pause(self, failures: int, asked: float | None, *, what: str, problem: str) -> None:
         if failures >= self._attempts:
@@ -308,6 +324,8 @@ def _snapshot(body: dict[str, Any]) -> Snapshot:
         cutoff_at=body["cutoff_at"],
         error=body["error"],
         files=files,
+        replaced_by=body.get("replaced_by"),
+        withdrawn_because=body.get("withdrawn_because", ""),
     )
 
 
@@ -348,22 +366,38 @@ def verify(folder: Path | str) -> None:
             raise Damaged(f"{path} was changed after it was written.")
 
 
-def _refusal(error: urllib.error.HTTPError, root: str) -> str:
+def _withdrawn(message: str, replaced_by: int | None) -> Withdrawn:
+    instead = (
+        f" Fetch {replaced_by} instead, and delete your copy of the old one." if replaced_by else ""
+    )
+    return Withdrawn(f"{message.rstrip()}{instead}", replaced_by=replaced_by)
+
+
+def _refusal(error: urllib.error.HTTPError, root: str) -> Refused:
     if 300 <= error.code < 400:
-        return (
+        return Refused(
             f"{root} sends on to {error.headers.get('Location', 'elsewhere')}. The token is not "
-            "sent there: give that address if it is the console's."
+            "sent there: give that address if it is the console's.",
+            status=error.code,
         )
+    try:
+        body = json.loads(error.read(64 * 1024))
+    except (ValueError, OSError, http.client.HTTPException):
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    detail = body.get("error")
+    if error.code == 410:
+        details = body.get("details")
+        number = details.get("replaced_by") if isinstance(details, dict) else None
+        message = detail if isinstance(detail, str) else "This snapshot was taken back."
+        return _withdrawn(message, number if isinstance(number, int) else None)
     say = {
         401: "The console does not know this token. Was it revoked, or has it expired?",
         403: "This token may not read snapshots. It needs the scope snapshots:read.",
         404: "There is no such snapshot or file, or the token is another platform's.",
     }.get(error.code, f"The console refused with {error.code}.")
-    try:
-        detail = json.loads(error.read(64 * 1024)).get("detail", "")
-    except (ValueError, AttributeError, OSError, http.client.HTTPException):
-        detail = ""
-    return f"{say} It says: {detail}" if isinstance(detail, str) and detail else say
+    said = f" It says: {detail}" if isinstance(detail, str) and detail else ""
+    return Refused(f"{say}{said}", status=error.code)
 
 
 def _wait_asked_for(error: Exception) -> float | None:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
+from reviews.errors import Conflict
 from reviews.models import Decision, ItemVersion, Platform
 
-from . import vectors
+from . import snapshots, vectors
 from .models import ModelVersion, Snapshot
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def of_snapshot(
     if snapshot is None:
         empty = _rows(None, slugs, encoder)
         return empty, empty
+    snapshot = snapshots.standing(snapshot)  # what is left of it, where it held what was erased
+    if snapshot.state != Snapshot.State.READY:
+        raise Conflict(_("The version that takes the snapshot's place is not ready yet."))
     known = {policy["slug"] for policy in snapshot.manifest["policies"]}
     table = snapshot_files.read_labels(
         snapshot, policy_slugs=[slug for slug in slugs if slug in known], columns=_COLUMNS

@@ -38,6 +38,7 @@ JOIN reviews_itemversion v ON v.id = d.item_version_id
 JOIN reviews_job j ON j.id = d.job_id
 {draws}
 WHERE d.id > %(after)s AND d.id <= %(upto)s AND i.platform_id = %(platform)s AND {standing}
+  AND {kept}
 ORDER BY d.id
 """
 # Every answer behind a decision, with a line for each policy it spoke about. An answer that its
@@ -275,6 +276,7 @@ class Pages:
             probability=labels.PROBABILITY,
             judged_by=_JUDGED_BY,
             standing=labels.STANDING,
+            kept=labels.KEPT,
         )
 
     def _answers(self, rows: bytes, ids: Ints) -> "_Answers":

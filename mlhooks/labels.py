@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from reviews.models import ItemKind, Platform, Policy, Queue
+from reviews.models import ItemKind, Platform, Policy, Queue, content_hash
 
 from .dataset_card import SPLITS
 
@@ -202,6 +202,11 @@ STANDING = """
 """
 
 
+# Of what an erased version says now. Its row is gone from every snapshot; the reviews are not, and
+# what they say of the raters stays what it was.
+ERASED = content_hash({})
+KEPT = f"v.content_hash <> '{ERASED}'"
+
 # A job that follows from another has the lane of the first draw: the one its own draw follows, or
 # (before draws followed each other) its own. Asked for after a job of the risk lane, it follows
 # none: then it was certain to come, yet how likely the item was to be looked at is not known.
@@ -235,6 +240,7 @@ def tally(platform_id: int, cutoff_id: int, frozen: Frozen) -> Tally:
         )
     statement = _TALLY.format(
         standing=STANDING,
+        kept=KEPT,
         lane=LANE,
         draws=DRAWS,
         split=_SPLIT_SQL.format(group="page.split_group"),
@@ -265,9 +271,10 @@ WITH page AS (
                SELECT max(r.id) FROM reviews_review r WHERE r.job_id = d.job_id)) AS review_id
     FROM reviews_decision d
     JOIN reviews_item i ON i.id = d.item_id
+    JOIN reviews_itemversion v ON v.id = d.item_version_id
     JOIN reviews_job j ON j.id = d.job_id
     {draws}
-    WHERE i.platform_id = %(platform)s AND {standing}
+    WHERE i.platform_id = %(platform)s AND {standing} AND {kept}
 ), judged AS (
     SELECT page.id, {judged}
     FROM page

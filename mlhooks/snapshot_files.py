@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -124,6 +124,17 @@ def read_labels(
             )
         tables.append(pq.read_table(path, columns=wanted))
     return pa.concat_tables(tables)
+
+
+def items_among(snapshot: Snapshot, version_ids: Sequence[int]) -> list[int]:
+    """Those of these item versions' items that the files hold a row of."""
+    found: set[int] = set()
+    for split in labels.SPLITS:
+        path, _entry = get_file(snapshot, f"data-{split}.parquet")
+        rows = pq.read_table(path, columns=["item_id", "item_version_id"])
+        here = pc.is_in(rows["item_version_id"], pa.array(version_ids, pa.int64()))
+        found.update(rows["item_id"].filter(here).to_pylist())
+    return sorted(found)
 
 
 def _read_ahead(pages: Pages, cutoff_id: int, between: Callable[[], None]) -> Iterator[Raw]:

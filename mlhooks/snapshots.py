@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from reviews import access, attempts, audit
-from reviews.errors import Conflict, DomainError, Invalid, NotFound
-from reviews.models import Decision, Person, Platform
+from reviews.errors import Conflict, DomainError, Gone, Invalid, NotFound
+from reviews.models import AuditEntry, Decision, Person, Platform
 
 from . import labels
 from .models import Snapshot
@@ -87,6 +87,7 @@ def build(snapshot_id: int) -> None:
     try:
         with attempt.failing_as("snapshot.fail", refusals=(DomainError, OSError)):
             _wait_for_writers(attempt)
+            attempt.write(erasures_upto=trail_head())  # before the first row is read
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             manifest = snapshot_files.write(
@@ -115,9 +116,40 @@ def list_files(snapshot: Snapshot) -> list[dict]:
     return [*snapshot.manifest.get("files", []), *snapshot.manifest.get("itself", [])]
 
 
+def standing(snapshot: Snapshot) -> Snapshot:
+    """Itself, or what has taken the place of a withdrawn one, at the end of the chain."""
+    while snapshot.state == State.WITHDRAWN:
+        snapshot = snapshot.replaced_by
+    return snapshot
+
+
+def withdrawn(snapshot: Snapshot) -> Gone:
+    """What to tell whoever asks for the files of a withdrawn snapshot."""
+    number = standing(snapshot).number
+    return Gone(
+        _(
+            "Snapshot %(number)s was taken back: %(because)s Snapshot %(replaced_by)s takes its "
+            "place."
+        )
+        % {
+            "number": snapshot.number,
+            "because": snapshot.withdrawn_because,
+            "replaced_by": number,
+        },
+        details={"reason": snapshot.withdrawn_because, "replaced_by": number},
+    )
+
+
+def trail_head() -> int:
+    """Position of the newest sealed audit entry."""
+    return AuditEntry.objects.aggregate(Max("position"))["position__max"] or 0
+
+
 def get_file(snapshot: Snapshot, name: str) -> tuple[Path, dict]:
     """A file of the snapshot by the name in its manifest; no other path can be asked for."""
-    if snapshot.state != Snapshot.State.READY:
+    if snapshot.state == State.WITHDRAWN:
+        raise withdrawn(snapshot)
+    if snapshot.state != State.READY:
         raise Conflict(_("This snapshot has no files: it is not ready."))
     for entry in list_files(snapshot):
         if entry["name"] == name:

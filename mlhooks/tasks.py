@@ -67,9 +67,9 @@ def build_snapshot(snapshot_id: int) -> None:
 
 @shared_task
 def sweep_snapshots() -> int:
-    from . import snapshots
+    from . import snapshots, withdrawals
 
-    return snapshots.resume_stuck()
+    return withdrawals.sweep() + snapshots.resume_stuck()
 
 
 @shared_task

@@ -35,5 +35,11 @@ class Conflict(DomainError):
     status = 409
 
 
+class Gone(DomainError):
+    """It was here, and was taken away on purpose. `details` may name what takes its place."""
+
+    status = 410
+
+
 class ClaimLost(Conflict):
     """The claim ran out, was released, or belongs to somebody else now."""

@@ -102,7 +102,7 @@ MLHOOKS = [
     [("simulation", "labelled_files")],
     [("models",)],
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
-    [("registry",), ("snapshots", "snapshot_files", "label_pages")],
+    [("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
     [("evidence", "evidence_rows", "promotions")],
     [
         ("scoring", "strongest"),

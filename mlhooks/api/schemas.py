@@ -28,6 +28,14 @@ class SnapshotOut(serializers.Serializer):
     cutoff_id = serializers.IntegerField(help_text="The newest decision it looks at.")
     cutoff_at = serializers.DateTimeField()
     error = serializers.CharField()
+    replaces = serializers.IntegerField(
+        allow_null=True, help_text="The withdrawn one of which this is all that is left."
+    )
+    replaced_by = serializers.IntegerField(
+        allow_null=True, help_text="What takes its place now, where it was withdrawn."
+    )
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+    withdrawn_because = serializers.CharField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
 
@@ -36,9 +44,26 @@ class SnapshotList(serializers.Serializer):
     results = SnapshotOut(many=True)
 
 
+class TrainedOn(serializers.Serializer):
+    number = serializers.IntegerField()
+    label = serializers.CharField()
+    state = serializers.ChoiceField(choices=ModelVersion.State.choices)
+
+
+class WithdrawnDetails(serializers.Serializer):
+    reason = serializers.CharField()
+    replaced_by = serializers.IntegerField()
+
+
+class Withdrawn(serializers.Serializer):
+    error = serializers.CharField()
+    details = WithdrawnDetails()
+
+
 class SnapshotDetail(SnapshotOut):
     counts = serializers.DictField(help_text="Rows by split, lane, language …; labels by policy.")
-    files = SnapshotFile(many=True)
+    files = SnapshotFile(many=True, help_text="None while it is not ready, or once withdrawn.")
+    models = TrainedOn(many=True, help_text="Trained on it, the newest first.")
 
 
 class TrainingIn(serializers.Serializer):

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mlhooks import files, snapshots
+from mlhooks import files, snapshots, withdrawals
 from mlhooks.models import Snapshot
 from reviews import access
 from reviews.api.bodies import platform_of
@@ -17,6 +17,7 @@ from reviews.errors import Invalid
 
 from . import schemas
 
+State = Snapshot.State
 REFUSALS = {401: Refusal, 403: Refusal}
 
 
@@ -30,7 +31,7 @@ class SnapshotsView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = access.visible(request.user, "snapshot.view", Snapshot.objects.all(), "platform")
-        newest = rows.select_related("platform").order_by("-id")[:1000]
+        newest = rows.select_related("platform", "replaces").order_by("-id")[:1000]
         return Response({"results": [as_json(one) for one in newest]})
 
     @extend_schema(
@@ -61,13 +62,17 @@ class SnapshotView(APIView):
         snapshot = get_snapshot(request, number, verb="snapshot.view")
         entries = [
             {**entry, "url": request.build_absolute_uri(_file_url(snapshot, entry["name"]))}
-            for entry in snapshots.list_files(snapshot)
+            for entry in (snapshots.list_files(snapshot) if snapshot.state == State.READY else [])
         ]
         return Response(
             {
                 **as_json(snapshot),
                 "counts": snapshot.manifest.get("counts", {}),
                 "files": entries,
+                "models": [
+                    {"number": one.number, "label": one.label, "state": one.state}
+                    for one in withdrawals.models_of(snapshot)
+                ],
             }
         )
 
@@ -79,7 +84,8 @@ class SnapshotFileView(APIView):
         operation_id="download_snapshot_file",
         summary="A file of a snapshot",
         description="Give `Range: bytes=…` to fetch a part, with `If-Range` set to the ETag (the "
-        "file's SHA-256) to be sure it is still the same file. Each download is audited.",
+        "file's SHA-256) to be sure it is still the same file. Each download is audited. 410: it "
+        "held an item that was erased; `details.replaced_by` is the snapshot without it.",
         parameters=[
             OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One range."),
             OpenApiParameter("If-Range", str, OpenApiParameter.HEADER),
@@ -90,6 +96,7 @@ class SnapshotFileView(APIView):
             304: None,
             404: Refusal,
             409: Refusal,
+            410: schemas.Withdrawn,
             416: None,
             **REFUSALS,
         },
@@ -106,7 +113,7 @@ class SnapshotFileView(APIView):
 
 
 def get_snapshot(request: Request, number: int, *, verb: str) -> Snapshot:
-    rows = Snapshot.objects.select_related("platform")
+    rows = Snapshot.objects.select_related("platform", "replaces")
     platform = platform_of(request)
     return access.get(request.user, verb, rows, "platform", number=number, platform=platform)
 
@@ -122,6 +129,12 @@ def as_json(snapshot: Snapshot) -> dict:
         "cutoff_id": snapshot.cutoff_id,
         "cutoff_at": snapshot.cutoff_at,
         "error": snapshot.error,
+        "replaces": snapshot.replaces.number if snapshot.replaces else None,
+        "replaced_by": (
+            snapshots.standing(snapshot).number if snapshot.state == State.WITHDRAWN else None
+        ),
+        "withdrawn_at": snapshot.withdrawn_at,
+        "withdrawn_because": snapshot.withdrawn_because,
         "created_at": snapshot.created_at,
         "finished_at": snapshot.finished_at,
     }

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from mlhooks import files, snapshots
+from mlhooks import files, snapshots, withdrawals
 from mlhooks.labels import SPLITS, Tally
 from mlhooks.models import ModelVersion, Snapshot, TrainingRun
 from reviews import access
@@ -18,6 +18,7 @@ from reviews.models import Person, Platform
 from reviews.views.tables import csv_response
 
 PREVIEW_SECONDS = 5
+_OVER = (Snapshot.State.READY, Snapshot.State.FAILED, Snapshot.State.WITHDRAWN)
 
 
 @require_GET
@@ -71,6 +72,10 @@ def snapshot_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = _progress_context(request, snapshot)
     if snapshot.state == Snapshot.State.READY:
         context |= _ready_context(request, snapshot)
+    if snapshot.state == Snapshot.State.WITHDRAWN:
+        context["instead"] = snapshots.standing(snapshot)
+    if access.may(request.user, "model.view"):
+        context["trained_on_it"] = withdrawals.models_of(snapshot)
     return render(request, "mlhooks/snapshot_detail.html", context)
 
 
@@ -81,7 +86,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     response = render(
         request, "mlhooks/_snapshot_progress.html", _progress_context(request, snapshot)
     )
-    if snapshot.state in (Snapshot.State.READY, Snapshot.State.FAILED):
+    if snapshot.state in _OVER:
         response["HX-Refresh"] = "true"
     return response
 
@@ -99,7 +104,7 @@ def download(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
 
 
 def get_snapshot(person: Person, pk: int) -> Snapshot:
-    rows = Snapshot.objects.select_related("platform", "created_by")
+    rows = Snapshot.objects.select_related("platform", "created_by", "replaces")
     return access.get(person, "snapshot.view", rows, "platform", pk=pk)
 
 
@@ -110,7 +115,7 @@ def platforms_of(person: Person) -> list[Platform]:
 def _progress_context(request: HttpRequest, snapshot: Snapshot) -> dict:
     return {
         "snapshot": snapshot,
-        "is_over": snapshot.state in (Snapshot.State.READY, Snapshot.State.FAILED),
+        "is_over": snapshot.state in _OVER,
         "may_create": access.may(request.user, "snapshot.create"),
     }
 

@@ -21,6 +21,7 @@ TITLES = {
     404: lazy("Not here"),
     405: lazy("That page only takes forms"),
     409: lazy("Things have moved on"),
+    410: lazy("It was taken back"),
     422: lazy("That does not work yet"),
 }
 PLAIN_WORDS = {
