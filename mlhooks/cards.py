@@ -1,5 +1,6 @@
 """The model card: what a model version is, what it saw, how far to trust it. Markdown."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,10 +32,28 @@ _HOW = {
 }
 
 
-def model_card(model_version: ModelVersion, policy_versions: Sequence[PolicyVersion]) -> str:
-    """`policy_versions` with their policies, in the order to show them."""
+# Name and type of a metric as Hugging Face lists them, by its name in a report.
+_METRICS = {
+    "auprc": ("AUPRC", "average_precision"),
+    "auroc": ("AUROC", "roc_auc"),
+    "ece": ("ECE", "expected_calibration_error"),
+}
+_OF_EVIDENCE = {
+    "frozen": ("AUPRC against the champion, test rows", "average_precision_difference"),
+    "stream": ("AUPRC against the champion, random lane", "average_precision_difference"),
+    "calibration": ("ECE, weighted to the stream", "expected_calibration_error"),
+}
+
+
+def model_card(
+    model_version: ModelVersion,
+    policy_versions: Sequence[PolicyVersion],
+    evidence: dict[str, Any] | None = None,
+) -> str:
+    """`policy_versions` with their policies, in the order to show them; `evidence` as
+    Evidence.figures has it."""
     parts = [
-        _front_matter(model_version),
+        _front_matter(model_version, policy_versions, evidence or {}),
         f"# {model_version.platform.name}: {model_version.label}",
         "Gives each text one probability a policy: how likely a reviewer is to find a violation. "
         "It orders a review queue. It is not made to decide anything by itself.",
@@ -55,7 +74,9 @@ def model_card(model_version: ModelVersion, policy_versions: Sequence[PolicyVers
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(model_version: ModelVersion) -> str:
+def _front_matter(
+    model_version: ModelVersion, versions: Sequence[PolicyVersion], evidence: dict[str, Any]
+) -> str:
     lines = [
         "---",
         "library_name: trustconsole",
@@ -67,7 +88,62 @@ def _front_matter(model_version: ModelVersion) -> str:
     ]
     if model_version.snapshot_id is not None:
         lines += ["datasets:", f"- snapshot-{model_version.snapshot.number}"]
-    return "\n".join([*lines, "metrics:", "- average_precision", "- roc_auc", "---"])
+    lines += ["metrics:", "- average_precision", "- roc_auc"]
+    return "\n".join([*lines, *_model_index(model_version, versions, evidence), "---"])
+
+
+def _model_index(
+    model_version: ModelVersion, versions: Sequence[PolicyVersion], evidence: dict[str, Any]
+) -> list[str]:
+    """Figures as the Hub reads them: one result a policy and data set. Strings are JSON, which is
+    YAML too."""
+    results = []
+    for version in versions:
+        slug, name = version.policy.slug, version.policy.name
+        report = _own_figures(model_version).get(slug) or {}
+        snapshot = model_version.snapshot
+        number = snapshot.number if snapshot is not None else 0
+        results += _result(
+            name, f"snapshot {number}", f"snapshot-{number}", "test", _METRICS, report
+        )
+        figures = evidence.get("policies", {}).get(slug) or {}
+        values = {key: (figures.get(key) or {}).get("value") for key in _OF_EVIDENCE}
+        results += _result(name, "evidence", "live-stream", "evidence", _OF_EVIDENCE, values)
+    if not results:
+        return []
+    label = f"{model_version.platform.slug} {model_version.label}"
+    return ["model-index:", f"- name: {json.dumps(label)}", "  results:", *results]
+
+
+def _result(
+    policy: str,
+    data: str,
+    kind: str,
+    split: str,
+    metrics: dict[str, tuple[str, str]],
+    values: dict[str, Any],
+) -> list[str]:
+    there = [key for key in metrics if isinstance(values.get(key), int | float)]
+    if not there:
+        return []
+    lines = [
+        "  - task:",
+        "      type: text-classification",
+        f"      name: {json.dumps(policy)}",
+        "    dataset:",
+        f"      name: {json.dumps(data)}",
+        f"      type: {json.dumps(kind)}",
+        f"      split: {split}",
+        "    metrics:",
+    ]
+    for key in there:
+        name, metric = metrics[key]
+        lines += [
+            f"    - type: {metric}",
+            f"      name: {json.dumps(name)}",
+            f"      value: {values[key]:.6g}",
+        ]
+    return lines
 
 
 def _origin(model_version: ModelVersion) -> str:

@@ -15,6 +15,7 @@ from reviews.charts import (
     Plot,
     Tick,
     path,
+    percent,
     scale,
     short,
 )
@@ -235,6 +236,46 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
         )
         plot.dots.append(
             Dot(x(end[0]), y(end[1]), 3, f"series-{n % 4 + 1}", f"{name}: {end[1]:.3f}")
+        )
+    return plot
+
+
+def load_plot(
+    policy: str, days: Sequence, *, label: str, champion_label: str, prefix: str
+) -> Plot | None:
+    """Share of items above each one's threshold, day by day. `days`: shadows.Day, oldest first."""
+    if len(days) < 2:
+        return None
+    shares = [(one.champion / one.n, one.shadow / one.n) for one in days]
+    most = _round_up(max(max(pair) for pair in shares) or 0.1)
+    x = scale(0, len(days) - 1, LEFT, WIDTH - RIGHT)
+    y = scale(0, most, HEIGHT - BOTTOM, TOP)
+    places = sorted({0, (len(days) - 1) // 2, len(days) - 1})
+    plot = Plot(
+        id=f"{prefix}-load",
+        title=f"{policy}: items above the threshold",
+        description=(
+            f"Share of what came in that each puts above its own threshold, a day. Dashed: "
+            f"{champion_label}, the champion."
+        ),
+        x_label="Day (UTC)",
+        y_label="Share",
+        x_ticks=[Tick(x(n), f"{days[n].on:%d %b}") for n in places],
+        y_ticks=[Tick(y(part * most), percent(part * most)) for part in (0, 0.5, 1)],
+        head=("Day", "Items", champion_label, label),
+        rows=[
+            (f"{one.on:%Y-%m-%d}", f"{one.n:,}", f"{one.champion:,}", f"{one.shadow:,}")
+            for one in reversed(days)
+        ],
+    )
+    for place, kind, name, above in (
+        (0, "champion", champion_label, 16),
+        (1, "candidate", label, -8),
+    ):
+        points = [(x(n), y(pair[place])) for n, pair in enumerate(shares)]
+        end_x, end_y = points[-1]
+        plot.lines.append(
+            Line(path(points), kind, name, end_x, max(end_y + above, TOP + 10), "end")
         )
     return plot
 

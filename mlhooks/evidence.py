@@ -20,7 +20,7 @@ from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Policy
 
-from . import evidence_rows, gates, registry
+from . import evidence_rows, gates, registry, sink
 from .evidence_rows import Rows
 from .models import Evidence, FunctionalCase, GateBounds, ModelVersion
 
@@ -82,6 +82,7 @@ def gather(evidence_id: int) -> None:
         attempt.write(
             state=State.READY, figures=figures, champion=champion, finished_at=Now(), step=""
         )
+        sink.log_on_commit(attempt.row.model_version)
 
 
 def resume_stuck() -> int:

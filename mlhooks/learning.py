@@ -17,7 +17,7 @@ from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, PolicyVersion
 
-from . import evidence, registry, vectors
+from . import evidence, registry, sink, vectors
 from .models import ModelVersion, Snapshot, TrainingRun
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
             model_version=model_version,
             finished_at=Now(),
         )
+        sink.log_on_commit(model_version)
         return evidence.start_gathering(model_version, by=None).pk
 
 

@@ -24,7 +24,7 @@ from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Platform, PolicyVersion
 
 from . import cards
-from .models import ModelVersion, Promotion, Snapshot
+from .models import Evidence, ModelVersion, Promotion, Shadow, Snapshot
 
 if TYPE_CHECKING:
     from .heads import Head, PolicyText
@@ -222,11 +222,12 @@ def policy_texts(versions: Iterable[PolicyVersion]) -> "list[PolicyText]":
 
 
 def model_card(model_version: ModelVersion) -> str:
-    """Markdown with a Hugging Face front matter, from the row alone."""
+    """Markdown with a Hugging Face front matter, from the rows alone: with the newest evidence."""
     versions: Sequence[PolicyVersion] = list(
         model_version.policy_versions.select_related("policy").order_by("policy__position", "id")
     )
-    return cards.model_card(model_version, versions)
+    found = model_version.evidence.filter(state=Evidence.State.READY).order_by("-id").first()
+    return cards.model_card(model_version, versions, found.figures if found else None)
 
 
 def lock(platform: Platform) -> None:
@@ -239,6 +240,7 @@ def crown(model_version: ModelVersion, *, instead_of: ModelVersion | None) -> No
     if instead_of is not None:
         ModelVersion.objects.filter(pk=instead_of.pk).update(state=State.RETIRED)
     ModelVersion.objects.filter(pk=model_version.pk).update(state=State.CHAMPION)
+    Shadow.objects.filter(model_version=model_version, stopped_at=None).update(stopped_at=Now())
     model_version.state = State.CHAMPION
 
 

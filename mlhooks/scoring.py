@@ -1,4 +1,5 @@
-"""Scores what is due with the platform's champion and hands the risks to reviews.
+"""Scores what is due with the platform's champion and hands the risks to reviews; then lets the
+shadows say what they think (shadow_scores.py), which no rank follows.
 
 A due row is leased, not locked: no transaction is open while the encoder works. `due_at` is both
 the lease's end and its token: whoever still finds the row with his own due_at at the end writes the
@@ -21,7 +22,7 @@ from reviews.errors import Conflict
 from reviews.intake import set_risks
 from reviews.models import ItemKind, Platform, PolicyVersion
 
-from . import registry
+from . import registry, shadow_scores
 from .due import mark_neighbours
 from .models import ModelVersion
 
@@ -112,6 +113,7 @@ class _Scorer(NamedTuple):
     model_version_id: int
     parts: tuple["Head", ...]
     policy_versions: dict[str, int]  # slug → policy version id
+    policies: dict[str, int]  # slug → policy id
     thresholds: dict[str, float]  # slug → above it the model calls an item violating
 
 
@@ -250,6 +252,16 @@ def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
             source=scorer.label,
             thresholds=scorer.thresholds,
         )
+    shadow_scores.score_beside(
+        rows[0].platform_id,
+        champion_id=scorer.model_version_id,
+        encoder_family=encoder.family,
+        policy_ids=scorer.policies,
+        version_ids=[rows[n].version_id for n in kept],
+        vectors=vectors[kept],
+        texts=[texts[n] for n in kept],
+        given=[risks[n] for n in kept],
+    )
 
 
 def _encoder() -> "Encoder":
@@ -288,7 +300,8 @@ def _scorer(platform_id: int) -> _Scorer:
     if found is not None and found[0] == key:
         return found[1]
     head = registry.load(model_version)
-    own = {version.policy.slug: version.pk for version in _own_versions(model_version)}
+    known = _own_versions(model_version)
+    own = {version.policy.slug: version.pk for version in known}
     missing = [version for version in in_force if version.policy.slug not in own]
     parts: tuple[Head, ...] = (head,)
     if missing:
@@ -299,6 +312,7 @@ def _scorer(platform_id: int) -> _Scorer:
         model_version_id=model_version.pk,
         parts=parts,
         policy_versions={version.policy.slug: version.pk for version in missing} | own,
+        policies={version.policy.slug: version.policy_id for version in (*missing, *known)},
         thresholds=registry.thresholds(model_version),
     )
     _scorers[platform_id] = (key, scorer)

@@ -31,6 +31,13 @@ def prune_strong_spans() -> int:
 
 
 @shared_task
+def prune_shadow_scores() -> int:
+    from . import shadows
+
+    return shadows.prune()
+
+
+@shared_task
 def sweep_scores() -> int:
     """The guarantee behind the nudges: parks what no worker survives, and has the rest scored.
 
@@ -91,6 +98,41 @@ def sweep_evidence() -> int:
     from . import evidence
 
     return evidence.resume_stuck()
+
+
+@shared_task
+def watch_models(monitoring_id: int) -> None:
+    from . import monitoring
+
+    monitoring.work_out(monitoring_id)
+
+
+@shared_task
+def start_monitoring() -> int:
+    from . import monitoring
+
+    return monitoring.start_due()
+
+
+@shared_task
+def sweep_monitoring() -> int:
+    from . import monitoring
+
+    return monitoring.resume_stuck()
+
+
+@shared_task
+def log_to_mlflow(model_version_id: int) -> bool:
+    from . import sink
+
+    return sink.log(model_version_id)
+
+
+@shared_task
+def deliver_alerts() -> int:
+    from . import alerts
+
+    return alerts.deliver_due()
 
 
 @shared_task

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from .views import evidence, models, runs, similar, snapshots, strongest
+from .views import (
+    evidence,
+    models,
+    monitoring,
+    runs,
+    shadows,
+    similar,
+    snapshots,
+    strongest,
+)
 
 app_name = "mlhooks"
 urlpatterns = [
@@ -24,6 +33,16 @@ urlpatterns = [
     path("models/<int:pk>/evidence/", evidence.evidence_detail, name="evidence-detail"),
     path("models/<int:pk>/evidence/gather/", evidence.gather, name="evidence-gather"),
     path("models/<int:pk>/gates/", evidence.gates_progress, name="gates-progress"),
+    path("models/<int:pk>/shadow/", shadows.shadow_detail, name="shadow-detail"),
+    path("models/<int:pk>/shadow/start/", shadows.start, name="shadow-start"),
+    path("models/<int:pk>/shadow/stop/", shadows.stop, name="shadow-stop"),
+    path("models/<int:pk>/shadow/draw/", shadows.draw, name="shadow-draw"),
+    path("monitoring/", monitoring.monitoring, name="monitoring"),
+    path("monitoring/open/", monitoring.open_alerts, name="alerts-open"),
+    path("monitoring/<int:platform_pk>/run/", monitoring.run, name="monitoring-run"),
+    path("monitoring/<int:platform_pk>/progress/", monitoring.progress, name="monitoring-progress"),
+    path("monitoring/<int:platform_pk>/bounds/", monitoring.bounds, name="alert-bounds"),
+    path("alerts/<int:pk>/acknowledge/", monitoring.acknowledge, name="alert-acknowledge"),
     path("models/gates/", evidence.gate_list, name="gate-list"),
     path("models/gates/<int:pk>/", evidence.gate_edit, name="gate-edit"),
     path("models/cases/", evidence.case_list, name="case-list"),

@@ -130,8 +130,12 @@ GRANTS: dict[str, Grant] = {
     ),
     "model.train": _to(Role.ML_ENGINEER, scope="models:write"),
     "model.propose": _to(Role.ML_ENGINEER),
+    "model.shadow": _to(Role.ML_ENGINEER, scope="models:write"),
     "model.approve": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "model.roll_back": _to(Role.ML_ENGINEER),
+    "monitoring.run": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
+    "alert.acknowledge": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
+    "alert.edit": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "evidence.gather": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
     # Whoever builds models does not set what they are held against.
     "gate.edit": _to(Role.POLICY_OWNER),

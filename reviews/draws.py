@@ -5,6 +5,7 @@ The random lane is drawn where jobs are placed (routing.py), a second opinion wh
 """
 
 import json
+import math
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -278,6 +279,78 @@ def draw_jobs(
             lane=lane,
             strategy=strategy,
             expected=expected,
+            seed=seed,
+            pool=len(pool),
+            drawn=row.drawn,
+        )
+    return row
+
+
+def draw_given(
+    queue: Queue,
+    chances: Mapping[int, float],
+    *,
+    strategy: str,
+    model_version: str,
+    parameters: Mapping[str, object] | None = None,
+    seed: int | None = None,
+    by: Person | None,
+) -> Draw:
+    """Draw waiting jobs for the learning lane by chances somebody else worked out (job id →
+    inclusion probability), each on its own.
+
+    What is claimed, kept for a person or in another lane by now falls out of the pool, drawn or
+    not. Conflict where nothing is left.
+    """
+    access.check(by, "draw.create", queue.platform_id)
+    if not all(0 < chance <= 1 for chance in chances.values()):
+        raise Invalid(_("Each chance has to be above 0, at most 1."))
+    seed = secrets.randbelow(_MOST_SEED) if seed is None else seed
+    with transaction.atomic():
+        Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+        pool = list(
+            Job.objects.ready()
+            .filter(pk__in=chances, queue=queue, lane=Lane.RISK, assigned_to=None)
+            .order_by("pk")
+            .select_for_update(no_key=True, skip_locked=True)
+            .values_list("pk", "item_id")
+        )
+        if not pool:
+            raise Conflict(_NOTHING[Lane.LEARNING])
+        probabilities = [chances[pk] for pk, _item in pool]
+        draw = draw_rows.Pending(
+            queue.pk,
+            Lane.LEARNING,
+            strategy,
+            seed,
+            probability=probabilities[0] if len(set(probabilities)) == 1 else None,
+            pool_size=len(pool),
+            model_version=model_version[:80],
+            created_by_id=by.pk if by else None,
+        )
+        stream = _stream(draw)
+        draw.parameters = {
+            **(parameters or {}),
+            "expected": math.fsum(probabilities),
+            "stream": stream,
+        }
+        drawn = sampling.draw(probabilities, lambda n: draw_value(seed, pool[n][1], stream=stream))
+        moves = [
+            {"id": pool[n][0], "draw_id": draw.id, "probability": probabilities[n]} for n in drawn
+        ]
+        if moves:
+            bulk.over_rows(_TO_LEARNING, moves)
+        draw_rows.write([draw])
+        row = Draw.objects.get(pk=draw.id)
+        audit.record(
+            "draw.create",
+            row,
+            by=by,
+            platform=queue.platform_id,
+            queue=queue.slug,
+            lane=Lane.LEARNING,
+            strategy=strategy,
+            expected=draw.parameters["expected"],
             seed=seed,
             pool=len(pool),
             drawn=row.drawn,

@@ -20,8 +20,8 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from mlhooks import gates, promotions, registry, snapshots
-from mlhooks.models import FunctionalCase, TrainingRun
+from mlhooks import alerts, drift, gates, promotions, registry, shadows, snapshots
+from mlhooks.models import FunctionalCase, Monitoring, ShadowScore, TrainingRun
 from reviews import (
     access,
     actions,
@@ -122,8 +122,12 @@ GRANTED = {
     "model.view": "ml-engineer policy-owner lead auditor",
     "model.train": "ml-engineer",
     "model.propose": "ml-engineer",
+    "model.shadow": "ml-engineer",
     "model.approve": "ml-engineer policy-owner",
     "model.roll_back": "ml-engineer",
+    "monitoring.run": "ml-engineer policy-owner",
+    "alert.acknowledge": "ml-engineer policy-owner",
+    "alert.edit": "ml-engineer policy-owner",
     "evidence.gather": "ml-engineer policy-owner",
     "gate.edit": "policy-owner",
     "gate.waive": "policy-owner",
@@ -147,6 +151,8 @@ SCOPED = {
     "snapshot.download": "snapshots:read",
     "model.view": "models:read",
     "model.train": "models:write",
+    "model.shadow": "models:write",
+    "monitoring.run": "models:write",
     "evidence.gather": "models:write",
 }
 
@@ -156,6 +162,7 @@ ANYONE = f"{EVERYONE} anonymous"
 ROUTES = {
     "healthz": {"GET": ANYONE},
     "readyz": {"GET": ANYONE},
+    "metrics": {"GET": "mila paul lena abel"},
     "reviews:home": {"GET": EVERYONE},
     "reviews:profile": {"GET": EVERYONE},
     "reviews:own-keys": {"GET": EVERYONE, "POST": EVERYONE},
@@ -310,6 +317,16 @@ ROUTES = {
     "mlhooks:evidence-detail": {"GET": "mila paul lena abel"},
     "mlhooks:evidence-gather": {"POST": "mila paul"},
     "mlhooks:gates-progress": {"GET": "mila paul lena abel"},
+    "mlhooks:shadow-detail": {"GET": "mila paul lena abel"},
+    "mlhooks:shadow-start": {"POST": "| mila"},
+    "mlhooks:shadow-stop": {"POST": "mila"},
+    "mlhooks:shadow-draw": {"POST": "lena mila"},
+    "mlhooks:monitoring": {"GET": "mila paul lena abel"},
+    "mlhooks:alerts-open": {"GET": "mila paul lena abel"},
+    "mlhooks:monitoring-run": {"POST": "mila paul"},
+    "mlhooks:monitoring-progress": {"GET": "mila paul lena abel"},
+    "mlhooks:alert-bounds": {"GET": "mila paul lena abel", "POST": "mila paul"},
+    "mlhooks:alert-acknowledge": {"POST": "mila paul"},
     "mlhooks:gate-list": {"GET": "mila paul lena abel"},
     "mlhooks:gate-edit": {"POST": "paul"},
     "mlhooks:gate-waive": {"POST": "paul"},
@@ -345,6 +362,12 @@ ROUTES = {
     "mlhooks_api:models": {"GET": "mila paul lena abel"},
     "mlhooks_api:model": {"GET": "mila paul lena abel"},
     "mlhooks_api:evidence": {"GET": "mila paul lena abel", "POST": "mila paul"},
+    "mlhooks_api:monitoring": {"GET": "mila paul lena abel", "POST": "mila paul"},
+    "mlhooks_api:shadow": {
+        "GET": "mila paul lena abel",
+        "POST": "| mila",
+        "DELETE": "mila",
+    },
 }
 # Sign-in, passwords and second factors are allauth's, about the person herself only.
 SIGN_IN = ("account_", "mfa_")
@@ -446,6 +469,8 @@ class World:
         self.proposed = self.register(first)
         self.promotion = promotions.propose(self.proposed, by=mila, reason="better still")
         self.candidate = self.register(first)
+        self._shadow(first)
+        self._alert()
         self.functional_case = FunctionalCase.objects.create(
             policy=self.queue.policies.get(), functionality="plain", text="Pills!", violates=True
         )
@@ -468,6 +493,30 @@ class World:
             platform, [self.rule | {"condition": {"expression": "true"}}], edition=0, by=None
         )
         self.dry_run = dry_run.start_dry_run(self.draft, days=7, by=None)
+
+    def _shadow(self, like):
+        """In the shadow, and of another mind than the champion about what waits."""
+        self.shadowed = self.register(like)
+        shadows.start(self.shadowed, by=self.people["mila"])
+        ShadowScore.objects.create(
+            item_version=self.waiting.item.current_version,
+            model_version=self.shadowed,
+            policy=self.queue.policies.get(),
+            probability=0.9,
+            beside=self.champion,
+            beside_probability=0.1,
+        )
+
+    def _alert(self):
+        looked = Monitoring.objects.create(
+            platform=self.platform,
+            champion=self.champion,
+            state=Monitoring.State.READY,
+            finished_at=timezone.now(),
+            figures={"days": 28, "labels": 0, "policies": {}},
+        )
+        alerts.judge(looked, {("spam", "score"): 0.4, ("", "length"): 0.1})
+        self.alert = self.platform.alerts.get()
 
     def _keep_revisions(self):
         remy, remove = self.people["remy"], self.queue.actions.get(slug="take-down")
@@ -665,6 +714,15 @@ class World:
                 f"mlhooks:{page}": [self.candidate.pk]
                 for page in ("evidence-detail", "evidence-gather", "gates-progress")
             },
+            **{
+                f"mlhooks:shadow-{page}": [self.shadowed.pk]
+                for page in ("detail", "start", "stop", "draw")
+            },
+            **{
+                f"mlhooks:{page}": [self.platform.pk]
+                for page in ("monitoring-run", "monitoring-progress", "alert-bounds")
+            },
+            "mlhooks:alert-acknowledge": [self.alert.pk],
             "mlhooks:gate-edit": [self.functional_case.policy_id],
             "mlhooks:gate-waive": [promotion],
             "mlhooks:case-add": [self.functional_case.policy_id],
@@ -681,6 +739,7 @@ class World:
             "mlhooks_api:training-run": [self.run.pk],
             "mlhooks_api:model": [self.candidate.number],
             "mlhooks_api:evidence": [self.candidate.number],
+            "mlhooks_api:shadow": [self.shadowed.number],
         }
         url = reverse(route, args=arguments.get(route, []))
         if route == "reviews:job-change":
@@ -764,6 +823,13 @@ class World:
             "reviews:roster": {"weekday": "0", "starts": "9", "ends": "17", "headcount": "2"},
             "mlhooks:snapshot-create": {"platform": self.platform.slug},
             "mlhooks:promotion-propose": {"reason": "better"},
+            "mlhooks:alert-acknowledge": {"note": "A new campaign."},
+            "mlhooks:alert-bounds": {
+                f"{name}-{end}": getattr(drift.BOUNDS[name], end)
+                for name in drift.PER_PLATFORM
+                for end in ("opens", "closes")
+            },
+            "mlhooks:shadow-draw": {"queue": self.queue.slug, "expected": "5"},
             "mlhooks:gate-edit": {name: str(gate.bound) for name, gate in gates.GATES.items()},
             "mlhooks:gate-waive": {"waiver": "The old one leaks."},
             "mlhooks:case-add": {"functionality": "plain", "text": "Buy!", "answer": "violating"},
@@ -998,6 +1064,11 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:model", "GET"): "models:read",
         ("mlhooks_api:evidence", "GET"): "models:read",
         ("mlhooks_api:evidence", "POST"): "models:write",
+        ("mlhooks_api:monitoring", "GET"): "models:read",
+        ("mlhooks_api:monitoring", "POST"): "models:write",
+        ("mlhooks_api:shadow", "GET"): "models:read",
+        ("mlhooks_api:shadow", "POST"): "models:write",
+        ("mlhooks_api:shadow", "DELETE"): "models:write",
     }
     listed = {(r, m) for r, methods in ROUTES.items() for m in methods if "_api:" in r}
     for_people = {

@@ -255,6 +255,52 @@ def test_a_learning_job_is_its_items_only_open_one_and_follows_the_rules(platfor
     )
 
 
+# By chances that somebody else worked out
+
+
+def test_jobs_are_drawn_by_the_chances_that_are_handed_in(platform):
+    ids = submit(platform, 300)
+    jobs = list(Job.objects.order_by("pk"))
+    chances = {job.pk: 0.2 if n % 2 else 0.6 for n, job in enumerate(jobs)}
+    draw = draws.draw_given(
+        platform.queue,
+        chances,
+        strategy="poisson_disagreement",
+        model_version="v2 trained",
+        parameters={"about": "a test"},
+        seed=11,
+        by=platform.people["mila"],
+    )
+    assert (draw.lane, draw.pool_size, draw.probability) == (Lane.LEARNING, len(ids), None)
+    assert draw.parameters["expected"] == pytest.approx(120)
+    drawn = list(draw.jobs.values_list("pk", "item_id", "lane", "inclusion_probability"))
+    assert draw.drawn == len(drawn)
+    assert {(lane, chances[pk] == chance) for pk, _, lane, chance in drawn} == {("learning", True)}
+    stream = draw.parameters["stream"]
+    assert {pk for pk, *_ in drawn} == {
+        job.pk
+        for job in jobs
+        if routing.draw_value(11, job.item_id, stream=stream) < chances[job.pk]
+    }
+    assert AuditEntry.objects.filter(verb="draw.create").get().data["pool"] == 300
+
+
+def test_a_chance_is_a_chance_and_what_is_held_falls_out_of_the_pool(platform):
+    submit(platform, 2)
+    held = claims.claim_next(platform.queue, by=platform.people["rosa"])
+    common = {"strategy": "poisson_disagreement", "model_version": "v2"}
+    for wrong in (0, 1.1):
+        with pytest.raises(Invalid):
+            draws.draw_given(platform.queue, {held.pk: wrong}, by=None, **common)
+    with pytest.raises(Conflict):
+        draws.draw_given(platform.queue, {held.pk: 1}, by=None, **common)
+    with pytest.raises(Forbidden):
+        draws.draw_given(platform.queue, {held.pk: 1}, by=platform.people["rosa"], **common)
+    every = dict.fromkeys(Job.objects.values_list("pk", flat=True), 1.0)
+    assert draws.draw_given(platform.queue, every, by=None, **common).pool_size == 1
+    assert Job.objects.get(pk=held.pk).lane == Lane.RISK
+
+
 # Second opinions
 
 

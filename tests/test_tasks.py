@@ -137,6 +137,14 @@ SHOWN = {
     ),
     "mlhooks.tasks.sweep_training": "test_tasks.test_sweeping_changes_no_row_that_waits",
     "mlhooks.tasks.gather_evidence": "test_model_evidence.test_gathering_twice_is_gathering_once",
+    "mlhooks.tasks.prune_shadow_scores": (
+        "test_shadow.test_old_shadow_scores_go_and_what_was_drawn_is_kept"
+    ),
+    "mlhooks.tasks.watch_models": "test_monitoring.test_looking_twice_is_looking_once",
+    "mlhooks.tasks.start_monitoring": "test_monitoring.test_a_look_is_begun_once_a_day",
+    "mlhooks.tasks.sweep_monitoring": "test_monitoring.test_a_silent_look_is_begun_again",
+    "mlhooks.tasks.log_to_mlflow": "test_sink.test_what_is_logged_twice_is_there_once",
+    "mlhooks.tasks.deliver_alerts": "test_alerts.test_an_alert_is_delivered_once_and_signed",
     "mlhooks.tasks.sweep_evidence": "test_model_evidence.test_a_silent_gathering_is_begun_again",
     "trustconsole.heartbeat": "test_tasks.test_a_heartbeat_says_when_and_nothing_else",
 }

@@ -28,7 +28,7 @@ def stops(world: World) -> list[Stop]:
     """
     found = []
     for route, methods in ROUTES.items():
-        is_ours = "_api:" not in route and route not in ("healthz", "readyz")
+        is_ours = "_api:" not in route and route not in ("healthz", "readyz", "metrics")
         if "GET" not in methods or not is_ours or route.endswith("-file") or route in FILES:
             continue
         allowed = methods["GET"].partition("|")[0].split()

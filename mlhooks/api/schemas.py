@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from mlhooks.models import Evidence, ModelVersion, Snapshot, TrainingRun
+from mlhooks.models import Alert, Evidence, ModelVersion, Snapshot, TrainingRun
 
 
 class SnapshotIn(serializers.Serializer):
@@ -138,3 +138,76 @@ class EvidenceOut(serializers.Serializer):
     finished_at = serializers.DateTimeField(allow_null=True)
     gates = GateOutcome(many=True)
     figures = serializers.DictField(help_text="All that was worked out; see docs/evidence.md.")
+
+
+class RateOut(serializers.Serializer):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="Of its 95 % interval.")
+    high = serializers.FloatField()
+    n = serializers.IntegerField()
+    hits = serializers.IntegerField()
+    effective = serializers.FloatField(help_text="How many equally weighted rows it is worth.")
+
+
+class CorrelationOut(serializers.Serializer):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="Of its 95 % interval.")
+    high = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class ShadowDay(serializers.Serializer):
+    on = serializers.DateField(help_text="UTC.")
+    n = serializers.IntegerField(help_text="Items both scored.")
+    champion = serializers.IntegerField(help_text="Of these, above the champion's threshold.")
+    shadow = serializers.IntegerField(help_text="Of these, above the shadow's.")
+
+
+class ShadowPolicy(serializers.Serializer):
+    policy = serializers.CharField(help_text="Slug.")
+    n = serializers.IntegerField()
+    spearman = CorrelationOut(allow_null=True)
+    kendall = CorrelationOut(allow_null=True)
+    to_violating = RateOut(allow_null=True)
+    to_clean = RateOut(allow_null=True)
+    days = ShadowDay(many=True)
+
+
+class ShadowRight(serializers.Serializer):
+    policy = serializers.CharField(help_text="Slug.")
+    drawn = serializers.IntegerField()
+    shadow = RateOut(allow_null=True, help_text="How often the shadow was right.")
+
+
+class ShadowOut(serializers.Serializer):
+    model = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=ModelVersion.State.choices)
+    champion = serializers.IntegerField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    stopped_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField(help_text="Why it could not score the last batch; mostly empty.")
+    policies = ShadowPolicy(many=True)
+    right = ShadowRight(many=True)
+
+
+class AlertOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    policy = serializers.CharField(allow_null=True, help_text="Slug; null: of the platform.")
+    figure = serializers.ChoiceField(choices=Alert.Figure.choices)
+    value = serializers.FloatField(help_text="At the newest look.")
+    bound = serializers.FloatField()
+    opened_at = serializers.DateTimeField()
+    acknowledged_by = serializers.CharField(allow_null=True)
+    note = serializers.CharField()
+
+
+class MonitoringOut(serializers.Serializer):
+    champion = serializers.IntegerField(allow_null=True)
+    finished_at = serializers.DateTimeField()
+    figures = serializers.DictField(help_text="All that was worked out; see docs/monitoring.md.")
+    alerts = AlertOut(many=True)
+
+
+class MonitoringStarted(serializers.Serializer):
+    state = serializers.CharField()
+    created_at = serializers.DateTimeField()

@@ -3,6 +3,8 @@
 from django.urls import path
 
 from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
+from .monitoring import MonitoringView
+from .shadows import ShadowView
 from .snapshots import SnapshotFileView, SnapshotsView, SnapshotView
 
 urlpatterns = [
@@ -18,4 +20,6 @@ urlpatterns = [
     path("models", ModelsView.as_view(), name="models"),
     path("models/<int:number>", ModelView.as_view(), name="model"),
     path("models/<int:number>/evidence", EvidenceView.as_view(), name="evidence"),
+    path("monitoring", MonitoringView.as_view(), name="monitoring"),
+    path("models/<int:number>/shadow", ShadowView.as_view(), name="shadow"),
 ]

@@ -1,11 +1,17 @@
 """The model side's rows: snapshots, model versions, scores."""
 
 from .evidence import Evidence, FunctionalCase, GateBounds
+from .monitoring import Alert, AlertBounds, AlertDelivery, Monitoring
 from .scores import DueNeighbour, DueScore, Embedding, NearVector, Score, StrongSpans
+from .shadows import Disagreement, Shadow, ShadowScore
 from .snapshots import Snapshot
 from .versions import ModelVersion, Promotion, TrainingRun
 
 __all__ = [
+    "Alert",
+    "AlertBounds",
+    "AlertDelivery",
+    "Disagreement",
     "DueNeighbour",
     "DueScore",
     "Embedding",
@@ -13,9 +19,12 @@ __all__ = [
     "FunctionalCase",
     "GateBounds",
     "ModelVersion",
+    "Monitoring",
     "NearVector",
     "Promotion",
     "Score",
+    "Shadow",
+    "ShadowScore",
     "Snapshot",
     "StrongSpans",
     "TrainingRun",

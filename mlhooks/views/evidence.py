@@ -15,6 +15,8 @@ from reviews import access
 from reviews.errors import DomainError, Invalid
 from reviews.models import Policy
 
+from .shadows import shadow_context
+
 GATE_WORDS = {
     "frozen": gettext_lazy("AUPRC against the champion, test rows"),
     "stream": gettext_lazy("AUPRC against the champion, random lane"),
@@ -52,7 +54,11 @@ OPEN = Q(approved_at=None, withdrawn_at=None)
 def evidence_detail(request: HttpRequest, pk: int) -> HttpResponse:
     model_version = _model(request, pk, verb="model.view")
     found = evidence.newest(model_version)
-    context = {**gates_context(request, model_version), "model": model_version}
+    context = {
+        **gates_context(request, model_version),
+        **shadow_context(request, model_version),
+        "model": model_version,
+    }
     if found is not None and found.state == Evidence.State.READY:
         context |= _figures(found)
     return render(request, "mlhooks/evidence.html", context)

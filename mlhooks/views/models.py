@@ -14,6 +14,7 @@ from reviews.errors import Conflict
 from reviews.models import Job, Platform, Queue
 
 from .evidence import gates_context
+from .shadows import shadow_context
 from .snapshots import platforms_of
 
 OPEN = Q(approved_at=None, withdrawn_at=None)
@@ -73,6 +74,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "levels": LEVELS,
             **_evaluation(model_version),
             **gates_context(request, model_version),
+            **shadow_context(request, model_version),
             **rescoring_context(platform),
         },
     )

@@ -44,6 +44,7 @@ class Notification(models.Model):
         ESCALATION = "escalation", _("What you escalated is decided")
         HOLD = "hold", _("An action you asked for is approved or refused")
         TAKEN = "taken", _("A job is taken away from you")
+        ALERT = "alert", _("A figure of a model is out of its bounds")
 
     person = models.ForeignKey(
         Person, on_delete=models.CASCADE, related_name="notifications", db_index=False

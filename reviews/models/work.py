@@ -188,6 +188,7 @@ class Draw(models.Model):
         POISSON = "poisson", _("Poisson, one probability for all")
         POISSON_SQRT = "poisson_sqrt", _("Poisson, by the root of the risk")
         POISSON_BAND = "poisson_band", _("Poisson, mostly near the threshold")
+        POISSON_DISAGREEMENT = "poisson_disagreement", _("Poisson, where two models disagree")
         SAMPLE = "sample", _("So many, each as likely")
         CERTAINTY = "certainty", _("All of them")
         FOLLOWS = "follows", _("Follows an earlier draw")

@@ -115,6 +115,12 @@ def signed(number: float, digits: int = 3) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """0.183 → 18.3 %, 0 → 0 %."""
+    return f"{number_format(100 * share, 1)}\u202f%"
+
+
+@register.filter
 def risk_word(probability: float | None) -> str:
     return gettext(risk_level(probability)) if probability is not None else gettext("Not scored")
 

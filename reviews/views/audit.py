@@ -60,6 +60,8 @@ def audit_list(request: HttpRequest) -> HttpResponse:
 _FILTERS = ("who", "verb", "type", "target", "since", "until")
 # Verbs of the system itself and of pages: written to the trail, asked of nobody.
 _OTHER_VERBS = (
+    "alert.close",
+    "alert.open",
     "enforcement.due",
     "enforcement.hold",
     "enforcement.refuse",
@@ -73,6 +75,8 @@ _OTHER_VERBS = (
     "job.assign",
     "job.cancel",
     "job.hand_on",
+    "model.unshadow",
+    "monitoring.fail",
     "job.move",
     "job.raise",
     "job.release",

@@ -183,7 +183,8 @@ def _code(draw: Draw) -> str:
             f"is_drawn = draw_value({values}) < plan.probability(risk)",
         ]
     else:
-        lines.append(f"is_drawn = draw_value({values}) < {draw.probability!r}")
+        chance = "job.inclusion_probability" if draw.probability is None else repr(draw.probability)
+        lines.append(f"is_drawn = draw_value({values}) < {chance}")
     return "\n".join(lines)
 
 

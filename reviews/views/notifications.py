@@ -94,6 +94,8 @@ def leads_to(notification: Notification, person: Person) -> str | None:
         works = access.queues_to_work(person).filter(pk=queue.pk).exists()
         if works and person.assigned_jobs.filter(queue=queue, state="ready").exists():
             return reverse("reviews:review", args=[queue.slug])
+    if sort == Sort.ALERT and access.may(person, "model.view"):
+        return reverse("mlhooks:monitoring")
     for name, get in _GETS.items():
         if name in notification.data:
             try:

@@ -1,0 +1,142 @@
+"""Small charts of what is watched, out of what reviews/charts.py draws with. PURE: no rows, no
+Django."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from reviews.charts import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Bar,
+    Dot,
+    Line,
+    Plot,
+    Tick,
+    path,
+    percent,
+    scale,
+)
+
+from .drift import Band, Bound
+
+WIDTH, HEIGHT = 340, 200
+_LEFT_OF_BANDS = 84
+_BAND = 30
+
+
+def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None:
+    """What each band promises (hollow) and what reviewers confirmed, with its 95 % interval."""
+    if not bands:
+        return None
+    height = TOP + BOTTOM + _BAND * len(bands)
+    x = scale(0, 1, _LEFT_OF_BANDS, WIDTH - RIGHT)
+    plot = Plot(
+        id=f"{prefix}-bands",
+        title=f"{policy}: promised and confirmed",
+        description=(
+            "Filled, with a 95 % interval: the share that reviewers found violating. Hollow: the "
+            "mean probability that the model gave."
+        ),
+        x_label="Share that violates",
+        y_label="",
+        x_ticks=[Tick(x(at), percent(at)) for at in (0, 0.5, 1)],
+        y_ticks=[Tick(TOP + _BAND * (n + 0.5), name_of(one)) for n, one in enumerate(bands)],
+        width=WIDTH,
+        height=height,
+        left=_LEFT_OF_BANDS,
+        head=("Score", "Promised", "Confirmed", "95 % interval", "Labels"),
+    )
+    for n, one in enumerate(bands):
+        y = TOP + _BAND * (n + 0.5)
+        found = one.confirmed
+        words = f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+        plot.bars.append(
+            Bar(
+                x(found.low),
+                x(found.high),
+                x(found.value),
+                y,
+                "candidate",
+                f"{name_of(one)}: {words} confirmed",
+            )  # fmt: skip
+        )
+        plot.bars.append(
+            Bar(
+                x(one.promised),
+                x(one.promised),
+                x(one.promised),
+                y,
+                "champion",
+                f"{name_of(one)}: {percent(one.promised)} promised",
+            )  # fmt: skip
+        )
+        plot.rows.append(
+            (
+                name_of(one),
+                percent(one.promised),
+                percent(found.value),
+                f"{percent(found.low)} to {percent(found.high)}",
+                f"{found.n:,}",
+            )
+        )
+    return plot
+
+
+def trend_plot(
+    title: str, points: Sequence[tuple[datetime, float]], bound: Bound, *, prefix: str
+) -> Plot | None:
+    """One figure over the looks, with the bound that opens an alert. None for fewer than two."""
+    if len(points) < 2:
+        return None
+    values = [value for _at, value in points]
+    most = 1.0 if bound.is_least else max(*values, bound.opens) * 1.1
+    first, last = points[0][0].timestamp(), points[-1][0].timestamp()
+    x = scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
+    y = scale(0, most, HEIGHT - BOTTOM, TOP)
+    plot = Plot(
+        id=f"{prefix}-trend",
+        title=title,
+        description=(
+            f"Alert {'below' if bound.is_least else 'above'} {bound.opens:g}, over again "
+            f"{'above' if bound.is_least else 'below'} {bound.closes:g}."
+        ),
+        x_label="",
+        y_label="",
+        x_ticks=[Tick(x(at.timestamp()), f"{at:%d %b}") for at, _value in (points[0], points[-1])],
+        y_ticks=[Tick(y(part * most), f"{part * most:.2g}") for part in (0, 0.5, 1)],
+        width=WIDTH,
+        height=HEIGHT,
+        head=("Look", "Figure"),
+        rows=[(f"{at:%Y-%m-%d %H:%M}", f"{value:.3f}") for at, value in reversed(points)],
+    )
+    plot.lines.append(
+        Line(
+            path([(LEFT, y(bound.opens)), (WIDTH - RIGHT, y(bound.opens))]),
+            "faint",
+            "alert",
+            LEFT + 4,
+            y(bound.opens) - 4,
+            "start",
+        )
+    )
+    plot.lines.append(
+        Line(
+            path([(x(at.timestamp()), y(value)) for at, value in points]),
+            "candidate",
+            "",
+            0,
+            0,
+            "start",
+        )
+    )
+    for at, value in points:
+        plot.dots.append(
+            Dot(x(at.timestamp()), y(value), 3, "candidate", f"{at:%d %b %Y}: {value:.3f}")
+        )
+    return plot
+
+
+def name_of(band: Band) -> str:
+    return f"{band.low:g}–{band.high:g}"
