@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("mlhooks", "0008_evidence_and_gates"),
-        ("reviews", "0053_draws_of_disagreements"),
+        ("reviews", "0054_draws_of_disagreements"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

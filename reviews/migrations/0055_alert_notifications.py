@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0053_draws_of_disagreements"),
+        ("reviews", "0054_draws_of_disagreements"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0052_search_entries_stay_whole"),
+        ("reviews", "0053_views_at_a_decision"),
     ]
 
     operations = [
