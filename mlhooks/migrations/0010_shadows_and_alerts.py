@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mlhooks", "0008_evidence_and_gates"),
+        ("mlhooks", "0009_snapshot_withdrawals"),
         ("reviews", "0054_draws_of_disagreements"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
