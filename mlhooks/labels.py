@@ -1,4 +1,4 @@
-"""Decisions as label rows: what a row holds, and how many there are.
+"""Decisions as label rows: what a row holds, and which there are.
 
 A row is a pure function of the cutoff: it reads append-only tables (decisions, reviews, findings,
 item versions), columns set once at birth, and what `freeze` kept of the mutable ones.
@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.db import connection
 
 from reviews.models import ItemKind, Platform, Policy, Queue, content_hash
 
-from .dataset_card import SPLITS
+from .dataset_card import SPLITS as SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,14 +41,6 @@ def buckets_of(split_groups: Iterable[str]) -> "NDArray[np.uint32]":
 
 
 SPLIT_OF_BUCKET = ["train"] * 70 + ["valid"] * 10 + ["test"] * 20
-
-
-_SPLIT_SQL = """CASE
-    WHEN ('x' || left(encode(sha256(convert_to({group}, 'UTF8')), 'hex'), 8))::bit(32)::bigint
-         %% 100 < 70 THEN 'train'
-    WHEN ('x' || left(encode(sha256(convert_to({group}, 'UTF8')), 'hex'), 8))::bit(32)::bigint
-         %% 100 < 80 THEN 'valid'
-    ELSE 'test' END"""
 
 
 class Frozen(NamedTuple):
@@ -217,78 +208,3 @@ LANE = """CASE WHEN j.lane IN ('second', 'adjudication') THEN COALESCE(draw.lane
     ELSE j.lane END"""
 PROBABILITY = """CASE WHEN j.lane IN ('second', 'adjudication') AND draw.id IS NULL THEN NULL
     ELSE j.inclusion_probability END"""
-
-
-class Tally(NamedTuple):
-    """Labels a snapshot would hold now: {split: n}, {lane: n}, {policy slug: {split: {…}}}."""
-
-    rows: int
-    splits: dict[str, int]
-    lanes: dict[str, int]
-    labels: dict[str, dict[str, dict[str, int]]]
-
-
-def tally(platform_id: int, cutoff_id: int, frozen: Frozen) -> Tally:
-    """Counts the rows of a snapshot in one statement, without reading them."""
-    judged, violated, counts = [], [], []
-    for n, policy in enumerate(frozen.policies):
-        of_policy = f"FILTER (WHERE pv.policy_id = {int(policy['id'])})"
-        judged.append(f"bool_or(true) {of_policy} AS j{n}")
-        violated.append(f"bool_or(true) {of_policy} AS v{n}")
-        counts.append(
-            f"count(*) FILTER (WHERE v{n}), count(*) FILTER (WHERE j{n} AND v{n} IS NULL)"
-        )
-    statement = _TALLY.format(
-        standing=STANDING,
-        kept=KEPT,
-        lane=LANE,
-        draws=DRAWS,
-        split=_SPLIT_SQL.format(group="page.split_group"),
-        judged=", ".join(judged) or "0 AS nothing",
-        violated=", ".join(violated) or "0 AS nothing",
-        counts="".join(f", {count}" for count in counts),
-    )
-    found = Tally(0, dict.fromkeys(SPLITS, 0), {}, {})
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"platform": platform_id, "cutoff": cutoff_id})
-        rows = cursor.fetchall()
-    for split, lane, count, *labels in rows:
-        found.splits[split] += count
-        found.lanes[lane] = found.lanes.get(lane, 0) + count
-        for n, policy in enumerate(frozen.policies):
-            label = found.labels.setdefault(policy["slug"], {}).setdefault(
-                split, {"violating": 0, "clean": 0}
-            )
-            label["violating"] += labels[2 * n]
-            label["clean"] += labels[2 * n + 1]
-    return found._replace(rows=sum(found.splits.values()))
-
-
-_TALLY = """
-WITH page AS (
-    SELECT d.id, i.split_group, {lane} AS lane,
-           COALESCE(d.review_id, (
-               SELECT max(r.id) FROM reviews_review r WHERE r.job_id = d.job_id)) AS review_id
-    FROM reviews_decision d
-    JOIN reviews_item i ON i.id = d.item_id
-    JOIN reviews_itemversion v ON v.id = d.item_version_id
-    JOIN reviews_job j ON j.id = d.job_id
-    {draws}
-    WHERE i.platform_id = %(platform)s AND {standing} AND {kept}
-), judged AS (
-    SELECT page.id, {judged}
-    FROM page
-    JOIN reviews_finding f ON f.review_id = page.review_id
-    JOIN reviews_policyversion pv ON pv.id = f.policy_version_id
-    GROUP BY page.id
-), violated AS (
-    SELECT page.id, {violated}
-    FROM page
-    JOIN reviews_decision_policy_versions dv ON dv.decision_id = page.id
-    JOIN reviews_policyversion pv ON pv.id = dv.policyversion_id
-    GROUP BY page.id
-)
-SELECT {split} AS split, page.lane, count(*){counts}
-FROM page LEFT JOIN judged USING (id) LEFT JOIN violated USING (id)
-GROUP BY 1, 2 ORDER BY 1, 2
-"""

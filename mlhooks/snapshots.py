@@ -20,7 +20,7 @@ from reviews import access, attempts, audit
 from reviews.errors import Conflict, DomainError, Gone, Invalid, NotFound
 from reviews.models import AuditEntry, Decision, Person, Platform
 
-from . import labels
+from . import labels, tallies
 from .models import Snapshot
 
 State = Snapshot.State
@@ -64,10 +64,19 @@ def create_snapshot(platform: Platform, *, by: Person | None, note: str = "") ->
     return snapshot
 
 
-def preview(platform: Platform) -> labels.Tally:
+def preview(platform: Platform) -> tallies.Tally:
     """What a snapshot taken now would hold."""
-    newest = Decision.objects.filter(item__platform=platform).aggregate(Max("id"))["id__max"]
-    return labels.tally(platform.pk, newest or 0, labels.freeze(platform))
+    return tallies.count(platform.pk, _newest(platform), labels.freeze(platform))
+
+
+def preview_leakage(platform: Platform) -> tallies.Leakage:
+    """What would stand in two of its splits."""
+    return tallies.leakage(platform.pk, _newest(platform))
+
+
+def _newest(platform: Platform) -> int:
+    decisions = Decision.objects.filter(item__platform=platform)
+    return decisions.aggregate(Max("id"))["id__max"] or 0
 
 
 def nudge(snapshot_id: int) -> None:

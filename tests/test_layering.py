@@ -110,6 +110,7 @@ MLHOOKS = [
     [("simulation", "labelled_files")],
     [("models",)],
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
+    [("tallies",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
     [("shadows", "shadow_scores"), ("sink",)],
     [("evidence", "evidence_rows", "promotions")],

@@ -66,6 +66,35 @@ class SnapshotDetail(SnapshotOut):
     models = TrainedOn(many=True, help_text="Trained on it, the newest first.")
 
 
+class Drawn(serializers.Serializer):
+    rows = serializers.IntegerField()
+    effective = serializers.FloatField(help_text="(Σ weight)² / Σ weight², Kish.")
+
+
+class Leakage(serializers.Serializer):
+    groups = serializers.IntegerField(help_text="Split groups in two splits: 0, or it is a fault.")
+    accounts = serializers.IntegerField(help_text="Authors in two splits.")
+    copies = serializers.IntegerField(help_text="Equal texts, but for case and space.")
+    clusters = serializers.IntegerField(help_text="Clusters of near duplicates.")
+
+
+class Rare(serializers.Serializer):
+    policy = serializers.CharField(help_text="Slug.")
+    split = serializers.CharField()
+    violating = serializers.IntegerField()
+
+
+class DryRun(serializers.Serializer):
+    rows = serializers.IntegerField()
+    splits = serializers.DictField(child=serializers.IntegerField())
+    lanes = serializers.DictField(help_text="Rows by lane and split.")
+    languages = serializers.DictField(help_text="Rows by language and split.")
+    labels = serializers.DictField(help_text="By policy and split: violating, clean.")
+    random_lane = serializers.DictField(child=Drawn(), help_text="By split, and all.")
+    leakage = Leakage()
+    rare = Rare(many=True, help_text="Fewer than 10 violations in a split.")
+
+
 class TrainingIn(serializers.Serializer):
     snapshot = serializers.IntegerField(help_text="Number of a ready snapshot.", min_value=1)
     kind = serializers.ChoiceField(

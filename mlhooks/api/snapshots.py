@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mlhooks import files, snapshots, withdrawals
+from mlhooks import files, snapshots, tallies, withdrawals
 from mlhooks.models import Snapshot
 from reviews import access
 from reviews.api.bodies import platform_of
@@ -48,6 +48,24 @@ class SnapshotsView(APIView):
             platform_of(request), by=request.user, note=body["note"]
         )
         return Response(as_json(snapshot), status=202)
+
+
+class DryRunView(APIView):
+    verb = "snapshot.view"
+
+    @extend_schema(
+        operation_id="dry_run_snapshot",
+        summary="What a snapshot taken now would hold",
+        description="Rows by split, lane, language and label, what the random lane's rows are "
+        "worth when weighted, what stands in two splits, and labels too rare to say much. "
+        "Nothing is made.",
+        responses={200: schemas.DryRun, **REFUSALS},
+    )
+    def get(self, request: Request) -> Response:
+        platform = platform_of(request)
+        access.check(request.user, "snapshot.view", platform)
+        leaks = snapshots.preview_leakage(platform)
+        return Response(tallies.as_json(snapshots.preview(platform), leaks))
 
 
 class SnapshotView(APIView):

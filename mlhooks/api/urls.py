@@ -5,10 +5,11 @@ from django.urls import path
 from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
 from .monitoring import MonitoringView
 from .shadows import ShadowView
-from .snapshots import SnapshotFileView, SnapshotsView, SnapshotView
+from .snapshots import DryRunView, SnapshotFileView, SnapshotsView, SnapshotView
 
 urlpatterns = [
     path("snapshots", SnapshotsView.as_view(), name="snapshots"),
+    path("snapshots/dry-run", DryRunView.as_view(), name="snapshot-dry-run"),
     path("snapshots/<int:number>", SnapshotView.as_view(), name="snapshot"),
     path(
         "snapshots/<int:number>/files/<str:name>",

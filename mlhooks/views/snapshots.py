@@ -1,6 +1,7 @@
 """Snapshots: what is frozen, how far a build is, its files to download."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -10,13 +11,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from mlhooks import files, snapshots, withdrawals
-from mlhooks.labels import SPLITS, Tally
+from mlhooks import files, snapshots, tallies, withdrawals
+from mlhooks.dataset_card import SPLITS
 from mlhooks.models import ModelVersion, Snapshot, TrainingRun
 from reviews import access
 from reviews.models import Person, Platform
 from reviews.views.tables import csv_response
 
+T = TypeVar("T")
 PREVIEW_SECONDS = 5
 _OVER = (Snapshot.State.READY, Snapshot.State.FAILED, Snapshot.State.WITHDRAWN)
 
@@ -44,10 +46,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     access.check(request.user, "snapshot.create")
     platforms = []
     for platform in platforms_of(request.user):
-        tally = _tally(platform)
-        platforms.append(
-            {"platform": platform, "tally": tally, "rows": _tally_rows(platform, tally)}
-        )
+        platforms.append({"platform": platform, **_dry_run(platform)})
     return render(request, "mlhooks/_snapshot_preview.html", {"previews": platforms})
 
 
@@ -169,20 +168,36 @@ def _runs(person: Person, snapshot: Snapshot) -> list[TrainingRun]:
     return list(rows.order_by("-id")[:20])
 
 
-def _tally(platform: Platform) -> Tally | None:
-    """None when counting would take too long to wait for on a page."""
+def _dry_run(platform: Platform) -> dict:
+    """Without a tally, or without what leaks, where counting would take too long to wait for."""
+    tally = within_seconds(snapshots.preview, platform)
+    if tally is None or not tally.rows:
+        return {"tally": tally}
+    names = dict(platform.policies.values_list("slug", "name"))
+    return {
+        "tally": tally,
+        "rows": _tally_rows(names, tally),
+        "parts": [
+            (_("Lane"), sorted(tally.by_lane.items())),
+            (_("Language"), sorted(tally.languages.items())),
+        ],
+        "drawn": tally.drawn["all"],
+        "leakage": within_seconds(snapshots.preview_leakage, platform),
+        "rare": [(names.get(one.policy, one.policy), one) for one in tally.rare],
+    }
+
+
+def within_seconds(work: Callable[..., T], *given: object) -> T | None:
+    """None when it would take too long to wait for on a page."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'")
-            return snapshots.preview(platform)
+            return work(*given)
     except OperationalError:
         return None
 
 
-def _tally_rows(platform: Platform, tally: Tally | None) -> list[dict]:
-    if tally is None:
-        return []
-    names = dict(platform.policies.values_list("slug", "name"))
+def _tally_rows(names: dict[str, str], tally: tallies.Tally) -> list[dict]:
     return [
         {
             "name": names.get(slug, slug),
