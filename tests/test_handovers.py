@@ -1,9 +1,11 @@
 """A job that nobody in its queue can take any more goes to a lead."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from reviews import assignments, claims, decisions, handovers
-from reviews.models import AuditEntry, Job
+from reviews.models import AuditEntry, Job, StrandedJob
 
 from .factories import claimed_job, make_item, make_job, make_queue
 from .people import make_person
@@ -135,3 +137,80 @@ def test_what_is_kept_for_somebody_who_has_answered_it_meanwhile_is_freed(queue,
 def _held(queue, person):
     job = claims.claim_next(queue, by=person)
     return job.pk, job.claim_token
+
+
+def told_of_stranded(person):
+    return [
+        (one.queue.slug, one.data["count"], one.data["is_handed_on"])
+        for one in person.notifications.filter(sort="stranded").order_by("pk")
+    ]
+
+
+def test_the_leads_of_a_queue_are_told_of_what_is_handed_on(queue, rosa, remy):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.set([lena])
+    job = make_job(queue=queue)
+    held = claims.claim_job(job, by=lena)
+    claims.skip(held.pk, held.claim_token, by=lena)
+    assert told_of_stranded(lena) == [(queue.slug, 1, True)]
+    assert told_of_stranded(rosa) == []
+
+
+def test_every_lead_is_told_once_of_what_is_for_nobody(queue, rosa, remy):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.set([rosa])
+    job = make_job(queue=queue)
+    held = claims.claim_job(job, by=rosa)
+    claims.skip(held.pk, held.claim_token, by=rosa)
+    job.refresh_from_db()
+    assert job.lane == "adjudication"
+    handovers.sweep()  # no lead works the queue, so it is for nobody
+    assert told_of_stranded(lena) == [(queue.slug, 1, False)]
+    handovers.sweep()
+    assert told_of_stranded(lena) == [(queue.slug, 1, False)]
+    assert told_of_stranded(rosa) == []
+
+    queue.members.add(lena)
+    handovers.sweep()
+    assert not StrandedJob.objects.exists()
+    assert claims.claim_next(queue, by=lena) == job
+
+
+def test_the_queue_page_says_what_waits_for_nobody_and_what_to_do(queue, rosa):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.set([rosa])
+    job = make_job(queue=queue, item=make_item(platform=queue.platform, title="Is it satire?"))
+    held = claims.claim_job(job, by=rosa)
+    claims.skip(held.pk, held.claim_token, by=rosa)
+    handovers.sweep()
+    url = reverse("reviews:queue-detail", args=[queue.slug])
+    client = Client()
+    client.force_login(lena)
+    page = client.get(url).content.decode()
+    assert "Is it satire?" in page and "skipped by 1 person" in page
+    assert f"?verb=move&amp;job={job.pk}" in page and f"?verb=cancel&amp;job={job.pk}" in page
+    client.force_login(rosa)
+    assert "skipped by" not in client.get(url).content.decode()
+
+
+def test_a_queue_without_people_says_so_and_its_jobs_are_not_for_nobody(queue):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.clear()
+    make_job(queue=queue)
+    handovers.sweep()
+    assert told_of_stranded(lena) == []
+    client = Client()
+    client.force_login(lena)
+    page = client.get(reverse("reviews:queue-detail", args=[queue.slug])).content.decode()
+    assert "Nobody works this queue." in page
+
+
+def test_what_is_set_aside_is_not_for_nobody(queue, rosa):
+    lena = make_person("lena", platform=queue.platform)
+    queue.members.set([rosa])
+    job = make_job(queue=queue, lane="adjudication", inclusion_probability=1.0)
+    Job.objects.filter(pk=job.pk).update(run_after="2100-01-01T00:00Z")
+    handovers.sweep()
+    Job.objects.filter(pk=job.pk).update(run_after=None)
+    handovers.sweep()
+    assert told_of_stranded(lena) == [(queue.slug, 1, False)]

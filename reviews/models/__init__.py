@@ -33,7 +33,18 @@ from .routing import DryRun, RoutingVersion
 from .search import SearchEntry, SearchProgress
 from .together import Consultation, MutedSort, Note, Notification, Question
 from .wellness import Exposure, Limits, Strength, Wellbeing
-from .work import Claim, Draw, Job, Lane, LaneArrival, LaneStart, Queue, QueueAction, QueueRanking
+from .work import (
+    Claim,
+    Draw,
+    Job,
+    Lane,
+    LaneArrival,
+    LaneStart,
+    Queue,
+    QueueAction,
+    QueueRanking,
+    StrandedJob,
+)
 
 __all__ = [
     "Account",
@@ -94,6 +105,7 @@ __all__ = [
     "SearchProgress",
     "Severity",
     "Shift",
+    "StrandedJob",
     "Strength",
     "Strike",
     "Verdict",

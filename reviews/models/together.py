@@ -45,6 +45,7 @@ class Notification(models.Model):
         HOLD = "hold", _("An action you asked for is approved or refused")
         TAKEN = "taken", _("A job is taken away from you")
         ALERT = "alert", _("A figure of a model is out of its bounds")
+        STRANDED = "stranded", _("Jobs that nobody in a queue can take")
 
     person = models.ForeignKey(
         Person, on_delete=models.CASCADE, related_name="notifications", db_index=False

@@ -420,6 +420,20 @@ class Claim(models.Model):
         return f"{self.reviewer_id} on {self.job_id}: {self.end}"
 
 
+class StrandedJob(models.Model):
+    """A ready job that nobody who works its queue may be given.
+
+    Kept by handovers.py: leads are told once, when it comes to stand here, and read it on the
+    queue's page.
+    """
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    since = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} for nobody"
+
+
 class LaneStart(models.Model):
     """Where one person's next claim may begin in a lane: above it, nothing that waits is for her.
 

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
-from reviews import access, desk, metrics
+from reviews import access, desk, handovers, metrics
 from reviews.models import Item, Job, Lane, Queue
 
 from .items import put_lines
@@ -55,6 +55,9 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
         newest = max((item.scored_at for item in _items(jobs) if item.scored_at), default=None)
         context |= {
             "rows": rows,
+            "stranded": _stranded(queue),
+            "is_unstaffed": not queue.members.exists(),
+            "may_manage": access.may(request.user, "job.manage"),
             "lanes": [
                 (value, Lane(value).label, count)
                 for value, count in metrics.queue_lanes(queue).items()
@@ -68,6 +71,12 @@ def queue_detail(request: HttpRequest, slug: str) -> HttpResponse:
             "sources": sorted({item.risk_source for item in _items(jobs) if item.risk_source}),
         }
     return render(request, "reviews/queue_detail.html", context)
+
+
+def _stranded(queue: Queue) -> list[handovers.Stranded]:
+    found = handovers.for_nobody(queue)
+    put_lines(one.job.item for one in found)
+    return found
 
 
 def _waiting(queue: Queue, lane: str) -> list[Job]:
