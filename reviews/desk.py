@@ -60,8 +60,8 @@ _SIGHT = Statement(
 SELECT
   version.id, version.number, version.content, version.created_at,
   item.external_id, item.platform_id, item.language, item.posted_at, item.submitted_at,
-  item.views_per_hour, item.report_count, item.risks, item.risk, item.risk_source, item.scored_at,
-  item.reporter_trust, {is_said} AS is_said,
+  item.views_per_hour, item.views_so_far, item.report_count, item.risks, item.risk,
+  item.risk_source, item.scored_at, item.reporter_trust, {is_said} AS is_said,
   kind.id, kind.name, kind.fields, kind.layout,
   account.id, account.external_id, account.name, account.joined_at,
   author.items_week, author.decided, author.violating, author.strikes,
@@ -254,8 +254,8 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
     (row,) = _SIGHT.rows(item=item_id, person=by.pk if by else None)
     version_id, number, content, written_at, *rest = row
     (external_id, platform_id, language, posted_at, submitted_at, *rest) = rest
-    (views_per_hour, report_count, risks, risk, risk_source, scored_at, *rest) = rest
-    (reporter_trust, is_said, *rest) = rest
+    (views_per_hour, views_so_far, report_count, risks, risk, *rest) = rest
+    (risk_source, scored_at, reporter_trust, is_said, *rest) = rest
     (kind_id, kind_name, fields, layout, *rest) = rest
     (account_id, account_external_id, account_name, joined_at, *rest) = rest
     (*author, groups, cluster_id, cluster_size, shown), last = rest[:-5], rest[-5:]
@@ -271,6 +271,7 @@ def sight(item_id: int, *, by: Person | None = None) -> Sight:
         posted_at=posted_at,
         submitted_at=submitted_at,
         views_per_hour=views_per_hour,
+        views_so_far=views_so_far,
         report_count=report_count,
         risks=json.loads(risks),
         risk=risk,

@@ -28,6 +28,7 @@ from .placement import (
 from .reports import file_reports
 from .routing import Router
 from .submission import MAX_ROWS, AccountRow, Errors, ItemRow, Outcome, author_group, read_item
+from .wording import figure
 
 __all__ = ["Outcome", "file_reports", "open_jobs", "set_risks", "submit_items"]
 
@@ -35,7 +36,7 @@ _ATTEMPTS = 10
 
 _KNOWN = """
 SELECT item.id, item.external_id, item.version_number, version.content_hash, item.language,
-  item.posted_at, item.views_per_hour, item.account_id, account.external_id
+  item.posted_at, item.views_per_hour, item.views_so_far, item.account_id, account.external_id
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
@@ -53,13 +54,14 @@ _CHANGE = """
 WITH given AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS row (
     id bigint, believed integer, is_new integer, fingerprint text, language text,
-    posted_at timestamptz, views_per_hour float8, account_id bigint)
+    posted_at timestamptz, views_per_hour float8, views_so_far bigint, account_id bigint)
 ), locked AS MATERIALIZED (
   SELECT id FROM reviews_item WHERE id IN (SELECT id FROM given) ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE reviews_item AS item
 SET language = given.language, posted_at = given.posted_at, account_id = given.account_id,
-  views_per_hour = given.views_per_hour, fingerprint = given.fingerprint,
+  views_per_hour = given.views_per_hour, views_so_far = given.views_so_far,
+  fingerprint = given.fingerprint,
   version_number = item.version_number + given.is_new,
   risks = CASE given.is_new WHEN 1 THEN '{}' ELSE item.risks END,
   risk = CASE given.is_new WHEN 1 THEN NULL ELSE item.risk END,
@@ -85,6 +87,7 @@ class _Known(NamedTuple):
     language: str
     posted_at: datetime | None
     views_per_hour: float
+    views_so_far: int | None
     account_id: int | None
     author: str | None
 
@@ -100,8 +103,8 @@ def submit_items(platform: Platform, rows: Sequence[object], *, by: Person | Non
     """Store items; one outcome a row, in order. A bad row is reported and stops no other.
 
     A row: {"kind", "external_id", "content": {field: value}, "account"?: {"external_id", "name"?,
-    "joined_at"?}, "language"?, "posted_at"?, "views_per_hour"?}; from the system also
-    "known_answer". What is left out of a later row stays as it was.
+    "joined_at"?}, "language"?, "posted_at"?, "views_per_hour"?, "views_so_far"?}; from the
+    system also "known_answer". What is left out of a later row stays as it was.
     """
     access.check(by, "item.submit", platform)
     shapes = shapes_of(platform)
@@ -128,7 +131,7 @@ def store_items(
     if len(read) > MAX_ROWS:
         raise Invalid(
             _("At most %(max_rows)s rows at once; these are %(read)s.")
-            % {"max_rows": f"{MAX_ROWS:,}", "read": f"{len(read):,}"}
+            % {"max_rows": figure(MAX_ROWS), "read": figure(len(read))}
         )
 
     def store() -> list[Outcome]:
@@ -384,6 +387,7 @@ class _Call:
                     "language": _or(row.language, found.language),
                     "posted_at": _or(row.posted_at, found.posted_at),
                     "views_per_hour": _or(row.views_per_hour, found.views_per_hour),
+                    "views_so_far": _or(row.views_so_far, found.views_so_far),
                     "account_id": account.pk if account else found.account_id,
                 }
             )
@@ -444,5 +448,6 @@ def _is_same(row: ItemRow, found: _Known) -> bool:
         and row.language in (None, found.language)
         and row.posted_at in (None, found.posted_at)
         and row.views_per_hour in (None, found.views_per_hour)
+        and row.views_so_far in (None, found.views_so_far)
         and (row.account is None or row.account.external_id == found.author)
     )

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from .wording import figure, midsentence, ngettext, noop
 from .wording import gettext as _
-from .wording import midsentence, ngettext, noop
 
 # What an item nobody has scored yet counts as, for each policy.
 PRIOR = 0.1
@@ -297,6 +297,7 @@ def reasons(
     numbers: bool = False,
     tells_risk: bool = True,
     reporter_trust: float = 0.0,
+    views_so_far: int | None = None,
 ) -> str:
     """Why this job now, in one line: "High: likely harassment (0.92), 4 reports, due in 20 min".
 
@@ -311,6 +312,9 @@ def reasons(
         parts.append(_reports(report_count, reporter_trust, numbers))
     if views_per_hour >= 1:
         parts.append(_("%(number)s views/h") % {"number": _short(views_per_hour)})
+    if views_so_far:
+        words = ngettext("%(number)s view so far", "%(number)s views so far", views_so_far)
+        parts.append(words % {"number": _short(views_so_far)})
     parts.append(_due(minutes_left))
     return ", ".join(parts)
 
@@ -340,7 +344,7 @@ def _reports(count: int, reporter_trust: float, numbers: bool) -> str:
         words = ngettext(
             "%(count)s report (trust %(trust)s)", "%(count)s reports (trust %(trust)s)", count
         )
-        return words % {"count": count, "trust": f"{reporter_trust:.2f}"}
+        return words % {"count": count, "trust": figure(reporter_trust, 2)}
     if numbers or reporter_trust < RELIABLE:
         return ngettext("%(count)s report", "%(count)s reports", count) % {"count": count}
     words = ngettext(
@@ -377,17 +381,17 @@ def _opening(risk: float | None, policy: str, lane: str, numbers: bool, tells_ri
         words = _("%(level)s: possible %(policy)s")
     else:
         words = _("%(level)s: unlikely %(policy)s")
-    figure = f" ({risk:.2f})" if numbers else ""
+    number = f" ({figure(risk, 2)})" if numbers else ""
     told = {"level": _(risk_level(risk)), "policy": midsentence(policy)}
-    return prefix + words % told + figure
+    return prefix + words % told + number
 
 
 def _short(number: float) -> str:
     """1234 → 1.2k, as people write it."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if number >= size:
-            return f"{number / size:.1f}".removesuffix(".0") + letter
-    return f"{number:.0f}"
+            return figure(float(f"{number / size:.1f}")) + letter
+    return figure(number, 0)
 
 
 def _due(minutes_left: float) -> str:

@@ -22,8 +22,8 @@ WITH sequence AS MATERIALIZED (  -- or they are looked up for every row
 SELECT nextval(item), nextval(version) FROM sequence, generate_series(1, %s)
 """
 _ITEMS = """COPY reviews_item (id, platform_id, kind_id, external_id, account_id, version_number,
-  language, posted_at, submitted_at, views_per_hour, report_count, fingerprint, split_group, risks,
-  risk_source, known_answer) FROM STDIN"""
+  language, posted_at, submitted_at, views_per_hour, views_so_far, report_count, fingerprint,
+  split_group, risks, risk_source, known_answer) FROM STDIN"""
 _VERSIONS = """COPY reviews_itemversion (id, item_id, number, content, content_hash, created_at)
   FROM STDIN"""
 _JOBS = """COPY reviews_job (item_id, queue_id, lane, state, rank, harm, created_at, due_at,
@@ -70,11 +70,12 @@ def _item_lines(new: Iterable[NewItem], platform_id: int, time: str) -> Iterable
     for item_id, _, row, account_id, split_group, known_answer, _ in new:
         account = "\\N" if account_id is None else account_id
         posted_at = "\\N" if row.posted_at is None else row.posted_at.isoformat()
+        so_far = "\\N" if row.views_so_far is None else row.views_so_far
         answer = "\\N" if known_answer is None else known_answer.replace("\\", "\\\\")
         yield (
             f"{item_id}\t{platform_id}\t{row.shape.pk}\t{_escape(row.external_id)}\t{account}\t1\t"
-            f"{row.language or ''}\t{posted_at}\t{time}\t{row.views_per_hour or 0.0!r}\t0\t"
-            f"{row.fingerprint}\t{split_group}\t{{}}\t\t{answer}\n"
+            f"{row.language or ''}\t{posted_at}\t{time}\t{row.views_per_hour or 0.0!r}\t"
+            f"{so_far}\t0\t{row.fingerprint}\t{split_group}\t{{}}\t\t{answer}\n"
         )
 
 

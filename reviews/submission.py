@@ -34,7 +34,16 @@ MAX_VIEWS = 1e12
 Errors = dict[str, list[str]]
 
 _ITEM_KEYS = frozenset(
-    {"kind", "external_id", "content", "account", "language", "posted_at", "views_per_hour"}
+    {
+        "kind",
+        "external_id",
+        "content",
+        "account",
+        "language",
+        "posted_at",
+        "views_per_hour",
+        "views_so_far",
+    }
 )
 _ACCOUNT_KEYS = frozenset({"external_id", "name", "joined_at"})
 _IMAGE_KEYS = frozenset({"image", "alt"})
@@ -92,6 +101,7 @@ class ItemRow:
     language: str | None
     posted_at: datetime | None
     views_per_hour: float | None
+    views_so_far: int | None
     known_answer: dict[str, bool] | None
     media: list[tuple[str, str]] = field(default_factory=list)  # field and what it says
 
@@ -156,6 +166,9 @@ def read_item(
     views = row.get("views_per_hour")
     if views is not None:
         views = _read_views(views, errors)
+    so_far = row.get("views_so_far")
+    if so_far is not None:
+        so_far = _read_count(so_far, "views_so_far", errors)
     if errors:
         return errors
     assert shape is not None and isinstance(content, dict)  # noqa: S101  (for the type checker)
@@ -173,6 +186,7 @@ def read_item(
         language,
         posted_at,
         views,
+        so_far,
         row.get("known_answer"),
         media_of(content, shape) if shape.media_types else [],
     )
@@ -333,6 +347,13 @@ def _read_views(value: object, errors: Errors) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_VIEWS:
         return float(value)
     errors["views_per_hour"] = ["Give a number from 0 up."]
+    return None
+
+
+def _read_count(value: object, name: str, errors: Errors) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER:
+        return value
+    errors[name] = ["Give a whole number from 0 up."]
     return None
 
 

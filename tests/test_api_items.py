@@ -180,7 +180,7 @@ def test_a_token_submits_to_its_own_platform_only(api, platform):
 
 
 def test_an_item_tells_how_it_stands(api, platform):
-    [outcome] = intake.submit_items(platform, [row(views_per_hour=3)], by=None)
+    [outcome] = intake.submit_items(platform, [row(views_per_hour=3, views_so_far=9)], by=None)
     intake.set_risks({outcome.item_id: {"spam": 0.25}}, source="v1 zero-shot")
     body = api.get(f"/api/v1/items/{outcome.item_id}").json()
 
@@ -189,6 +189,7 @@ def test_an_item_tells_how_it_stands(api, platform):
         1,
         {"body": "hello there"},
     )
+    assert (body["views_per_hour"], body["views_so_far"]) == (3, 9)
     assert (body["risks"], body["risk_source"]) == ({"spam": 0.25}, "v1 zero-shot")
     [job] = body["jobs"]
     assert (job["queue"], job["lane"], job["state"]) == ("main", "risk", "ready")

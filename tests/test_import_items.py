@@ -77,19 +77,19 @@ def test_csv_with_everything_mapped(platform, tmp_path):
     path = tmp_path / "items.csv"
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         out = csv.writer(file)
-        out.writerow(["id", "subject", "text", "who", "name", "lang", "when", "views"])
-        out.writerow(
-            ["1", "Hi", 'two\nlines, "quoted"', "u-1", "Ada", "en", "2026-11-01T08:00:00Z", "12.5"]
-        )
-        out.writerow(["2", "", "plain", "u-1", "", "", "", ""])
+        out.writerow(["id", "subject", "text", "who", "name", "lang", "when", "views", "seen"])
+        when = "2026-11-01T08:00:00Z"
+        out.writerow(["1", "Hi", 'two\nlines, "quoted"', "u-1", "Ada", "en", when, "12.5", "340"])
+        out.writerow(["2", "", "plain", "u-1", "", "", "", "", ""])
     run(
         path, *MAP, "--account", "who", "--account-name", "name", "--language", "lang",
-        "--posted-at", "when", "--views", "views",
+        "--posted-at", "when", "--views", "views", "--views-so-far", "seen",
     )  # fmt: skip
 
     one, two = Item.objects.order_by("pk")
     assert one.current_version.content == {"subject": "Hi", "body": 'two\nlines, "quoted"'}
-    assert (one.language, one.views_per_hour) == ("en", 12.5)
+    assert (one.language, one.views_per_hour, one.views_so_far) == ("en", 12.5, 340)
+    assert two.views_so_far is None
     assert one.posted_at == datetime(2026, 11, 1, 8, tzinfo=UTC)
     assert (two.language, two.views_per_hour, two.posted_at) == ("", 0, None)
     assert Account.objects.get().name == "Ada"

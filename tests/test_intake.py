@@ -124,6 +124,17 @@ def test_other_views_are_a_change_without_a_new_version(platform):
     assert Job.objects.get().rank == pytest.approx(before + 6)
 
 
+def test_views_so_far_are_kept_as_last_counted(platform):
+    submit(platform, row(views_so_far=40))
+    assert Item.objects.get().views_so_far == 40
+    [outcome] = submit(platform, row(views_so_far=75))
+    assert (outcome.status, outcome.version) == ("changed", 1)
+    submit(platform, row(language="en"))
+    assert Item.objects.get().views_so_far == 75
+    submit(platform, row(external_id="another"))
+    assert Item.objects.get(external_id="another").views_so_far is None
+
+
 def test_a_claimed_job_is_left_where_it_is(platform):
     from reviews import claims
 
@@ -215,6 +226,9 @@ def test_one_audit_entry_a_call_counts_what_was_done(platform):
         (row(views_per_hour=-1), "views_per_hour", "from 0 up"),
         (row(views_per_hour=float("nan")), "views_per_hour", "from 0 up"),
         (row(views_per_hour=True), "views_per_hour", "from 0 up"),
+        (row(views_so_far=-1), "views_so_far", "whole number from 0 up"),
+        (row(views_so_far=1.5), "views_so_far", "whole number from 0 up"),
+        (row(views_so_far=2**60), "views_so_far", "whole number from 0 up"),
         (row(account="u-1"), "account", "object"),
         (row(account={"name": "Ada"}), "account.external_id", "1 to 200"),
         (row(account={"external_id": "u", "age": 3}), "account.age", "Known"),

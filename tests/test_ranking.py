@@ -268,11 +268,19 @@ def test_the_reasons_are_one_readable_line():
     )
 
 
+def test_the_reasons_tell_how_often_it_was_seen_where_the_platform_says_it():
+    assert say(views_so_far=30_400) == (
+        "High: likely harassment, 4 reports, 1.2k views/h, 30.4k views so far, due in 20 min"
+    )
+    assert "1 view so far" in say(views_so_far=1)
+    assert "so far" not in say(views_so_far=0)
+
+
 def test_the_reasons_are_in_the_readers_language():
     with translation.override("de"):
         assert say(policy="Belästigung", reporter_trust=0.9, minutes_left=-3 * 1440) == (
             "Hoch: wahrscheinlich Belästigung, 4 Meldungen, eine aus verlässlicher Quelle, "
-            "1.2k Aufrufe/h, überfällig seit 3 Tagen"
+            "1,2k Aufrufe/h, überfällig seit 3 Tagen"
         )
 
 

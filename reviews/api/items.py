@@ -141,6 +141,7 @@ def as_json(item: Item, request: Request) -> dict:
         "posted_at": item.posted_at,
         "submitted_at": item.submitted_at,
         "views_per_hour": item.views_per_hour,
+        "views_so_far": item.views_so_far,
     }
     if blind.REPORTS not in hidden:
         body["report_count"] = item.report_count

@@ -36,6 +36,9 @@ class ItemIn(serializers.Serializer):
     language = serializers.CharField(max_length=16, required=False, help_text="BCP 47.")
     posted_at = serializers.DateTimeField(required=False)
     views_per_hour = serializers.FloatField(required=False, min_value=0)
+    views_so_far = serializers.IntegerField(
+        required=False, min_value=0, help_text="As you last counted them."
+    )
 
 
 class ReportIn(serializers.Serializer):
@@ -163,6 +166,9 @@ class ItemOut(serializers.Serializer):
     posted_at = serializers.DateTimeField(allow_null=True)
     submitted_at = serializers.DateTimeField()
     views_per_hour = serializers.FloatField()
+    views_so_far = serializers.IntegerField(
+        allow_null=True, help_text="Null where the platform did not say."
+    )
     report_count = serializers.IntegerField(
         required=False, help_text="Left out for people who judge it without."
     )

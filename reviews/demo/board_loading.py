@@ -37,6 +37,7 @@ def load_boards(platform: Platform) -> int:
             "language": entry.language,
             "posted_at": now - timedelta(minutes=7 * number + 3),
             "views_per_hour": entry.views_per_hour,
+            "views_so_far": round(entry.views_per_hour * (7 * number + 3) / 60),
             "known_answer": entry.known_answer,
         }
         for number, entry in enumerate(entries)

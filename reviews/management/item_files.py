@@ -55,7 +55,7 @@ class RowReader:
         self._external_id = columns.pop("external_id")
         self._content = [(name, column, fields[name]) for name, column in columns.items()]
         self._own = {}
-        for name in ("account", "account_name", "language", "posted_at", "views"):
+        for name in ("account", "account_name", "language", "posted_at", "views", "views_so_far"):
             if options[name]:
                 self._own[name] = options[name]
                 self.named.add(options[name])
@@ -102,6 +102,9 @@ class RowReader:
         if "views" in own:
             views = own["views"]
             row["views_per_hour"] = _typed(views, "number") if isinstance(views, str) else views
+        if "views_so_far" in own:
+            so_far = own["views_so_far"]
+            row["views_so_far"] = _typed(so_far, "number") if isinstance(so_far, str) else so_far
 
 
 def _typed(text: str, kind: str) -> Any:

@@ -107,6 +107,8 @@ class Item(models.Model):
     posted_at = models.DateTimeField(null=True, blank=True)  # on the platform
     submitted_at = models.DateTimeField(db_default=Now())  # to us, first time
     views_per_hour = models.FloatField(default=0)
+    # As the platform last counted them; null where it does not say.
+    views_so_far = models.BigIntegerField(null=True, blank=True)
     report_count = models.PositiveIntegerField(default=0)
     # What its reports are worth together, and the most trusted of its reporters alone: ranking.py.
     report_trust = models.FloatField(default=0, db_default=0)
@@ -138,6 +140,10 @@ class Item(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(views_per_hour__gte=0), name="views_are_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(views_so_far=None) | models.Q(views_so_far__gte=0),
+                name="views_so_far_are_not_negative",
             ),
             models.CheckConstraint(
                 condition=models.Q(report_trust__range=(0, 1))

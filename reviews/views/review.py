@@ -412,6 +412,7 @@ def why_now(
         policy=names.get(slug, ""),
         report_count=item.report_count,
         views_per_hour=item.views_per_hour,
+        views_so_far=item.views_so_far,
         minutes_left=(job.due_at - timezone.now()).total_seconds() / 60,
         lane=Lane.RISK if blind.HISTORY in hidden else job.lane,
         numbers=numbers,

@@ -55,6 +55,7 @@ class Command(BaseCommand):
             ("language", "the language"),
             ("posted-at", "when it was posted"),
             ("views", "views per hour"),
+            ("views-so-far", "views so far"),
         ):
             parser.add_argument(f"--{name}", metavar="COLUMN", help=f"column of {what}")
         parser.add_argument(
