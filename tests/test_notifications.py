@@ -270,3 +270,13 @@ def test_what_is_old_goes_and_what_is_new_stays(desk, settings):
     Notification.objects.filter(pk=old.pk).update(created_at=past)
     assert (tasks.prune_notifications(), tasks.prune_notifications()) == (1, 0)
     assert desk.rosa.notifications.get() == new
+
+
+def test_a_notification_quotes_nothing_that_could_arrive_covered(desk):
+    """Covered or not: kind and id say which item it is."""
+    desk.item.current_version.content["title"] = "Bare facts"
+    desk.item.current_version.save()
+    notes.leave_note(desk.item, by=desk.rosa, text="@lena Look at the bare facts.")
+    page = desk.client(desk.lena).get(reverse("reviews:notification-list")).content.decode()
+    assert desk.item.external_id in page and "mentions you" in page
+    assert "facts" not in page.lower()

@@ -1,5 +1,6 @@
 """Search: what is found, what is kept from whom, what a question may be; page and API."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -343,6 +344,22 @@ def test_the_page_shows_hits_marked_and_escaped(kind, lena):
     indexed(text="<b>free</b> prize", platform=kind.platform, kind=kind)
     text = client_of(lena).get(reverse("reviews:search"), {"q": "free"}).content.decode()
     assert "&lt;b&gt;<mark>free</mark>&lt;/b&gt; prize" in text
+
+
+def test_text_that_arrives_covered_is_covered_among_the_hits(kind, lena, rosa):
+    policy = make_policy(platform=kind.platform, slug="adult", name="Adult", covers_text=True)
+    other = make_policy(platform=kind.platform, slug="spam")
+    queue = make_queue(platform=kind.platform, policies=[policy, other], members=[rosa])
+    for title, risk in (("Bare facts", 0.9), ("Plain facts", 0.01)):
+        item = indexed(
+            platform=kind.platform, kind=kind, title=title, text="prize", risks={"adult": risk}
+        )
+        make_job(queue=queue, item=item)
+    page = client_of(lena).get(reverse("reviews:search"), {"q": "prize"}).content.decode()
+    (cover,) = re.findall(r'<details class="veil">.*?</details>', page, re.DOTALL)
+    assert "Bare facts" in cover and "prize</mark>" in cover and "Adult" in cover
+    outside = page.replace(cover, "")
+    assert "Bare facts" not in outside and "Plain facts" in outside
 
 
 def test_the_page_says_what_is_wrong_beside_the_field_and_keeps_the_question(lena):

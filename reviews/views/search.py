@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from reviews import access, blind, search
+from reviews import access, blind, search, wellness
 from reviews.errors import Invalid
 from reviews.models import ItemKind, Policy, Queue, Verdict
 
@@ -27,6 +27,9 @@ def search_page(request: HttpRequest) -> HttpResponse:
         page = search.find(question, by=request.user, after=request.GET.get("after", ""))
     except Invalid as refusal:
         errors = refusal.details
+    covered = wellness.covered(hit.item for hit in page.hits)
+    for hit in page.hits:
+        hit.item.veil = covered.get(hit.item.pk, [])
     given = {"q": text, **filters}
     kept = urlencode({name: value for name, value in given.items() if value})
     return render(
