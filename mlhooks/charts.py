@@ -20,6 +20,8 @@ from reviews.charts import (
     short,
 )
 from reviews.ranking import interval
+from reviews.wording import figure
+from reviews.wording import gettext as _
 
 
 def pr_plot(
@@ -37,20 +39,20 @@ def pr_plot(
     x, y = scale(0, 1, LEFT, WIDTH - RIGHT), scale(0, 1, HEIGHT - BOTTOM, TOP)
     plot = Plot(
         id=f"{prefix}-pr",
-        title=f"{policy}: precision and recall",
+        title=_("%(policy)s: precision and recall") % {"policy": policy},
         description=_pr_words(candidate, champion, label, champion_label),
-        x_label="Recall",
-        y_label="Precision",
+        x_label=_("Recall"),
+        y_label=_("Precision"),
         x_ticks=_unit_ticks(x),
         y_ticks=_unit_ticks(y),
-        head=("Recall at precision", label, *([champion_label] if champion else [])),
+        head=(_("Recall at precision"), label, *([champion_label] if champion else [])),
     )
     base = candidate["base_rate"]
     plot.lines.append(
         Line(
             path([(x(0), y(base)), (x(1), y(base))]),
             "faint",
-            f"chance {base:.2f}",
+            _("chance %(share)s") % {"share": figure(base, 2)},
             x(1) - 2,
             y(base) - 5,
             "end",
@@ -89,23 +91,27 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
     intervals = [interval(one["observed"] * one["size"], one["size"]) for one in bins]
     plot = Plot(
         id=f"{prefix}-reliability",
-        title=f"{policy}: calibration",
-        description=(
-            f"Expected calibration error {_figure(report['ece'])}, Brier score "
-            f"{_figure(report['brier'])}, over {report['n']:,} test rows. On the diagonal, of "
-            "items given 0.8, eight in ten violate."
-        ),
-        x_label="Predicted probability",
-        y_label="Share that violates",
+        title=_("%(policy)s: calibration") % {"policy": policy},
+        description=_(
+            "Expected calibration error %(ece)s, Brier score %(brier)s, over %(rows)s test rows. "
+            "On the diagonal, of items given 0.8, eight in ten violate."
+        )
+        % {
+            "ece": _figure(report["ece"]),
+            "brier": _figure(report["brier"]),
+            "rows": figure(report["n"]),
+        },
+        x_label=_("Predicted probability"),
+        y_label=_("Share that violates"),
         x_ticks=_unit_ticks(x),
         y_ticks=_unit_ticks(y),
-        head=("Predicted", "Observed", "95 % interval", "Rows"),
+        head=(_("Predicted"), _("Observed"), _("95 % interval"), _("Rows")),
         rows=[
             (
                 _figure(one["predicted"]),
                 _figure(one["observed"]),
                 "–".join(_figure(end) for end in intervals[number]),
-                f"{one['size']:,}",
+                figure(one["size"]),
             )
             for number, one in enumerate(bins)
         ],
@@ -115,7 +121,9 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
         low, high = intervals[number]
         plot.lines.append(Line(path([(at, y(low)), (at, y(high))]), "whisker", "", 0, 0, "start"))
     plot.lines.append(
-        Line(path([(x(0), y(0)), (x(1), y(1))]), "faint", "exact", x(0.62), y(0.62) + 20, "start")
+        Line(
+            path([(x(0), y(0)), (x(1), y(1))]), "faint", _("exact"), x(0.62), y(0.62) + 20, "start"
+        )
     )
     points = [(x(one["predicted"]), y(one["observed"])) for one in bins]
     plot.lines.append(Line(path(points), "candidate", "", 0, 0, "start"))
@@ -126,8 +134,12 @@ def reliability_plot(policy: str, report: dict, *, label: str, prefix: str) -> P
                 at_y,
                 2.5 + 5 * (one["size"] / largest) ** 0.5,
                 "candidate",
-                f"{one['size']:,} rows given about {one['predicted']:.2f}: "
-                f"{one['observed']:.2f} violate",
+                _("%(rows)s rows given about %(predicted)s: %(observed)s violate")
+                % {
+                    "rows": figure(one["size"]),
+                    "predicted": figure(one["predicted"], 2),
+                    "observed": figure(one["observed"], 2),
+                },
             )
         )
     return plot
@@ -143,15 +155,13 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
     x = scale(0, 1, left, WIDTH - RIGHT)
     plot = Plot(
         id="auprc",
-        title="Area under precision and recall, with 95 % interval",
+        title=_("Area under precision and recall, with 95 % interval"),
         description=(
-            f"Filled: {label}. "
-            + (
-                f"Hollow: {champion_label}, the champion, on the same rows."
-                if champion_label
-                else ""
-            )
-        ),
+            _("Filled: %(label)s. Hollow: %(champion)s, the champion, on the same rows.")
+            if champion_label
+            else _("Filled: %(label)s.")
+        )
+        % {"label": label, "champion": champion_label},
         x_label="AUPRC",
         y_label="",
         x_ticks=_unit_ticks(x),
@@ -159,7 +169,7 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
         width=WIDTH,
         height=height,
         left=left,
-        head=("Policy", label, *([champion_label] if champion_label else [])),
+        head=(_("Policy"), label, *([champion_label] if champion_label else [])),
     )
     for n, row in enumerate(rows):
         middle = TOP + band * (n + 0.5)
@@ -171,7 +181,7 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
                     cells.append("–")
                 continue
             low, high = report.get("auprc_interval") or [report["auprc"]] * 2
-            words = f"{report['auprc']:.3f} ({low:.3f}–{high:.3f})"
+            words = f"{_figure(report['auprc'])} ({_figure(low)}–{_figure(high)})"
             cells.append(words)
             plot.bars.append(
                 Bar(
@@ -198,20 +208,23 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
         series.setdefault(str(entry.get("policy", "")), []).append((entry["epoch"], value))
     if not series:
         return None
-    last = max(max(at for at, _ in points) for points in series.values())
-    first = min(min(at for at, _ in points) for points in series.values())
-    highest = _round_up(max(max(value for _, value in points) for points in series.values()))
+    last = max(max(at for at, _value in points) for points in series.values())
+    first = min(min(at for at, _value in points) for points in series.values())
+    highest = _round_up(max(max(value for _at, value in points) for points in series.values()))
     x = scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
     y = scale(0, highest, HEIGHT - BOTTOM, TOP)
     plot = Plot(
         id="history",
-        title="Loss while training",
-        description="Log loss on the validation rows by epoch; lower is better.",
-        x_label="Epoch",
-        y_label="Loss",
+        title=_("Loss while training"),
+        description=_("Log loss on the validation rows by epoch; lower is better."),
+        x_label=_("Epoch"),
+        y_label=_("Loss"),
         x_ticks=[Tick(x(at), f"{at:g}") for at in sorted({first, last})],
-        y_ticks=[Tick(y(share * highest), f"{share * highest:.2g}") for share in (0, 0.5, 1)],
-        head=("Policy", "Epoch", "Training loss", "Validation loss"),
+        y_ticks=[
+            Tick(y(share * highest), figure(float(f"{share * highest:.2g}")))
+            for share in (0, 0.5, 1)
+        ],
+        head=(_("Policy"), _("Epoch"), _("Training loss"), _("Validation loss")),
         rows=[
             (
                 str(entry.get("policy", "")),
@@ -235,7 +248,7 @@ def history_plot(history: Iterable[dict]) -> Plot | None:
             )
         )
         plot.dots.append(
-            Dot(x(end[0]), y(end[1]), 3, f"series-{n % 4 + 1}", f"{name}: {end[1]:.3f}")
+            Dot(x(end[0]), y(end[1]), 3, f"series-{n % 4 + 1}", f"{name}: {_figure(end[1])}")
         )
     return plot
 
@@ -281,7 +294,7 @@ def load_plot(
 
 
 def _unit_ticks(to_place: Callable[[float], float]) -> list[Tick]:
-    return [Tick(to_place(value), f"{value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
+    return [Tick(to_place(value), figure(value)) for value in (0, 0.25, 0.5, 0.75, 1)]
 
 
 def _round_up(value: float) -> float:
@@ -292,15 +305,26 @@ def _round_up(value: float) -> float:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else figure(value, 3)
 
 
 def _pr_words(candidate: dict, champion: dict | None, label: str, champion_label: str) -> str:
-    words = f"AUPRC {_figure(candidate['auprc'])}"
+    told = {
+        "auprc": _figure(candidate["auprc"]),
+        "label": label,
+        "rows": figure(candidate["n"]),
+        "positives": figure(candidate["positives"]),
+    }
     if candidate.get("auprc_interval"):
-        low, high = candidate["auprc_interval"]
-        words += f" (95 % interval {low:.3f}–{high:.3f})"
-    words += f" for {label}"
+        low, high = (_figure(end) for end in candidate["auprc_interval"])
+        told["auprc"] += _(" (95 %% interval %(low)s–%(high)s)") % {"low": low, "high": high}
     if champion and champion.get("auprc") is not None:
-        words += f", {champion['auprc']:.3f} for {champion_label}"
-    return f"{words}, on {candidate['n']:,} test rows of which {candidate['positives']:,} violate."
+        words = _(
+            "AUPRC %(auprc)s for %(label)s, %(other)s for %(champion)s, on %(rows)s test rows of "
+            "which %(positives)s violate."
+        )
+        return words % {**told, "other": _figure(champion["auprc"]), "champion": champion_label}
+    return (
+        _("AUPRC %(auprc)s for %(label)s, on %(rows)s test rows of which %(positives)s violate.")
+        % told
+    )

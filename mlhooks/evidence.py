@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Policy
+from reviews.wording import kept, noop
 
 from . import evidence_rows, gates, registry, sink
 from .evidence_rows import Rows
@@ -200,7 +201,7 @@ def _figures(
 
     from . import encoder
 
-    attempt.write(step="Loading the models")
+    attempt.write(step=kept("Loading the models"))
     text_encoder = encoder.shared(settings.ENCODER)
     mine = _Model(registry.load(model_version), registry.thresholds(model_version))
     theirs = None
@@ -208,11 +209,11 @@ def _figures(
     if is_other and encoder.family_of(champion.encoder) == text_encoder.family:
         theirs = _Model(registry.load(champion), registry.thresholds(champion))
     slugs = list(mine.head.policies)
-    attempt.write(step="Reading the test rows")
+    attempt.write(step=kept("Reading the test rows"))
     test, train = evidence_rows.of_snapshot(model_version.snapshot, slugs, text_encoder)
-    attempt.write(step="Reading the random lane")
+    attempt.write(step=kept("Reading the random lane"))
     stream = evidence_rows.of_stream(model_version, slugs, text_encoder, test)
-    attempt.write(step="Reading what came in lately")
+    attempt.write(step=kept("Reading what came in lately"))
     recent = evidence_rows.recent(model_version.platform, text_encoder)
     figures: dict[str, Any] = {
         "champion": champion.label if theirs and champion else "",
@@ -222,7 +223,7 @@ def _figures(
     }
     said = _both(mine, theirs, test), _both(mine, theirs, stream), _both(mine, theirs, recent)
     for slug in slugs:
-        attempt.write(step=f"Comparing on {slug}"[:120])
+        attempt.write(step=kept("Comparing on %(policy)s", policy=slug)[:120])
         rng = np.random.default_rng(model_version.pk)
         figures["policies"][slug] = _policy_figures(
             slug, mine, theirs, (test, stream, recent), said, text_encoder, model_version, rng
@@ -309,10 +310,10 @@ def _calibration(slug, test, stream, a_test, a_stream, rng) -> dict[str, Any]:
 
     from . import calibration, evaluation
 
-    rows, said, of, weights = stream, a_stream, "random lane", stream.weights
+    rows, said, of, weights = stream, a_stream, noop("random lane"), stream.weights
     if (~np.isnan(stream.labels[slug])).sum() < gates.LEAST_ROWS:
         # Unweighted: most were picked by risk, and stand for nothing but themselves.
-        rows, said, of, weights = test, a_test, "test rows", np.ones(len(test.texts))
+        rows, said, of, weights = test, a_test, noop("test rows"), np.ones(len(test.texts))
     judged = ~np.isnan(rows.labels[slug])
     y, p, w = rows.labels[slug][judged], said[judged], weights[judged]
     if not y.size:

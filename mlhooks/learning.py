@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, PolicyVersion
+from reviews.wording import kept
 
 from . import evidence, registry, sink, vectors
 from .models import ModelVersion, Snapshot, TrainingRun
@@ -111,11 +112,11 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
     training_run = attempt.row
     platform, snapshot = training_run.platform, training_run.snapshot
     say = _Progress(attempt)
-    say(0.0, "Reading the snapshot")
+    say(0.0, kept("Reading the snapshot"))
     policy_versions = _learnable(snapshot)
     slugs = [version.policy.slug for version in policy_versions]
     rows = _read(snapshot, slugs)
-    say(0.05, "Loading the encoder")
+    say(0.05, kept("Loading the encoder"))
     text_encoder = encoder.shared(settings.ENCODER)
     found = vectors.of_versions(
         rows["item_version_id"].to_pylist(),
@@ -131,7 +132,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
                 "items and make a new snapshot."
             )
         )
-    say(0.4, "Training")
+    say(0.4, kept("Training"))
     config = training.TrainingConfig(
         kind=training_run.kind,
         policies=registry.policy_texts(policy_versions),
@@ -144,9 +145,9 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
         seed=training_run.seed,
         progress=_Part(say, 0.4, 0.9),
     )
-    say(0.9, "Comparing with the champion on the test rows")
+    say(0.9, kept("Comparing with the champion on the test rows"))
     evaluation = _evaluate(fitted, splits["test"], slugs, training_run, text_encoder)
-    say(0.95, "Registering the model")
+    say(0.95, kept("Registering the model"))
     with transaction.atomic():
         # Under the row: a run that was cancelled or overtaken registers nothing.
         if not attempt.rows().select_for_update().exists():

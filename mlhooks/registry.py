@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from reviews import access, audit
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Platform, PolicyVersion
+from reviews.wording import kept
 
 from . import cards
 from .models import Evidence, ModelVersion, Promotion, Shadow, Snapshot
@@ -167,7 +168,7 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
         )
         promotion = Promotion.objects.create(
             model_version=model_version,
-            reason="The first model: made from the policies' own words.",
+            reason=kept("The first model: made from the policies' own words."),
             approved_at=Now(),
         )
         crown(model_version, instead_of=None)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reviews.wording import noop
+
 from . import evaluation
 
 Mask = NDArray[np.bool_]
@@ -17,8 +19,27 @@ Floats = NDArray[np.float64]
 
 LEAST_ROWS = 20  # of a part; what is smaller says nothing and is left out
 LEAST_POSITIVES = 5
-LENGTHS = ((80, "up to 80 characters"), (400, "81 to 400"), (2000, "401 to 2,000"))
-LONGEST = "over 2,000"
+LENGTHS = (
+    (80, noop("up to 80 characters")),
+    (400, noop("81 to 400")),
+    (2000, noop("401 to 2,000")),
+)
+LONGEST = noop("over 2,000")
+# What identity_terms.json names; pages translate it.
+IDENTITIES = (
+    noop("women"),
+    noop("men"),
+    noop("LGBTQ people"),
+    noop("Muslims"),
+    noop("Jews"),
+    noop("Christians"),
+    noop("Black people"),
+    noop("white people"),
+    noop("Asian people"),
+    noop("immigrants"),
+    noop("disabled people"),
+    noop("older people"),
+)
 TERMS = Path(__file__).with_name("identity_terms.json")
 
 
@@ -42,9 +63,9 @@ def of_ages(days: Sequence[float | None]) -> dict[str, Mask]:
     age = np.array([np.nan if one is None else one for one in days], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         return {
-            "under a week": age < 7,
-            "a week to a year": (age >= 7) & (age < 365),
-            "over a year": age >= 365,
+            noop("under a week"): age < 7,
+            noop("a week to a year"): (age >= 7) & (age < 365),
+            noop("over a year"): age >= 365,
         }
 
 

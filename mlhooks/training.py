@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reviews.wording import kept
+
 from . import calibration, evaluation, lexical
 from .calibration import Platt
 from .heads import (
@@ -93,7 +95,7 @@ def fit(
     """Learn every policy from `train`; `valid` is only looked at, for the loss curves."""
     torch.set_num_threads(1)  # sums in one order
     say: Progress = progress or (lambda fraction, step, entry: None)
-    say(0.0, "Reading the policies", None)
+    say(0.0, kept("Reading the policies"), None)
     slugs = [policy.slug for policy in config.policies]
     prior = ZeroShot.from_policies(config.policies, config.encode)
     kinds = {slug: _kind(config, train.labels[:, n]) for n, slug in enumerate(slugs)}
@@ -104,7 +106,7 @@ def fit(
 
     few = [slug for slug in slugs if kinds[slug] == FewShot.kind]
     if few:
-        say(0.02, "Averaging few labels", None)
+        say(0.02, kept("Averaging few labels"), None)
         columns = [slugs.index(slug) for slug in few]
         head, found = _few_shot(prior.only(few), train, columns)
         thresholds.update(zip(few, found, strict=True))
@@ -112,7 +114,7 @@ def fit(
 
     learnt = [slug for slug in slugs if kinds[slug] == TrainedHead.kind]
     if learnt:
-        say(0.05, "Counting words", None)
+        say(0.05, kept("Counting words"), None)
         design = _Design.of(train, prior.only(learnt))
         look = _Design.of(valid, prior.only(learnt), like=design)
         weights = []
@@ -122,7 +124,7 @@ def fit(
             rng = np.random.default_rng([seed, number])
 
             # 1. How much to trust the features: the penalty that predicts unseen folds best.
-            say(start, f"Choosing regularisation for {slug}", None)
+            say(start, kept("Choosing regularisation for %(policy)s", policy=slug), None)
             task = _Task.of(design, number, train.labels[:, column], train.weights)
             sample, rows = _sample(task, config.cross_validated_rows, rng)
             chosen = _cross_validate(
@@ -418,5 +420,5 @@ class _Steps:
         self._say, self._slug, self._start, self._length = say, slug, start, length
 
     def __call__(self, done: float) -> None:
-        step = f"Choosing regularisation for {self._slug}"
+        step = kept("Choosing regularisation for %(policy)s", policy=self._slug)
         self._say(self._start + self._length * done, step, None)

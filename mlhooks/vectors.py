@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
+from reviews.wording import kept
+
 from .models import Embedding
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def of_versions(
         for pk, data in _stored(ids[start : start + _READ_AT_ONCE], encoder.version):
             vectors[place[pk]] = np.frombuffer(data, dtype=">f2", offset=4)
             is_missing[place[pk]] = False
-        say(0.3 * start / len(ids), "Reading embeddings")
+        say(0.3 * start / len(ids), kept("Reading embeddings"))
     missing = np.flatnonzero(is_missing)
     for start in range(0, len(missing), ENCODE_AT_ONCE):
         part = missing[start : start + ENCODE_AT_ONCE]
@@ -52,7 +54,10 @@ def of_versions(
             ignore_conflicts=True,
         )
         done = start + len(part)
-        say(0.3 + 0.7 * done / len(missing), f"Encoding texts, {done:,} of {len(missing):,}")
+        say(
+            0.3 + 0.7 * done / len(missing),
+            kept("Encoding texts, %(done)s of %(all)s", done=f"{done:,}", all=f"{len(missing):,}"),
+        )
     return vectors
 
 

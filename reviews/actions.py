@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from . import access, desk, revisions
 from .errors import Conflict
@@ -127,10 +128,12 @@ def archive_action(action: Action, *, by: Person | None, seen: int | None = None
         queues = action.offers.filter(queue__is_archived=False).order_by("queue__position")
         names = list(queues.values_list("queue__name", flat=True))
         if names:
-            raise Conflict(
-                f"{', '.join(names)} {'offers' if len(names) == 1 else 'offer'} it. Take it out "
-                "there first."
+            words = ngettext(
+                "%(names)s offers it. Take it out there first.",
+                "%(names)s offer it. Take it out there first.",
+                len(names),
             )
+            raise Conflict(words % {"names": ", ".join(names)})
         return _set_archived(action, True, by=by)
 
 

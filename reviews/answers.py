@@ -9,6 +9,7 @@ from .errors import Invalid
 from .models import Action, ItemVersion, Verdict
 from .situations import Situation
 from .statements import Statement
+from .wording import figure
 
 # A mark: the field of the content, its first and behind its last character there, the policy.
 SPAN = ("field", "start", "end", "policy")
@@ -104,7 +105,7 @@ def spans(
     if len(given) > MOST_SPANS:
         raise Invalid(
             gettext("Mark at most %(most)s places.") % {"most": MOST_SPANS},
-            details={"spans": f"at most {MOST_SPANS}"},
+            details={"spans": gettext("at most %(most)s") % {"most": MOST_SPANS}},
         )
     content = ItemVersion.objects.values_list("content", flat=True).get(pk=now.version_id)
     kept = []
@@ -114,13 +115,16 @@ def spans(
         if policy not in violated:
             raise Invalid(
                 gettext("A mark belongs to a policy that you did not choose."),
-                details={"spans": f"not chosen: {policy}"},
+                details={"spans": gettext("not chosen: %(policy)s") % {"policy": policy}},
             )
         is_whole = all(type(at) is int for at in (start, end))
         if not isinstance(text, str) or not is_whole or not 0 <= start < end <= len(text):
             raise Invalid(
                 gettext("A mark does not fit the text. Remove it and mark it again."),
-                details={"spans": f"not in {field}: {start} to {end}"},
+                details={
+                    "spans": gettext("not in %(field)s: %(start)s to %(end)s")
+                    % {"field": field, "start": start, "end": end}
+                },
             )
         kept.append(dict(zip(SPAN, (field, start, end, policy), strict=True)))
     unique = {tuple(span.values()): span for span in kept}
@@ -149,10 +153,10 @@ def clean_note(note: str, *, required: bool, escalates: bool = False) -> str:
     if len(note) > _NOTE_LENGTH:
         raise Invalid(
             _("The note is too long (%(note)s characters of %(note_length)s).")
-            % {"note": f"{len(note):,}", "note_length": f"{_NOTE_LENGTH:,}"},
+            % {"note": figure(len(note)), "note_length": figure(_NOTE_LENGTH)},
             details={
                 "note": _("at most %(note_length)s characters")
-                % {"note_length": f"{_NOTE_LENGTH:,}"}
+                % {"note_length": figure(_NOTE_LENGTH)}
             },
         )
     return note

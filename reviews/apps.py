@@ -7,11 +7,15 @@ class ReviewsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.utils.formats import number_format
         from django.utils.translation import gettext, ngettext
 
         from . import wording
 
-        wording.speak(gettext, ngettext, _midsentence)
+        def figure(number: float, digits: int) -> str:
+            return number_format(number, digits, force_grouping=True)
+
+        wording.speak(gettext, ngettext, _midsentence, figure)
         post_migrate.connect(_create_roles, sender=self)
 
 

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from . import audit
 from .errors import DomainError
+from .wording import kept
 
 MOST = 3
 SILENT_FOR = timedelta(seconds=60)  # an attempt without a heartbeat this long is dead
@@ -125,9 +126,11 @@ def begin(rows: "QuerySet[Row]", pk: int, *, running: str, **values: Any) -> Att
 def resume(rows: "QuerySet[Row]", *, running: str, verb: str, advice: str = "") -> list[int]:
     """Sweep: give up what fell silent three times; the ids of what is to be nudged again."""
     for lost in rows.filter(_silent(running), attempts__gte=MOST):
-        error = (
-            f"The process that ran it stopped {MOST} times without a word; it may be short of "
-            f"memory. {advice}Look at the worker's log."
+        error = kept(
+            "The process that ran it stopped %(most)s times without a word; it may be short of "
+            "memory. %(advice)sLook at the worker's log.",
+            most=MOST,
+            advice=f"{advice} " if advice else "",
         )
         Attempt(lost, running).fail(error, verb=verb)
     waiting = Q(state="waiting", created_at__lt=Now() - _NUDGED_BY_THEN)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext
 
 from . import access, claims, lanes, wellness
 from .claims import FOR_HER, START
@@ -138,7 +139,7 @@ def claim_batch(queue: Queue, *, by: Person, size: int) -> list[Job]:
             if claims.expire_claims():
                 continue  # somebody's claim had run out since the last sweep
         return _in_their_places(here + taken)
-    raise Conflict("You are claiming from several windows at once. Try again.")
+    raise Conflict(gettext("You are claiming from several windows at once. Try again."))
 
 
 def renew_batch(tokens: Mapping[int, str], *, by: Person) -> dict[int, datetime]:

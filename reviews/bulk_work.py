@@ -20,6 +20,7 @@ from .errors import Conflict, Invalid
 from .models import BulkChange, BulkOperation, Item, Job, Lane, Notification, Person, Queue
 from .placement import again_on_deadlock, rerank_jobs
 from .routing import Router
+from .wording import figure
 
 MOST_JOBS = 10_000
 MOST_DOUBLINGS = 20
@@ -246,7 +247,7 @@ def _operate(
     if len(note) > _NOTE_LENGTH:
         raise Invalid(
             _("The note is too long (%(note)s characters of %(note_length)s).")
-            % {"note": f"{len(note):,}", "note_length": f"{_NOTE_LENGTH:,}"},
+            % {"note": figure(len(note)), "note_length": figure(_NOTE_LENGTH)},
             details={
                 "note": _("at most %(note_length)s characters") % {"note_length": _NOTE_LENGTH}
             },
@@ -420,7 +421,7 @@ def _selected(queue: Queue, selection: Selection) -> list[int]:
         if not job_ids:
             raise Invalid(_("Choose at least one job."))
         if len(job_ids) > MOST_JOBS:
-            raise Invalid(_too_many(f"{len(job_ids):,}"))
+            raise Invalid(_too_many(figure(len(job_ids))))
         return job_ids
     found = jobs.find(
         queue,
@@ -429,13 +430,13 @@ def _selected(queue: Queue, selection: Selection) -> list[int]:
         newest_id=selection.newest_id,
     )
     if found.next is not None and not found.is_cut:
-        raise Invalid(_too_many(_("more than %(most)s") % {"most": f"{MOST_JOBS:,}"}))
+        raise Invalid(_too_many(_("more than %(most)s") % {"most": figure(MOST_JOBS)}))
     return sorted(found.job_ids)
 
 
 def _too_many(how_many: str) -> str:
     return _("At most %(most)s jobs at once; these are %(count)s. Narrow the filter.") % {
-        "most": f"{MOST_JOBS:,}",
+        "most": figure(MOST_JOBS),
         "count": how_many,
     }
 

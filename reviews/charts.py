@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .wording import figure, ngettext, noop
+from .wording import gettext as _
+
 WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
 
@@ -121,11 +124,11 @@ def short(name: str) -> str:
 
 # Order → its class in charts.css and its name on a chart.
 _LOOKS = {
-    "fifo": ("fifo", "First in, first out"),
-    "risk": ("risk", "Risk only"),
-    "today": ("today", "Today’s formula"),
-    "candidate": ("candidate", "Candidate"),
-    "oracle": ("oracle", "Perfect knowledge"),
+    "fifo": ("fifo", noop("First in, first out")),
+    "risk": ("risk", noop("Risk only")),
+    "today": ("today", noop("Today’s formula")),
+    "candidate": ("candidate", noop("Candidate")),
+    "oracle": ("oracle", noop("Perfect knowledge")),
 }
 _BAND = 40
 _LEFT_OF_NAMES = 132
@@ -135,30 +138,37 @@ def percent(value: float | None, *, sign: bool = False) -> str:
     """0.183 → "18 %", with a real minus; one decimal below 10 %."""
     if value is None:
         return "–"
-    figure = 100 * value
-    text = f"{abs(figure):.0f}" if abs(figure) >= 10 else f"{abs(figure):.1f}".removesuffix(".0")
+    share = 100 * value
+    text = figure(abs(share), 0) if abs(share) >= 10 else figure(round(abs(share), 1))
     if text == "0":
         return "0\u202f%"
-    mark = "−" if figure < 0 else "+" if sign else ""
+    mark = "−" if share < 0 else "+" if sign else ""
     return f"{mark}{text}\u202f%"
 
 
 def signed(value: float) -> str:
     """-1234.4 → "−1,234", 3 → "+3", 0.2 → "0"."""
-    text = f"{abs(value):,.0f}"
+    text = figure(abs(value), 0)
     return text if text == "0" else f"{'−' if value < 0 else '+'}{text}"
 
 
 def hours(value: float | None) -> str:
     """0.2 → "12 min", 5.25 → "5.3 h"; None: longer than the replay."""
     if value is None:
-        return "not reached"
+        return _("not reached")
     minutes = value * 60
     if minutes < 1:
-        return f"{minutes * 60:.0f} s"
+        return _("%(count)s s") % {"count": figure(minutes * 60, 0)}
     if minutes < 90:
-        return f"{minutes:.0f} min" if minutes >= 10 else f"{minutes:.1f} min"
-    return f"{value:.1f} h" if value < 48 else f"{value / 24:.1f} days"
+        return _("%(count)s min") % {"count": figure(minutes, 0 if minutes >= 10 else 1)}
+    if value < 48:
+        return _("%(count)s h") % {"count": figure(value, 1)}
+    return _("%(count)s days") % {"count": figure(value / 24, 1)}
+
+
+def between(low: str, high: str) -> str:
+    """ "3 h", "5 h" → "3 h to 5 h"."""
+    return _("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
@@ -181,15 +191,15 @@ def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
     ticks = [low + step * n for n in range(round((high - low) / step) + 1)]
     plot = Plot(
         id="views",
-        title="Views of violating items before the decision",
-        description="Against first in, first out; further left is better. Lines: 95 % interval.",
-        x_label="Change in views",
+        title=_("Views of violating items before the decision"),
+        description=_("Against first in, first out; further left is better. Lines: 95 % interval."),
+        x_label=_("Change in views"),
         y_label="",
         x_ticks=[Tick(x(at), percent(at, sign=True) if at else "0") for at in ticks],
-        y_ticks=[Tick(TOP + _BAND * (n + 0.5), _LOOKS[name][1]) for n, name in enumerate(names)],
+        y_ticks=[Tick(TOP + _BAND * (n + 0.5), _(_LOOKS[name][1])) for n, name in enumerate(names)],
         height=TOP + BOTTOM + _BAND * len(names),
         left=_LEFT_OF_NAMES,
-        head=("Order", "Views", "Against first in, first out", "95 % interval"),
+        head=(_("Order"), _("Views"), _("Against first in, first out"), _("95 % interval")),
     )
     plot.lines.append(
         Line(path([(x(0), TOP), (x(0), plot.bottom)]), "faint", "", 0, 0, "start"),
@@ -198,10 +208,10 @@ def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
         change = changes[name]
         plot.rows.append(
             (
-                _LOOKS[name][1],
+                _(_LOOKS[name][1]),
                 _count(result["orders"][name]["views"]["value"]),
                 percent(change["value"], sign=True),
-                f"{percent(change['low'], sign=True)} to {percent(change['high'], sign=True)}",
+                between(percent(change["low"], sign=True), percent(change["high"], sign=True)),
             )
         )
         if change["value"] is None:
@@ -215,11 +225,11 @@ def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
                 x(change["value"]),
                 TOP + _BAND * (n + 0.5),
                 _LOOKS[name][0],
-                f"{_LOOKS[name][1]}: {plot.rows[-1][2]} ({plot.rows[-1][3]})",
+                f"{_(_LOOKS[name][1])}: {plot.rows[-1][2]} ({plot.rows[-1][3]})",
             )
         )
     plot.rows.insert(
-        0, (_LOOKS["fifo"][1], _count(result["orders"]["fifo"]["views"]["value"]), "0", "–")
+        0, (_(_LOOKS["fifo"][1]), _count(result["orders"]["fifo"]["views"]["value"]), "0", "–")
     )
     return plot
 
@@ -227,7 +237,7 @@ def views_plot(result: Mapping[str, Any], *, base: str = "fifo") -> Plot:
 def curve_plot(result: Mapping[str, Any]) -> Plot | None:
     """Share of the violating items decided within a time, an order a line; time is logarithmic."""
     curves = {name: result["orders"][name]["curve"] for name in _LOOKS}
-    times = [max(at, 1 / 120) for curve in curves.values() for at, _ in curve]
+    times = [max(at, 1 / 120) for curve in curves.values() for at, _share in curve]
     if not times:
         return None
     low, high = math.log10(min(times)), math.log10(max(times))
@@ -238,31 +248,37 @@ def curve_plot(result: Mapping[str, Any]) -> Plot | None:
         return x_log(math.log10(max(at, 1 / 120)))
 
     ticks = [
-        Tick(x(at), label)
-        for at, label in (
-            (1 / 60, "1 min"),
-            (1 / 6, "10 min"),
-            (1, "1 h"),
-            (4, "4 h"),
-            (24, "1 day"),
-            (96, "4 days"),
-            (384, "16 days"),
+        Tick(x(at), words % {"count": count})
+        for at, count, words in (
+            (1 / 60, 1, _("%(count)s min")),
+            (1 / 6, 10, _("%(count)s min")),
+            (1, 1, _("%(count)s h")),
+            (4, 4, _("%(count)s h")),
+            (24, 1, ngettext("%(count)s day", "%(count)s days", 1)),
+            (96, 4, _("%(count)s days")),
+            (384, 16, _("%(count)s days")),
         )
         if low <= math.log10(at) <= high
     ]
     plot = Plot(
         id="curves",
-        title="Time to the decision, violating items",
-        description="Share of them decided within that time; further up and left is better.",
-        x_label="Time to the decision (logarithmic)",
-        y_label="Share decided",
+        title=_("Time to the decision, violating items"),
+        description=_("Share of them decided within that time; further up and left is better."),
+        x_label=_("Time to the decision (logarithmic)"),
+        y_label=_("Share decided"),
         x_ticks=ticks,
         y_ticks=[Tick(y(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
-        head=("Order", "Half within", "95 % interval", "Nine in ten within", "95 % interval"),
+        head=(
+            _("Order"),
+            _("Half within"),
+            _("95 % interval"),
+            _("Nine in ten within"),
+            _("95 % interval"),
+        ),
     )
     heights = {"fifo": 0.9, "risk": 0.28, "today": 0.66, "candidate": 0.46, "oracle": 0.12}
     for name, curve in curves.items():
-        kind, label = _LOOKS[name]
+        kind, label = _LOOKS[name][0], _(_LOOKS[name][1])
         orders = result["orders"][name]
         plot.rows.append(
             (
@@ -296,25 +312,36 @@ def promise_plot(result: Mapping[str, Any]) -> Plot:
     x = scale(0, 1, _LEFT_OF_NAMES, WIDTH - RIGHT)
     plot = Plot(
         id="promise",
-        title="Answered in time",
-        description="Share of all items, violating or not, within what the queue promises today.",
-        x_label="Share answered in time",
+        title=_("Answered in time"),
+        description=_(
+            "Share of all items, violating or not, within what the queue promises today."
+        ),
+        x_label=_("Share answered in time"),
         y_label="",
         x_ticks=[Tick(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
-        y_ticks=[Tick(TOP + _BAND * (n + 0.5), _LOOKS[name][1]) for n, name in enumerate(_LOOKS)],
+        y_ticks=[
+            Tick(TOP + _BAND * (n + 0.5), _(_LOOKS[name][1])) for n, name in enumerate(_LOOKS)
+        ],
         height=TOP + BOTTOM + _BAND * len(_LOOKS),
         left=_LEFT_OF_NAMES,
-        head=("Order", "In time", "95 % interval", "A clean item waits", "95 % interval"),
+        head=(
+            _("Order"),
+            _("In time"),
+            _("95 % interval"),
+            _("A clean item waits"),
+            _("95 % interval"),
+        ),
     )
-    for n, (name, (kind, label)) in enumerate(_LOOKS.items()):
+    for n, (name, (kind, msgid)) in enumerate(_LOOKS.items()):
+        label = _(msgid)
         share, wait = result["orders"][name]["in_time"], result["orders"][name]["clean_wait"]
-        between = f"{percent(share['low'])} to {percent(share['high'])}"
+        interval = between(percent(share["low"]), percent(share["high"]))
         plot.rows.append(
-            (label, percent(share["value"]), between, hours(wait["value"]), _hours_between(wait))
+            (label, percent(share["value"]), interval, hours(wait["value"]), _hours_between(wait))
         )
         if share["value"] is None:
             continue
-        title = f"{label}: {percent(share['value'])} ({between})"
+        title = f"{label}: {percent(share['value'])} ({interval})"
         top = TOP + _BAND * n + 10
         plot.boxes.append(
             Box(x(0), top, round(x(share["value"]) - x(0), 1), _BAND - 20, kind, title)
@@ -326,11 +353,11 @@ def promise_plot(result: Mapping[str, Any]) -> Plot:
 
 
 def _hours_between(interval: Mapping[str, float | None]) -> str:
-    return f"{hours(interval['low'])} to {hours(interval['high'])}"
+    return between(hours(interval["low"]), hours(interval["high"]))
 
 
 def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    return "–" if value is None else figure(value, 0)
 
 
 def _round_step(span: float, parts: int) -> float:
@@ -360,8 +387,9 @@ def heat_plot(strips: Sequence[Strip], labels: Sequence[str], days: Sequence[Tic
     many = len(labels)
     plot = Plot(
         id="heat",
-        title="Chance that an item which comes in then is answered late",
-        description="An hour a cell, darker is likelier: " + ", ".join(_shade_words()) + ".",
+        title=_("Chance that an item which comes in then is answered late"),
+        description=_("An hour a cell, darker is likelier: %(shades)s.")
+        % {"shades": ", ".join(_shade_words())},
         x_label="",
         y_label="",
         x_ticks=[Tick(left + _CELL * (day.at + 12), day.label) for day in days if day.at < many],
@@ -370,7 +398,7 @@ def heat_plot(strips: Sequence[Strip], labels: Sequence[str], days: Sequence[Tic
         height=TOP + BOTTOM + _ROW * len(strips),
         left=left,
         kind="wide",
-        head=("Queue", "From", "Chance"),
+        head=(_("Queue"), _("From"), _("Chance")),
     )
     for n, strip in enumerate(strips):
         plot.y_ticks.append(Tick(TOP + _ROW * n + (_ROW - 4) / 2, short(strip.name)))
@@ -386,8 +414,8 @@ def heat_plot(strips: Sequence[Strip], labels: Sequence[str], days: Sequence[Tic
                 )
             )
         for first, last, words in _runs(strip.shares):
-            until = labels[last + 1] if last + 1 < many else "the end"
-            plot.rows.append((strip.name, f"{labels[first]} to {until}", words))
+            until = labels[last + 1] if last + 1 < many else _("the end")
+            plot.rows.append((strip.name, between(labels[first], until), words))
     return plot
 
 
@@ -408,7 +436,7 @@ def _runs(shares: Sequence[float]) -> list[tuple[int, int, str]]:
         if hour == len(shares) or shade(shares[hour]) != shade(shares[first]):
             low, high = min(shares[first:hour]), max(shares[first:hour])
             words = percent(high) if percent(low) == percent(high) else ""
-            found.append((first, hour - 1, words or f"{percent(low)} to {percent(high)}"))
+            found.append((first, hour - 1, words or between(percent(low), percent(high))))
             first = hour
     return found
 
@@ -452,11 +480,13 @@ def week_plot(
         x_label="",
         y_label=y_label,
         x_ticks=[Tick(x(min(day.at + 12, many)), day.label) for day in days if day.at < many],
-        y_ticks=[Tick(y(step * n), f"{step * n:,g}") for n in range(round(top / step) + 1)],
+        y_ticks=[
+            Tick(y(step * n), figure(round(step * n, 6))) for n in range(round(top / step) + 1)
+        ],
         width=width,
         height=height,
         kind="wide",
-        head=("From", *(one.label for one in series)),
+        head=(_("From"), *(one.label for one in series)),
     )
     places: list[float] = []
     for one in series:
@@ -487,7 +517,7 @@ def week_plot(
 
 
 def _cell(one: Series, hour: int) -> str:
-    text = f"{one.middle[hour]:,.1f}".removesuffix(".0")
+    text = figure(round(float(one.middle[hour]), 1))
     if one.low is not None and one.high is not None:
-        text += f" ({one.low[hour]:,.0f}–{one.high[hour]:,.0f})"
+        text += f" ({figure(one.low[hour], 0)}–{figure(one.high[hour], 0)})"
     return text

@@ -14,6 +14,7 @@ from celery import current_app
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import translation
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -36,6 +37,7 @@ from .models import (
     Review,
     Verdict,
 )
+from .wording import figure, kept
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +51,18 @@ State = ClusterAnswer.State
 # Ordinary work. The other lanes ask for an answer of their own, and why.
 _TOGETHER = (Lane.RISK, Lane.LEARNING)
 _ALONE = {
-    Lane.RANDOM: "drawn at random, to measure: judged on its own",
-    Lane.GOLD: "a test of reviewers: judged on its own",
-    Lane.QA: "a quality check: judged on its own",
-    Lane.SECOND: "somebody wants a second opinion on it",
-    Lane.ADJUDICATION: "escalated: settle it on its own",
-    Lane.APPEAL: "under appeal: judged on its own",
+    Lane.RANDOM: kept("drawn at random, to measure: judged on its own"),
+    Lane.GOLD: kept("a test of reviewers: judged on its own"),
+    Lane.QA: kept("a quality check: judged on its own"),
+    Lane.SECOND: kept("somebody wants a second opinion on it"),
+    Lane.ADJUDICATION: kept("escalated: settle it on its own"),
+    Lane.APPEAL: kept("under appeal: judged on its own"),
+}
+_DECIDED = {
+    Verdict.VIOLATING: kept("already decided: violating"),
+    Verdict.CLEAN: kept("already decided: clean"),
+    Verdict.UNSURE: kept("already decided: unsure"),
+    Verdict.ESCALATE: kept("already decided: escalated"),
 }
 
 
@@ -98,7 +106,8 @@ class Radius(NamedTuple):
 def obstacles(
     item_ids: Collection[int], *, by: Person, answer: Answer | None = None
 ) -> dict[int, tuple[Job | None, str]]:
-    """Item → its job, or None and why it cannot be decided together with others by her."""
+    """Item → its job, or None and why it cannot be decided together with others by her (in English:
+    it goes into rows, and retelling.retold says it to who reads)."""
     jobs: dict[int, list[Job]] = {}
     for job in (
         Job.objects.open()
@@ -133,9 +142,9 @@ def obstacles(
         open_jobs = jobs.get(item_id, [])
         reason = _why_not(open_jobs, by, mine=mine, skipped=skipped)
         if not open_jobs and item_id in standing:
-            reason = f"already decided: {Verdict(standing[item_id]).label.lower()}"
+            reason = _DECIDED[Verdict(standing[item_id])]
         elif not reason and item_id in answered:
-            reason = "you have answered it before"
+            reason = kept("you have answered it before")
         elif not reason and offers:
             reason = offers.missing(open_jobs[0].queue)
         found[item_id] = (None, reason) if reason else (open_jobs[0], "")
@@ -146,22 +155,22 @@ def _why_not(
     jobs: Sequence[Job], by: Person, *, mine: Collection[int], skipped: Collection[int]
 ) -> str:
     if not jobs:
-        return "nothing waits for it"
+        return kept("nothing waits for it")
     for job in jobs:
         if job.state == Job.State.CLAIMED:
             if job.claimed_by_id == by.pk:
-                return "you hold it: answer it at your desk"
-            return f"{job.claimed_by} is working on it"
+                return kept("you hold it: answer it at your desk")
+            return kept("%(person)s is working on it", person=job.claimed_by)
         if job.lane not in _TOGETHER:
             return _ALONE[Lane(job.lane)]
         if job.queue.reviews_wanted > 1:
-            return f"{job.queue} wants several independent reviews"
+            return kept("%(queue)s wants several independent reviews", queue=job.queue)
         if job.queue_id not in mine:
-            return f"you do not work in {job.queue}"
+            return kept("you do not work in %(queue)s", queue=job.queue)
         if job.assigned_to_id not in (None, by.pk):
-            return f"kept for {job.assigned_to}"
+            return kept("kept for %(person)s", person=job.assigned_to)
         if job.pk in skipped:
-            return "you skipped it before"
+            return kept("you skipped it before")
     return ""
 
 
@@ -180,12 +189,16 @@ class _Offers:
     def _missing(self, queue: Queue) -> str:
         judged = set(queue.policies.values_list("slug", flat=True))
         if unknown := [slug for slug in self.answer.policy_slugs if slug not in judged]:
-            return f"{queue} does not judge {', '.join(unknown)}"
+            return kept(
+                "%(queue)s does not judge %(policies)s", queue=queue, policies=", ".join(unknown)
+            )
         offered = set(queue.actions.values_list("slug", flat=True))
         if unknown := [slug for slug in self.answer.action_slugs if slug not in offered]:
-            return f"{queue} does not offer {', '.join(unknown)}"
+            return kept(
+                "%(queue)s does not offer %(actions)s", queue=queue, actions=", ".join(unknown)
+            )
         if queue.note_required and not self.answer.note:
-            return f"{queue} wants a note"
+            return kept("%(queue)s wants a note", queue=queue)
         return ""
 
 
@@ -203,9 +216,9 @@ def measure_radius(cluster: Cluster, seen: Sequence[Seen], answer: Answer, *, by
             continue  # of another platform, or no such item: not hers to hear of
         reason = found[one.item_id][1]
         if item.seen_id != one.version_id:
-            reason = "changed since you saw it"
+            reason = kept("changed since you saw it")
         elif item.cluster_id != cluster.pk:
-            reason = "not in this cluster any more"
+            reason = kept("not in this cluster any more")
         if reason:
             skipped.append((item, reason))
         else:
@@ -350,13 +363,13 @@ def undo_operation(operation: ClusterOperation, *, by: Person) -> dict[str, int]
             _("Only who decided can take it all back. You can override the decisions one by one.")
         )
     operation.answers.filter(state=State.WAITING).update(
-        state=State.SKIPPED, reason="taken back before it was answered"
+        state=State.SKIPPED, reason=kept("taken back before it was answered")
     )
     undone, left = 0, 0
     rows = operation.answers.filter(state=State.DECIDED).select_related("decision__item")
     for answer in rows.select_related("decision__job__queue").order_by("pk"):
         try:
-            with transaction.atomic():
+            with translation.override("en"), transaction.atomic():
                 decisions.undo(answer.decision, by=by, takes_it=False)
                 ClusterAnswer.objects.filter(pk=answer.pk).update(state=State.UNDONE, reason="")
             undone += 1
@@ -383,7 +396,8 @@ def undo_operation(operation: ClusterOperation, *, by: Person) -> dict[str, int]
 def _give(operation: ClusterOperation, answer_id: int) -> bool:
     """One answer, all of it or nothing. False: she has no place free for it now."""
     try:
-        with transaction.atomic():
+        # What it refuses goes into a row, so it is said in English.
+        with translation.override("en"), transaction.atomic():
             return _give_one(operation, answer_id)
     except (OperationalError, InterfaceError):
         raise  # the database went away: the row waits on
@@ -393,7 +407,7 @@ def _give(operation: ClusterOperation, answer_id: int) -> bool:
         logger.exception("Cluster answer %s failed", answer_id)
         row = ClusterAnswer.objects.get(pk=answer_id)
         if row.attempts + 1 >= MAX_ATTEMPTS:
-            _skip(answer_id, f"could not be recorded ({type(error).__name__})")
+            _skip(answer_id, kept("could not be recorded (%(error)s)", error=type(error).__name__))
         else:
             ClusterAnswer.objects.filter(pk=answer_id).update(attempts=row.attempts + 1)
     return True
@@ -419,10 +433,10 @@ def _give_one(operation: ClusterOperation, answer_id: int) -> bool:
     held = claims.claim_job(job, by=by)
     if held is None:
         if not Job.objects.filter(pk=job.pk, state=Job.State.READY).exists():
-            _skip(row.pk, "somebody has just taken it")
+            _skip(row.pk, kept("somebody has just taken it"))
             return True
         if claims.clock() - operation.at > PLACE_WAIT:
-            _skip(row.pk, "both your places were taken for too long")
+            _skip(row.pk, kept("both your places were taken for too long"))
             return True
         return False
     decision = decisions.record_review(
@@ -480,9 +494,9 @@ def _check_count(seen: Sequence[Seen]) -> None:
     if len(seen) > MOST_MEMBERS:
         raise Invalid(
             _("At most %(most_members)s members at once; these are %(seen)s.")
-            % {"most_members": f"{MOST_MEMBERS:,}", "seen": f"{len(seen):,}"},
+            % {"most_members": figure(MOST_MEMBERS), "seen": figure(len(seen))},
             details={
-                "members": _("at most %(most_members)s") % {"most_members": f"{MOST_MEMBERS:,}"}
+                "members": _("at most %(most_members)s") % {"most_members": figure(MOST_MEMBERS)}
             },
         )
 

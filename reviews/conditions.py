@@ -18,6 +18,7 @@ from . import expressions
 from .catalogue import MANY_VALUES, NO_VALUE, OPERATORS, Catalogue, Fact
 from .errors import Invalid
 from .expressions import FORBIDDEN, MAX_TEXT, Condition
+from .wording import figure
 from .wording import gettext as _
 
 Tree = dict[str, Any]
@@ -237,10 +238,10 @@ def to_text(tree: Tree) -> str:
         if sort in tree:
             parts = tree[sort]
             if not parts:
-                raise Invalid("A group in this condition is empty.")
+                raise Invalid(_("A group in this condition is empty."))
             return f"({word.join(to_text(part) for part in parts)})"
     if "fact" not in tree:
-        raise Invalid("This is not a condition.")
+        raise Invalid(_("This is not a condition."))
     return _leaf_text(tree["fact"], tree.get("op"), tree.get("value"))
 
 
@@ -260,7 +261,7 @@ def _leaf_text(name: str, op: object, value: Any) -> str:
         return f"({' or '.join(f'{_literal(one)} in {fact}' for one in value)})"
     if op in _SIGNS:
         return f"{fact} {_SIGNS[op]} {_literal(value)}"
-    raise Invalid(f"Nothing can be compared by {op}.")
+    raise Invalid(_("Nothing can be compared by %(op)s.") % {"op": op})
 
 
 def _name_text(name: str) -> str:
@@ -400,7 +401,7 @@ def _value_words(value: Any, fact: Fact) -> str:
     if isinstance(value, bool):
         return _("true") if value else _("false")
     if isinstance(value, int | float):
-        return f"{value:,}".replace("-", "−")
+        return figure(value)
     if fact.type == "time" and isinstance(value, str):
         try:
             return f"{date.fromisoformat(value[:10]):%-d %B %Y}"

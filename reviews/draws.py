@@ -19,6 +19,7 @@ from . import access, audit, bulk, draw_rows, ranking, sampling
 from .errors import Conflict, Invalid
 from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
 from .routing import Router, draw_value
+from .wording import figure
 
 # As scores arrive, the newest so many jobs say what the usual risks are.
 _REFERENCE = 2_000
@@ -421,7 +422,7 @@ def _check(queue: Queue, lane: str, strategy: str, expected: float, seed: int | 
         wrong["strategy"] = _("Choose how to draw.")
     if not 0 < expected <= MOST_IN_POOL:
         wrong["expected"] = _("Give a number above 0, at most %(most_in_pool)s.") % {
-            "most_in_pool": f"{MOST_IN_POOL:,}"
+            "most_in_pool": figure(MOST_IN_POOL)
         }
     if seed is not None and not 0 <= seed < _MOST_SEED:
         wrong["seed"] = _("Give a whole number from 0 to 2^53 − 1, or leave it empty.")

@@ -20,8 +20,9 @@ from . import (
 )
 from .errors import Invalid
 from .models import Item, Job, Notification, Person, ThreadPlace, content_hash
+from .wording import kept
 
-_REASON = "its item was erased"
+_REASON = kept("its item was erased")
 
 
 def erase_item(item: Item, *, by: Person | None, reason: str) -> Item:

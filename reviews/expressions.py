@@ -15,6 +15,8 @@ import rule_engine
 from rule_engine import ast
 
 from .errors import Invalid
+from .wording import figure
+from .wording import gettext as _
 
 NAMES = (
     "kind",
@@ -71,7 +73,7 @@ def check_condition(text: str) -> None:
 
 def compile_condition(text: str, *, most: int = MAX_EXPRESSION) -> Condition:
     if len(text) > most:
-        raise _bad(f"A condition has at most {most:,} characters.")
+        raise _bad(_("A condition has at most %(most)s characters.") % {"most": figure(most)})
     return _compiled(text)
 
 
@@ -91,13 +93,14 @@ def parse(text: str) -> Any:
     """The top node of rule-engine's syntax tree."""
     for sign in FORBIDDEN:
         if sign in text:
-            raise _bad(f"A condition cannot use {sign}.")
+            raise _bad(_("A condition cannot use %(sign)s.") % {"sign": sign})
     try:
         return rule_engine.Rule(text).statement.expression
     except rule_engine.EngineError as error:
-        raise _bad(f"This is not a condition: {error.message}.") from None
+        words = _("This is not a condition: %(problem)s.")
+        raise _bad(words % {"problem": error.message}) from None
     except (ValueError, RecursionError):
-        raise _bad("This is not a condition.") from None
+        raise _bad(_("This is not a condition.")) from None
 
 
 def name_of(node: Any) -> str | None:
@@ -169,21 +172,24 @@ def _compile(node: Any, names: set[str]) -> _Node:
     if getattr(node, "type", None) in _ARITHMETIC:
         left, right = _compile(node.left, names), _compile(node.right, names)
         return _guarded(_ARITHMETIC[node.type], left, right)
-    raise _bad(f"A condition cannot use {type(node).__name__.removesuffix('Expression')}.")
+    sign = type(node).__name__.removesuffix("Expression")
+    raise _bad(_("A condition cannot use %(sign)s.") % {"sign": sign})
 
 
 def _symbol(node: Any, names: set[str]) -> _Node:
     name = node.name
     if node.scope is not None or name not in NAMES:
         known = ", ".join([*NAMES, *(f"{space}.…" for space in SPACES)])
-        raise _bad(f"There is no {name} to ask about. There is: {known}.")
+        words = _("There is no %(name)s to ask about. There is: %(known)s.")
+        raise _bad(words % {"name": name, "known": known})
     names.add(name)
     return lambda facts: facts.get(name)
 
 
 def _member(space: Any, name: str, names: set[str]) -> _Node:
     if not isinstance(space, ast.SymbolExpression) or space.name not in SPACES:
-        raise _bad(f"Only {', '.join(SPACES)} have parts; .{name} does not exist.")
+        words = _("Only %(spaces)s have parts; .%(name)s does not exist.")
+        raise _bad(words % {"spaces": ", ".join(SPACES), "name": name})
     outer, key = space.name, name.replace("-", "_")
     names.add(f"{outer}.{key}")
     return lambda facts: (facts.get(outer) or {}).get(key)

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from . import access, layouts, revisions
 from .errors import Conflict, Invalid
 from .models import Item, ItemKind, Person, Platform, Revision
+from .wording import figure, midsentence
 
 MAX_FIELDS = 50
 MAX_BLOCKS = 50
@@ -133,8 +135,8 @@ def as_words(data: Mapping[str, Any]) -> dict[str, str]:
         "name": str(data.get("name", "")),
         # Even a single line is a list: told as lines that came and went.
         "fields": "\n".join([*map(_field_words, data.get("fields") or []), ""]),
-        "layout": "\n".join([*map(_block_words, layout), ""]) if layout else "the usual one",
-        "is_archived": "yes" if data.get("is_archived") else "no",
+        "layout": "\n".join([*map(_block_words, layout), ""]) if layout else _("the usual one"),
+        "is_archived": _("yes") if data.get("is_archived") else _("no"),
     }
 
 
@@ -156,20 +158,25 @@ def impact(kind: ItemKind, fields: Sequence[Mapping[str, Any]]) -> list[Impact]:
     if not stored:
         return []
     found = []
-    of_all = f"of {_some(stored)} stored item{'' if stored == 1 else 's'}"
+    of_all = ngettext("of %(count)s stored item", "of %(count)s stored items", stored)
+    of_all %= {"count": _some(stored)}
     for name, old in before.items():
         new = after.get(name)
         if new is None:
-            words = (
-                f"is taken out or renamed. {having[name]:,} {of_all} have it: they keep it, and "
+            words = _(
+                "is taken out or renamed. %(count)s %(of_all)s have it: they keep it, and "
                 "the desk shows it under “Other data”. Whoever still sends it is refused."
-            )
+            ) % {"count": figure(having[name]), "of_all": of_all}
         elif new["type"] != old.get("type"):
-            words = (
-                f"becomes: {layouts.TYPES[new['type']].lower()}. {having[name]:,} {of_all} have "
+            words = _(
+                "becomes: %(type)s. %(count)s %(of_all)s have "
                 "it: a value that does not fit is shown as it came, with a warning. Whoever still "
                 "sends it the old way is refused."
-            )
+            ) % {
+                "type": midsentence(layouts.TYPES[new["type"]]),
+                "count": figure(having[name]),
+                "of_all": of_all,
+            }
         elif new["required"] and not old.get("required") and stored > having[name]:
             words = _lacking(stored - having[name], of_all)
         else:
@@ -179,7 +186,7 @@ def impact(kind: ItemKind, fields: Sequence[Mapping[str, Any]]) -> list[Impact]:
         if name not in before and new["required"]:
             found.append(Impact(name, _lacking(stored - having[name], of_all)))
     if _read(before.values()) != _read(after.values()):
-        words = (
+        words = _(
             "What models read changes: they read title and text. New items are scored by it; "
             "stored ones keep their scores until they are scored again."
         )
@@ -284,12 +291,12 @@ def _fields(fields: object, errors: Errors) -> list[dict[str, Any]]:
         _check_name(field["name"], names, at, errors)
         names.setdefault(field["name"].lower(), number)
         if len(field["label"]) > MAX_LABEL:
-            errors[f"{at}.label"] = [f"At most {MAX_LABEL} characters."]
+            errors[f"{at}.label"] = [_("At most %(most)s characters.") % {"most": MAX_LABEL}]
         _check_role(field, singles, at, errors)
         clean.append(field)
     if not errors and not any(field["role"] in layouts.SEEN_ROLES for field in clean):
         errors["fields"] = [
-            "Give one field the role title, text, image, images, video or audio: what is judged."
+            _("Give one field the role title, text, image, images, video or audio: what is judged.")
         ]
     return clean
 
@@ -309,22 +316,23 @@ def _check_role(field: dict[str, Any], singles: dict[str, int], at: str, errors:
         return
     role = layouts.ROLES.get(field["role"])
     if role is None:
-        errors[f"{at}.role"] = ["Choose a role, or none."]
+        errors[f"{at}.role"] = [_("Choose a role, or none.")]
     elif field["type"] not in role.types:
-        fitting = " or ".join(sorted(layouts.TYPES[one].lower() for one in role.types))
-        errors[f"{at}.role"] = [f"{role.label} takes {fitting}."]
+        fitting = _(" or ").join(sorted(midsentence(layouts.TYPES[one]) for one in role.types))
+        words = _("%(role)s takes %(types)s.")
+        errors[f"{at}.role"] = [words % {"role": role.label, "types": fitting}]
     elif role.is_single:
         if field["role"] in singles:
-            errors[f"{at}.role"] = [
-                f"Field {singles[field['role']] + 1} is the {role.label.lower()} already."
-            ]
+            words = _("Field %(number)s is the %(role)s already.")
+            told = {"number": singles[field["role"]] + 1, "role": midsentence(role.label)}
+            errors[f"{at}.role"] = [words % told]
         singles.setdefault(field["role"], int(at.rpartition(".")[2]))
 
 
 def _layout(layout: object, fields: list[dict[str, Any]], errors: Errors) -> list[dict[str, Any]]:
     rows = list(layout) if isinstance(layout, list | tuple) else []
     if len(rows) > MAX_BLOCKS:
-        errors["layout"] = [f"At most {MAX_BLOCKS} blocks."]
+        errors["layout"] = [_("At most %(most)s blocks.") % {"most": MAX_BLOCKS}]
         return []
     types = {field["name"]: field["type"] for field in fields}
     clean: list[dict[str, Any]] = []
@@ -334,7 +342,7 @@ def _layout(layout: object, fields: list[dict[str, Any]], errors: Errors) -> lis
         at = f"layout.{number}"
         block = layouts.BLOCKS.get(str(row.get("block")))
         if block is None:
-            errors[f"{at}.block"] = ["Choose a block."]
+            errors[f"{at}.block"] = [_("Choose a block.")]
             continue
         names = [str(name) for name in row.get("fields") or []]
         one = {"block": str(row["block"]), "fields": names}
@@ -346,12 +354,12 @@ def _layout(layout: object, fields: list[dict[str, Any]], errors: Errors) -> lis
         if wrong:
             errors[f"{at}.fields"] = wrong
         if len(label) > MAX_LABEL:
-            errors[f"{at}.label"] = [f"At most {MAX_LABEL} characters."]
+            errors[f"{at}.label"] = [_("At most %(most)s characters.") % {"most": MAX_LABEL}]
         placed |= dict.fromkeys(names, number)
         clean.append(one)
     rests = [one for one in clean if one["block"] == "data" and not one["fields"]]
     if len(rests) > 1:
-        errors["layout"] = ["Only one block can show all the rest."]
+        errors["layout"] = [_("Only one block can show all the rest.")]
     return clean
 
 
@@ -364,20 +372,22 @@ def _wrong_in_block(
 ) -> list[str]:
     wrong = []
     if not one["fields"] and one["block"] != "data":
-        wrong.append("Choose what it shows, or take the block out.")
+        wrong.append(_("Choose what it shows, or take the block out."))
     for name in one["fields"]:
         if name not in types:
-            wrong.append(f"There is no field {name}.")
+            wrong.append(_("There is no field %(name)s.") % {"name": name})
         elif types[name] in layouts.TYPES and types[name] not in block.types:
-            label = layouts.TYPES[types[name]].lower()
-            wrong.append(f"{name} cannot be shown so: it is {label}.")
+            label = midsentence(layouts.TYPES[types[name]])
+            words = _("%(name)s cannot be shown so: it is %(type)s.")
+            wrong.append(words % {"name": name, "type": label})
         elif name in placed:
-            wrong.append(f"{name} is in block {placed[name] + 1} already.")
+            words = _("%(name)s is in block %(number)s already.")
+            wrong.append(words % {"name": name, "number": placed[name] + 1})
     is_alone = one["fields"] and all(types.get(name) in _TEXTS for name in one["fields"])
     if is_alone and not wrong and one["block"] in layouts.CAPTIONED:
-        wrong.append("It needs a medium to show; a text field is its caption.")
+        wrong.append(_("It needs a medium to show; a text field is its caption."))
     if one["block"] == "card" and not wrong and "url" not in map(types.get, one["fields"]):
-        wrong.append("It needs an address (URL); the others say what is there.")
+        wrong.append(_("It needs an address (URL); the others say what is there."))
     return wrong
 
 
@@ -401,14 +411,16 @@ def _count(kind: ItemKind, names: list[str]) -> tuple[int, dict[str, int]]:
 
 
 def _some(count: int) -> str:
-    return f"{count:,} (counted no further)" if count >= MOST_COUNTED else f"{count:,}"
+    if count >= MOST_COUNTED:
+        return _("%(count)s (counted no further)") % {"count": figure(count)}
+    return figure(count)
 
 
 def _lacking(count: int, of_all: str) -> str:
-    return (
-        f"is required now. {count:,} {of_all} lack it: they stay as they are and can be decided. "
+    return _(
+        "is required now. %(count)s %(of_all)s lack it: they stay as they are and can be decided. "
         "A new version of one has to bring it."
-    )
+    ) % {"count": figure(count), "of_all": of_all}
 
 
 def _read(fields: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -428,11 +440,12 @@ def _field_words(field: object) -> str:
     type_ = layouts.TYPES.get(field.get("type"), field.get("type"))
     role = field.get("role")
     known = layouts.ROLES.get(role)
-    parts = [f"{field.get('name')}: “{field.get('label')}”, {str(type_).lower()}"]
+    parts = [f"{field.get('name')}: “{field.get('label')}”, {midsentence(type_)}"]
     if role:
-        parts.append(f"role {known.label.lower() if known else role}")
+        told = {"role": midsentence(known.label) if known else role}
+        parts.append(_("role %(role)s") % told)
     if field.get("required"):
-        parts.append("required")
+        parts.append(_("required"))
     return ", ".join(parts)
 
 
@@ -440,9 +453,9 @@ def _block_words(block: object) -> str:
     if not isinstance(block, dict):
         return str(block)
     known = layouts.BLOCKS.get(block.get("block"))
-    shown = ", ".join(map(str, block.get("fields") or [])) or "all the rest"
+    shown = ", ".join(map(str, block.get("fields") or [])) or _("all the rest")
     label = f" “{block['label']}”" if block.get("label") else ""
-    folded = ", folded" if block.get("is_collapsed") else ""
+    folded = _(", folded") if block.get("is_collapsed") else ""
     return f"{known.label if known else block.get('block')}{label}: {shown}{folded}"
 
 
@@ -452,10 +465,13 @@ def _line(value: object) -> str:
 
 
 _EXAMPLES = {
-    "string": lambda label: f"{label} of a made-up item",
+    "string": lambda label: _("%(label)s of a made-up item") % {"label": label},
     "text": lambda label: (
-        f"{label}: made-up text, to show where it stands and how it reads.\n\n"
-        "A second paragraph, with an address such as https://shop.example/offer in it."
+        _(
+            "%(label)s: made-up text, to show where it stands and how it reads.\n\n"
+            "A second paragraph, with an address such as https://shop.example/offer in it."
+        )
+        % {"label": label}
     ),
     "number": lambda label: 1234,
     "datetime": lambda label: "2026-11-23T10:00:00+00:00",
@@ -463,14 +479,14 @@ _EXAMPLES = {
     "boolean": lambda label: True,
     "image": lambda label: "https://media.example/picture.jpg",
     "images": lambda label: [
-        {"image": "https://media.example/one.jpg", "alt": "The first of two"},
+        {"image": "https://media.example/one.jpg", "alt": _("The first of two")},
         {"image": "https://media.example/two.jpg"},
     ],
     "video": lambda label: "https://media.example/film.mp4",
     "audio": lambda label: "https://media.example/sound.ogg",
     "messages": lambda label: [
-        {"author": "ada", "text": "What was said before.", "at": "2026-11-23T09:00:00+00:00"},
-        {"author": "ben", "text": "The item itself.", "is_this": True},
+        {"author": "ada", "text": _("What was said before."), "at": "2026-11-23T09:00:00+00:00"},
+        {"author": "ben", "text": _("The item itself."), "is_this": True},
     ],
     "key-value": lambda label: {"colour": "blue", "count": 3},
 }

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from .wording import figure, noop
 from .wording import gettext as _
-from .wording import noop
 
 OTHER = noop("Other data")  # what no block shows
 # Type → what a person calls it; like all labels here, translated where it is shown.
@@ -534,7 +534,7 @@ def _scalar(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, int | float):
         return _number(value)
     return str(value)[:_SHOWN_ELSEWHERE]
@@ -544,7 +544,7 @@ def _number(value: int | float) -> str:
     """12345.5 → 12,345.5, with a real minus sign; nothing is rounded."""
     if isinstance(value, float) and (not math.isfinite(value) or "e" in repr(value)):
         return str(value).replace("-", "−")
-    return f"{value:,}".replace("-", "−")
+    return figure(value)
 
 
 def _time(value: str) -> datetime | None:

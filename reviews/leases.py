@@ -19,6 +19,7 @@ from .errors import ClaimLost, Invalid
 from .models import Claim, Job, Notification, Person, Queue
 from .ranking import UNDONE_LIFT
 from .statements import Statement
+from .wording import kept
 
 # How long a job that she has not looked at yet is kept for her.
 PREFETCH_SECONDS = 30
@@ -252,7 +253,7 @@ def put_back(job: Job, by: Person) -> None:
         by=by.pk,
         state=str(Job.State.READY),
         end=str(Claim.End.RELEASED),
-        reason="Prefetched, not looked at",
+        reason=kept("Prefetched, not looked at"),
     )
 
 

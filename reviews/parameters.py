@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from .errors import Invalid
 from .models import Action
+from .wording import figure
 
 Given = Mapping[str, Mapping[str, object]]  # {action slug: {name: value}}
 MOST_CHARACTERS = 2_000
@@ -97,7 +98,7 @@ def _read(action: Action, question: Question, value: object) -> object:
     if question.form == CHOICE and text not in question.choices:
         raise _invalid(action, question.label, gettext("choose one of what is offered"))
     if len(text) > MOST_CHARACTERS:
-        words = gettext("at most %(most)s characters") % {"most": f"{MOST_CHARACTERS:,}"}
+        words = gettext("at most %(most)s characters") % {"most": figure(MOST_CHARACTERS)}
         raise _invalid(action, question.label, words)
     return text
 

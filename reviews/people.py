@@ -22,6 +22,7 @@ from . import access, audit, claims, queues, revisions
 from .errors import Conflict, Forbidden
 from .models import Person, Platform, Revision, Role
 from .refusals import Refusals
+from .wording import kept
 
 Data = Mapping[str, Any]
 
@@ -154,7 +155,7 @@ def deactivate_person(person: Person, platform: Platform, *, by: Person | None) 
         for own in person.platforms.order_by("pk"):
             queues.staff(person, own, (), by=by, is_leaving=True)
         claims.take_back(
-            person, by=by, platform_id=platform.pk, queues=None, reason="Signs in no more."
+            person, by=by, platform_id=platform.pk, queues=None, reason=kept("Signs in no more.")
         )
         person.is_active = False
         person.save(update_fields=["is_active"])

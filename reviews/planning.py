@@ -12,12 +12,17 @@ import numpy as np
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS as DAY_NAMES
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from . import access, charts, forecast, history, revisions
 from .errors import Invalid
 from .models import Person, Platform, Queue, Revision, Roster, Shift
+from .wording import figure
 
+# As revisions keep them.
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MOST_PEOPLE = 200
 SEED = 1
@@ -66,16 +71,16 @@ def read_times(rows: Sequence[Mapping[str, Any]]) -> list[Times]:
         try:
             one = Times(*(int(str(row.get(name, "")).strip()) for name in Times._fields))
         except ValueError:
-            wrong[str(number)] = "Fill in all four with whole numbers."
+            wrong[str(number)] = _("Fill in all four with whole numbers.")
             continue
         if not 0 <= one.weekday <= 6:
-            wrong[str(number)] = "Choose a weekday."
+            wrong[str(number)] = _("Choose a weekday.")
         elif not 0 <= one.starts < one.ends <= 24:
-            wrong[str(number)] = (
+            wrong[str(number)] = _(
                 "A shift ends after it starts, from 0 to 24. Split one that goes past midnight."
             )
         elif not 1 <= one.headcount <= MOST_PEOPLE:
-            wrong[str(number)] = f"From 1 to {MOST_PEOPLE} people."
+            wrong[str(number)] = _("From 1 to %(most)s people.") % {"most": MOST_PEOPLE}
         else:
             times.append(one)
     if wrong:
@@ -184,9 +189,9 @@ def read_what_if(values: Mapping[str, str], queues: Sequence[Queue]) -> WhatIf:
     into, out = values.get("into", "").strip(), values.get("out", "").strip()
     for name, slug in (("into", into), ("out", out)):
         if slug and slug not in names:
-            wrong[name] = "Choose one of the queues."
+            wrong[name] = _("Choose one of the queues.")
     if into and into == out:
-        wrong["out"] = "Choose two different queues."
+        wrong["out"] = _("Choose two different queues.")
     count = _whole(values, "people", 1, 0 if not (into or out) else 1, MOST_PEOPLE, wrong)
     first, last = _hours(values.get("hours", "").strip() or "0-24", wrong)
     days = _days(values.get("days", "").strip() or "all", wrong)
@@ -198,20 +203,41 @@ def read_what_if(values: Mapping[str, str], queues: Sequence[Queue]) -> WhatIf:
         hours[day * 24 + first : day * 24 + last] = count
     people: dict[str, list[float]] = {}
     words = []
-    when = f"{_when(days)} from {first}:00 to {last}:00"
-    noun = "person" if count == 1 else "people"
+    told = {
+        "count": count,
+        "out": names.get(out, ""),
+        "into": names.get(into, ""),
+        "when": _("%(days)s from %(first)s:00 to %(last)s:00")
+        % {"days": _when(days), "first": first, "last": last},
+    }
     if into:
         people[into] = hours.tolist()
     if out:
         people[out] = (-hours).tolist()
     if into and out:
-        words.append(f"{count} {noun} moved from {names[out]} to {names[into]}, {when}")
+        text = ngettext(
+            "%(count)s person moved from %(out)s to %(into)s, %(when)s",
+            "%(count)s people moved from %(out)s to %(into)s, %(when)s",
+            count,
+        )
+        words.append(text % told)
     elif into:
-        words.append(f"{count} {noun} more in {names[into]}, {when}")
+        text = ngettext(
+            "%(count)s person more in %(into)s, %(when)s",
+            "%(count)s people more in %(into)s, %(when)s",
+            count,
+        )
+        words.append(text % told)
     elif out:
-        words.append(f"{count} {noun} fewer in {names[out]}, {when}")
+        text = ngettext(
+            "%(count)s person fewer in %(out)s, %(when)s",
+            "%(count)s people fewer in %(out)s, %(when)s",
+            count,
+        )
+        words.append(text % told)
     if percent:
-        words.append(f"{abs(percent)} % {'more' if percent > 0 else 'fewer'} arrivals")
+        text = _("%(share)s more arrivals") if percent > 0 else _("%(share)s fewer arrivals")
+        words.append(text % {"share": f"{abs(percent)} %"})
     return WhatIf(people, percent / 100, words)
 
 
@@ -226,7 +252,8 @@ def _whole(
     except ValueError:
         number = most + 1
     if not least <= number <= most:
-        wrong[name] = f"A whole number from {least} to {most}."
+        words = _("A whole number from %(least)s to %(most)s.")
+        wrong[name] = words % {"least": least, "most": figure(most)}
         return default
     return number
 
@@ -238,7 +265,7 @@ def _hours(text: str, wrong: dict[str, str]) -> tuple[int, int]:
     except ValueError:
         hours = (0, 0)
     if not dash or not 0 <= hours[0] < hours[1] <= 24:
-        wrong["hours"] = "Two full hours of a day, like 9-17."
+        wrong["hours"] = _("Two full hours of a day, like 9-17.")
         return 0, 24
     return hours
 
@@ -250,14 +277,16 @@ def _days(text: str, wrong: dict[str, str]) -> list[int]:
         return list(range(5))
     if text.isascii() and text.isdigit() and int(text) < 7:
         return [int(text)]
-    wrong["days"] = "Choose days."
+    wrong["days"] = _("Choose days.")
     return []
 
 
 def _when(days: Sequence[int]) -> str:
     if len(days) == 7:
-        return "every day"
-    return "on weekdays" if len(days) == 5 else f"on {WEEKDAYS[days[0]]}"
+        return _("every day")
+    if len(days) == 5:
+        return _("on weekdays")
+    return _("on %(day)s") % {"day": DAY_NAMES[days[0]]}
 
 
 def moment_of(now: datetime, hours: float) -> datetime:
@@ -271,8 +300,8 @@ def moment_of(now: datetime, hours: float) -> datetime:
 def say_when(now: datetime, hours: float) -> str:
     """ "Thursday 14:00", to the hour, as the people on the roster see it."""
     moment = timezone.localtime(moment_of(now, hours) + timedelta(minutes=30))
-    day = "today" if moment.date() == timezone.localtime(now).date() else f"{moment:%A}"
-    return f"{day} {moment:%H}:00"
+    is_today = moment.date() == timezone.localtime(now).date()
+    return f"{_('today') if is_today else date_format(moment, 'l')} {moment:%H}:00"
 
 
 def in_words(outlook: Outlook, now: datetime, *, changed: bool = False) -> str:
@@ -282,29 +311,44 @@ def in_words(outlook: Outlook, now: datetime, *, changed: bool = False) -> str:
         found = outlook.forecast
     promise = _promise(outlook.queue.sla_minutes)
     if not found.people.any():
-        return f"Nobody works {name}, so nothing that comes in would be answered."
+        return _("Nobody works %(queue)s, so nothing that comes in would be answered.") % {
+            "queue": name
+        }
     if found.is_broken:
         late = int((outlook.load.situation.backlog_due < 0).sum())
         share = late / max(len(outlook.load.situation.backlog_due), 1)
         many = round(share * outlook.load.situation.backlog)
-        opening = f"{name} has {many:,} overdue now"
+        told = {"queue": name, "count": figure(many)}
         if found.recovers_at is None or found.recovery_chance < 0.5:
-            return f"{opening} and will hardly catch up within the week."
-        return f"{opening}; it has caught up {_between(now, found.recovers_at)}."
+            words = _(
+                "%(queue)s has %(count)s overdue now and will hardly catch up within the week."
+            )
+            return words % told
+        words = _("%(queue)s has %(count)s overdue now; it has caught up %(when)s.")
+        return words % {**told, "when": _between(now, found.recovers_at)}
+    told = {"queue": name, "promise": promise}
     if found.breaks_at is None or found.break_chance < 0.1:
-        sure = 1 - found.break_chance
-        return f"{name} keeps its {promise} promise all week ({charts.percent(sure)} sure)."
-    return (
-        f"{name} breaks its {promise} promise {_between(now, found.breaks_at)} with "
-        f"{charts.percent(found.break_chance)} chance, unless more people work it."
-    )
+        words = _("%(queue)s keeps its %(promise)s promise all week (%(chance)s sure).")
+        return words % {**told, "chance": charts.percent(1 - found.break_chance)}
+    return _(
+        "%(queue)s breaks its %(promise)s promise %(when)s with %(chance)s chance, unless more "
+        "people work it."
+    ) % {
+        **told,
+        "when": _between(now, found.breaks_at),
+        "chance": charts.percent(found.break_chance),
+    }
 
 
 def _between(now: datetime, hours: Sequence[float]) -> str:
     low, middle, high = (say_when(now, one) for one in hours)
-    around = f" (80 %: {low} to {high})" if low != high else ""
-    return f"about {middle}{around}"
+    if low == high:
+        return _("about %(time)s") % {"time": middle}
+    words = _("about %(time)s (80 %%: %(low)s to %(high)s)")
+    return words % {"time": middle, "low": low, "high": high}
 
 
 def _promise(minutes: float) -> str:
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.0f} h"
+    if minutes < 90:
+        return _("%(count)s min") % {"count": f"{minutes:.0f}"}
+    return _("%(count)s h") % {"count": f"{minutes / 60:.0f}"}

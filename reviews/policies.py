@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from . import access, audit, claims, revisions
 from .errors import Conflict, Invalid
 from .models import Person, Platform, Policy, PolicyVersion, Revision, Severity
+from .wording import figure
 
 MAX_NAME = 80
 MAX_SLUG = 40
@@ -273,10 +274,17 @@ def in_words(old: Text, new: Text) -> str:
     """ "More severe (Medium to High); definition: 3 lines new, 1 line gone." """
     found = []
     if old.severity != new.severity:
-        way = "More" if new.severity > old.severity else "Less"
-        found.append(f"{way} severe ({_severity(old.severity)} to {_severity(new.severity)})")
+        is_more = new.severity > old.severity
+        words = (
+            _("more severe (%(old)s to %(new)s)")
+            if is_more
+            else _("less severe (%(old)s to %(new)s)")
+        )
+        told = {"old": _severity(old.severity), "new": _severity(new.severity)}
+        found.append(words % told)
     if old.severity_weight != new.severity_weight:
-        found.append(f"weight in harm {old.severity_weight:g} to {new.severity_weight:g}")
+        told = {"old": figure(old.severity_weight), "new": figure(new.severity_weight)}
+        found.append(_("weight in harm %(old)s to %(new)s") % told)
     for label, unit, one, other in (
         ("definition", " line", old.definition.splitlines(), new.definition.splitlines()),
         ("examples", "", old.examples, new.examples),
@@ -285,12 +293,14 @@ def in_words(old: Text, new: Text) -> str:
         if one != other:
             found.append(f"{label}: {_lines_changed(one, other, unit)}")
     if old.summary != new.summary:
-        found.append("summary reworded")
+        found.append(_("summary reworded"))
     if old.legal_category != new.legal_category:
-        found.append(f"legal category: {new.legal_category or 'none'}")
+        words = _("legal category: %(category)s")
+        found.append(words % {"category": new.legal_category or _("none")})
     if old.severity_levels != new.severity_levels:
-        found.append(f"levels: {', '.join(new.severity_levels) or 'none'}")
-    text = "; ".join(found) or "says the same"
+        words = _("levels: %(levels)s")
+        found.append(words % {"levels": ", ".join(new.severity_levels) or _("none")})
+    text = "; ".join(found) or _("says the same")
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -414,7 +424,7 @@ def _text(text: Mapping[str, Any], errors: Errors) -> Text:
     if not 0 < len(definition) <= MAX_DEFINITION:
         errors["definition"] = [
             _("Say what it forbids, in at most %(max_definition)s characters.")
-            % {"max_definition": f"{MAX_DEFINITION:,}"}
+            % {"max_definition": figure(MAX_DEFINITION)}
         ]
     legal = _line(text.get("legal_category"))
     if len(legal) > MAX_NAME:
@@ -425,8 +435,7 @@ def _text(text: Mapping[str, Any], errors: Errors) -> Text:
     weight = _number(text.get("severity_weight"))
     if weight is None or not 0 < weight <= MAX_WEIGHT:
         errors["severity_weight"] = [
-            _("Give a number above 0, at most %(max_weight)s.")
-            % {"max_weight": f"{MAX_WEIGHT:,.0f}"}
+            _("Give a number above 0, at most %(max_weight)s.") % {"max_weight": figure(MAX_WEIGHT)}
         ]
     return Text(
         summary,
@@ -458,11 +467,11 @@ def _examples(value: object, name: str, errors: Errors) -> list[str]:
     if len(lines) > MAX_EXAMPLES:
         errors[name] = [
             _("At most %(max_examples)s; these are %(count)s.")
-            % {"max_examples": MAX_EXAMPLES, "count": f"{len(lines):,}"}
+            % {"max_examples": MAX_EXAMPLES, "count": figure(len(lines))}
         ]
     elif any(len(line) > MAX_EXAMPLE for line in lines):
         errors[name] = [
-            _("Each has at most %(max_example)s characters.") % {"max_example": f"{MAX_EXAMPLE:,}"}
+            _("Each has at most %(max_example)s characters.") % {"max_example": figure(MAX_EXAMPLE)}
         ]
     return lines
 

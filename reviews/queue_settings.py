@@ -12,11 +12,13 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from . import access, desk, lanes
 from .errors import Invalid
 from .models import Action, ItemKind, Lane, Person, Platform, Policy, Queue, Report
 from .refusals import Refusals, check_words, is_key
+from .wording import noop
 
 Data = Mapping[str, Any]
 
@@ -115,10 +117,10 @@ NEW: Data = {
     "note_required": False,
     "takes_escalations": False,
     "skip_reasons": [
-        "I do not read this language",
-        "Too upsetting for me now",
-        "I know the author",
-        "It needs special knowledge",
+        noop("I do not read this language"),
+        noop("Too upsetting for me now"),
+        noop("I know the author"),
+        noop("It needs special knowledge"),
     ],
     "canned_notes": [],
     "reviews_wanted": 1,
@@ -293,8 +295,14 @@ def _check_members(platform: Platform, data: Data, refuse: Refusals) -> list[Per
     if wanted > 1 and len(names) < wanted:
         refuse(
             "reviews_wanted",
-            f"{wanted} independent reviews take at least {wanted} people in the queue; there "
-            f"{'is' if len(names) == 1 else 'are'} {len(names) or 'none'}.",
+            ngettext(
+                "%(wanted)s independent reviews take at least %(wanted)s people in the queue; "
+                "there is %(count)s.",
+                "%(wanted)s independent reviews take at least %(wanted)s people in the queue; "
+                "there are %(count)s.",
+                len(names),
+            )
+            % {"wanted": wanted, "count": len(names)},
         )
     return members
 

@@ -15,6 +15,7 @@ from .models import Job, Person, Platform, Queue, QueueAction, Revision, Routing
 from .queue_settings import NEW, Data, Parts, check, may_work, read
 from .refusals import slug_refusals
 from .routing import hold_publishing
+from .wording import kept
 
 
 def create_queue(
@@ -194,7 +195,7 @@ def staff(
             revisions.keep_first(queue, before, platform=platform)
             if slug in slugs:
                 queue.members.add(person)
-                note = f"{person.username} works it now."
+                note = kept("%(person)s works it now.", person=person.username)
             else:
                 if not is_leaving and queue.reviews_wanted > max(len(before["members"]) - 1, 1):
                     message = _(
@@ -204,7 +205,7 @@ def staff(
                     raise Invalid(message, details={"queues": [message]})
                 queue.members.remove(person)
                 _send_off(person, queue, by=by)
-                note = f"{person.username} no longer works it."
+                note = kept("%(person)s no longer works it.", person=person.username)
             revisions.record(queue, read(queue), by=by, platform=platform, note=note)
 
 
@@ -273,7 +274,7 @@ def _move_default(platform: Platform, *, to: Queue | None, by: Person | None) ->
         reranking.keep_settings(other)
         other.is_default = False
         other.save(update_fields=["is_default"])
-        note = "Another queue is the default now."
+        note = kept("Another queue is the default now.")
         revisions.record(other, read(other), by=by, platform=platform, note=note)
 
 
@@ -283,5 +284,5 @@ def _send_off(person: Person, queue: Queue, *, by: Person | None) -> None:
         by=by,
         platform_id=queue.platform_id,
         queues=[queue.pk],
-        reason=f"No longer works {queue.name}."[:200],
+        reason=kept("No longer works %(queue)s.", queue=queue.name)[:200],
     )

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from . import access
 from .errors import Invalid
 from .models import Person, Platform
+from .wording import figure
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _KEY = re.compile(r"[a-z0-9]")
@@ -53,7 +54,7 @@ def check_words(
         refuse("name", taken)
     if len(data["description"]) > longest_description:
         refuse(
-            "description", _("At most %(most)s characters.") % {"most": f"{longest_description:,}"}
+            "description", _("At most %(most)s characters.") % {"most": figure(longest_description)}
         )
     for field in ("name", "description"):
         if "\x00" in data[field]:

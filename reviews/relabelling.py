@@ -28,6 +28,7 @@ from .models import (
     Relabelling,
     Verdict,
 )
+from .wording import figure
 
 # Answers under old versions that are looked at, newest first.
 MOST_WALKED = 50_000
@@ -287,7 +288,7 @@ def ask_again(
     if known is not None:
         return known
     if number is not None and not 1 <= number <= MOST_ASKED:
-        words = f"Ask about 1 to {MOST_ASKED:,} at once."
+        words = _("Ask about 1 to %(most)s at once.") % {"most": figure(MOST_ASKED)}
         raise Invalid(words, details={"number": [words]})
     values = _values(policy, queue=queue, verdict=verdict)
     pool = dict(_fetch(_POOL, values)) if values else {}
@@ -295,7 +296,8 @@ def ask_again(
         raise Conflict(_("Nothing is left to ask about: it is decided anew or being looked at."))
     wanted = min(number or len(pool), len(pool))
     if wanted > MOST_ASKED:
-        words = f"These are {len(pool):,}. Ask about {MOST_ASKED:,} at once at most."
+        words = _("These are %(count)s. Ask about %(most)s at once at most.")
+        words %= {"count": figure(len(pool)), "most": figure(MOST_ASKED)}
         raise Invalid(words, details={"number": [words]})
     chosen = sorted(pool, key=lambda item_id: _draw(seed, item_id))[:wanted]
     with transaction.atomic():

@@ -27,6 +27,7 @@ from .serving import (
     World,
     serve,
 )
+from .wording import kept, noop
 
 ORDERS = ("fifo", "risk", "today", "candidate", "oracle")
 BOOTSTRAPS = 500
@@ -116,12 +117,20 @@ def compare(
     for number, seconds in enumerate(handled):
         for place, order in enumerate(orders):
             done = (number * len(orders) + place) / (replications * len(orders))
-            progress(done, f"Serving by {WORDS[order.name]}, run {number + 1} of {replications}")
+            progress(
+                done,
+                kept(
+                    "Serving by %(order)s, run %(run)s of %(runs)s",
+                    order=WORDS[order.name],
+                    run=number + 1,
+                    runs=replications,
+                ),
+            )
             outcome = serve(world, order, seconds)
             measured[order.name].append(_measure(world, outcome, today))
             if not number:
                 busy[order.name] = round(outcome.busy_hours, 3)
-    progress(0.98, "Working out intervals")
+    progress(0.98, kept("Working out intervals"))
     block_hours, blocks = _blocks(world)
     draws = _draws(blocks, replications, rng)
     tables = {name: _table(world, runs, blocks, draws) for name, runs in measured.items()}
@@ -156,11 +165,11 @@ def compare(
 
 
 WORDS = {
-    "fifo": "first in, first out",
-    "risk": "risk only",
-    "today": "today's formula",
-    "candidate": "the candidate",
-    "oracle": "perfect knowledge",
+    "fifo": noop("first in, first out"),
+    "risk": noop("risk only"),
+    "today": noop("today's formula"),
+    "candidate": noop("the candidate"),
+    "oracle": noop("perfect knowledge"),
 }
 
 

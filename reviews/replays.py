@@ -16,17 +16,18 @@ from django.utils.translation import gettext as _
 from . import access, attempts, audit, charts, history, replay, serving
 from .errors import Conflict, Invalid
 from .models import Person, Queue, ReplayRun, Report
+from .wording import figure, kept, midsentence, ngettext, noop
 
 State = ReplayRun.State
 MOST_DAYS = 92
 
 # What a candidate may change: name → label, least, most.
 FIELDS: dict[str, tuple[str, float, float]] = {
-    "doubling_hours": ("Hours worth a doubling", 0.01, 1000),
-    "report_weight": ("Weight of reports", 0, 1),
-    "sla_minutes": ("Answer within (minutes)", 1, 100_000),
-    "soon_minutes": ("Due soon (minutes before)", 0, 100_000),
-    "handling_minutes": ("Expected handling (minutes)", 0.01, 1000),
+    "doubling_hours": (noop("Hours worth a doubling"), 0.01, 1000),
+    "report_weight": (noop("Weight of reports"), 0, 1),
+    "sla_minutes": (noop("Answer within (minutes)"), 1, 100_000),
+    "soon_minutes": (noop("Due soon (minutes before)"), 0, 100_000),
+    "handling_minutes": (noop("Expected handling (minutes)"), 0.01, 1000),
 }
 WEIGHT = (0.01, 10_000)
 
@@ -65,7 +66,8 @@ def _number(name: str, given: Any, least: float, most: float, wrong: dict[str, s
     except ValueError:
         number = math.nan
     if not least <= number <= most:
-        wrong[name] = f"A number from {least:g} to {most:,g}."
+        words = _("A number from %(least)s to %(most)s.")
+        wrong[name] = words % {"least": figure(least), "most": figure(most)}
     return number
 
 
@@ -144,7 +146,7 @@ def run(replay_run_id: int) -> None:
     """Read the history, replay it, keep the figures; unless done, or another process is at it."""
     rows = ReplayRun.objects.select_related("platform", "queue__platform", "queue__roster")
     attempt = attempts.begin(
-        rows, replay_run_id, running=State.RUNNING, step="Starting", fraction=0
+        rows, replay_run_id, running=State.RUNNING, step=kept("Starting"), fraction=0
     )
     if attempt is None:
         return
@@ -158,7 +160,7 @@ def resume_stuck() -> int:
         ReplayRun.objects.all(),
         running=State.RUNNING,
         verb="replay.fail",
-        advice="Try a shorter period. ",
+        advice=kept("Try a shorter period."),
     )
     for pk in pks:
         nudge(pk)
@@ -171,7 +173,7 @@ def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
     def say(fraction: float, step: str) -> None:
         attempt.say(step=step[:120], fraction=min(max(fraction, 0.0), 1.0))
 
-    say(0.0, "Reading the history")
+    say(0.0, kept("Reading the history"))
     people = None
     if replay_run.staff == ReplayRun.Staff.ROSTER:
         people = history.roster_hours(replay_run.queue)
@@ -196,7 +198,7 @@ def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
         "is_plausible": past.is_plausible,
         "is_cut": past.is_cut,
     }
-    attempt.write(state=State.DONE, step="Done", fraction=1, result=result, finished_at=Now())
+    attempt.write(state=State.DONE, step=kept("Done"), fraction=1, result=result, finished_at=Now())
 
 
 def check_enough(past: history.History) -> None:
@@ -223,6 +225,9 @@ def check_enough(past: history.History) -> None:
 # In words
 
 
+_ENDS = ("change", "low", "high")
+
+
 class Difference(NamedTuple):
     """A parameter that the candidate has otherwise."""
 
@@ -234,13 +239,13 @@ class Difference(NamedTuple):
 
 def differences(run: ReplayRun) -> list[Difference]:
     found = [
-        Difference(name, label, f"{run.today[name]:g}", f"{run.candidate[name]:g}")
+        Difference(name, _(label), f"{run.today[name]:g}", f"{run.candidate[name]:g}")
         for name, (label, *_rest) in FIELDS.items()
         if run.today[name] != run.candidate[name]
     ]
     for group, prefix, words in (
-        ("severity_weights", "weight", "Severity weight of {}"),
-        ("sla_by_source", "sla", "Answer within, report by {} (minutes)"),
+        ("severity_weights", "weight", _("Severity weight of %(name)s")),
+        ("sla_by_source", "sla", _("Answer within, report by %(name)s (minutes)")),
     ):
         before, after = run.today[group], run.candidate[group]
         for slug in sorted({*before, *after}):
@@ -249,8 +254,8 @@ def differences(run: ReplayRun) -> list[Difference]:
                     "–" if value is None else f"{value:g}"
                     for value in (before.get(slug), after.get(slug))
                 )
-                name = slug if prefix == "weight" else Report.Source(slug).label.lower()
-                found.append(Difference(f"{prefix}_{slug}", words.format(name), *sides))
+                name = slug if prefix == "weight" else midsentence(Report.Source(slug).label)
+                found.append(Difference(f"{prefix}_{slug}", words % {"name": name}, *sides))
     return found
 
 
@@ -260,31 +265,44 @@ def in_words(run: ReplayRun) -> list[str]:
     change = result["against"]["today"]["candidate"]["views"]
     sentences = []
     if not differences(run):
-        sentences.append("The candidate is today’s formula, so the two do not differ.")
+        sentences.append(_("The candidate is today’s formula, so the two do not differ."))
     else:
-        sentences.append(_change_in_words(change, "The candidate", "today’s order"))
+        sentences.append(_change_in_words(change, _("The candidate"), _("today’s order")))
     fifo = result["against"]["fifo"]["today"]["views"]
-    sentences.append(_change_in_words(fifo, "Today’s formula", "first in, first out"))
+    sentences.append(_change_in_words(fifo, _("Today’s formula"), _("first in, first out")))
     orders = result["orders"]
     risk = result["against"]["risk"]["today"]["views"]
     if risk["low"] is not None and risk["low"] > 0:
         late = 1 - (orders["today"]["in_time"]["value"] or 0)
         sentences.append(
-            _change_in_words(risk, "Today’s formula", "risk only")
-            + f" {charts.percent(late)} of the items fall due before they are answered, and what "
-            "is overdue goes first, whatever its harm: more people, or a promise they can keep, "
-            "would mend it."
+            _change_in_words(risk, _("Today’s formula"), _("risk only"))
+            + " "
+            + _(
+                "%(share)s of the items fall due before they are answered, and what is overdue "
+                "goes first, whatever its harm: more people, or a promise they can keep, would "
+                "mend it."
+            )
+            % {"share": charts.percent(late)}
         )
     waits = orders["candidate"]["wait_p90"], orders["today"]["wait_p90"]
     shares = orders["candidate"]["in_time"], orders["today"]["in_time"]
     within = [
-        "not at all before the end" if one["value"] is None else f"in {charts.hours(one['value'])}"
+        _("not at all before the end")
+        if one["value"] is None
+        else _("within %(time)s") % {"time": charts.hours(one["value"])}
         for one in waits
     ]
     sentences.append(
-        f"Nine in ten violating items are decided {within[0]} by the candidate, {within[1]} today; "
-        f"{charts.percent(shares[0]['value'])} of all items are answered in time, "
-        f"{charts.percent(shares[1]['value'])} today."
+        _(
+            "Nine in ten violating items are decided %(candidate)s by the candidate, %(today)s "
+            "today; %(candidate_share)s of all items are answered in time, %(today_share)s today."
+        )
+        % {
+            "candidate": within[0],
+            "today": within[1],
+            "candidate_share": charts.percent(shares[0]["value"]),
+            "today_share": charts.percent(shares[1]["value"]),
+        }
     )
     return sentences
 
@@ -292,54 +310,88 @@ def in_words(run: ReplayRun) -> list[str]:
 def _change_in_words(change: Mapping[str, float | None], who: str, whom: str) -> str:
     value, low, high = change["value"], change["low"], change["high"]
     if value is None or low is None or high is None:
-        return f"{who} cannot be compared with {whom}: nothing violating was seen."
+        words = _("%(who)s cannot be compared with %(whom)s: nothing violating was seen.")
+        return words % {"who": who, "whom": whom}
     if low < 0 < high or low == high == 0:
-        return (
-            f"{who} and {whom} do not differ clearly: {charts.percent(value, sign=True)} views of "
-            f"violating items ({charts.percent(low, sign=True)} to "
-            f"{charts.percent(high, sign=True)})."
+        words = _(
+            "%(who)s and %(whom)s do not differ clearly: %(change)s views of violating items "
+            "(%(low)s to %(high)s)."
         )
+        ends = (charts.percent(one, sign=True) for one in (value, low, high))
+        return words % {"who": who, "whom": whom, **dict(zip(_ENDS, ends, strict=True))}
     least, most = sorted((abs(low), abs(high)))
-    figures = f"{charts.percent(abs(value))} ({charts.percent(least)} to {charts.percent(most)})"
-    what = f"the views of violating items that {whom} lets happen"
-    return (
-        f"{who} prevents {figures} of {what}." if value < 0 else f"{who} adds {figures} to {what}."
+    words = (
+        _(
+            "%(who)s prevents %(change)s (%(low)s to %(high)s) of the views of violating items "
+            "that %(whom)s lets happen."
+        )
+        if value < 0
+        else _(
+            "%(who)s adds %(change)s (%(low)s to %(high)s) to the views of violating items that "
+            "%(whom)s lets happen."
+        )
     )
+    ends = (charts.percent(one) for one in (abs(value), least, most))
+    return words % {"who": who, "whom": whom, **dict(zip(_ENDS, ends, strict=True))}
+
+
+_COUNTED = ("arrivals", "violating", "clean", "without_verdict")
 
 
 def caveats(run: ReplayRun) -> list[str]:
     """What a reader of the figures has to know about what they stand on."""
     result, counts = run.result, run.result["counts"]
     found = [
-        f"{counts['arrivals']:,} items, of which {counts['violating']:,} were found violating and "
-        f"{counts['clean']:,} clean. {counts['without_verdict']:,} have no verdict: they take "
-        "reviewers’ time here but count neither as harm nor as clean."
+        _(
+            "%(arrivals)s items, of which %(violating)s were found violating and %(clean)s clean. "
+            "%(without_verdict)s have no verdict: they take reviewers’ time here but count neither "
+            "as harm nor as clean."
+        )
+        % {name: figure(counts[name]) for name in _COUNTED}
     ]
     if counts["without_verdict"] > 0.2 * counts["arrivals"]:
         found.append(
-            "That is more than a fifth. Today’s order chose what was decided, so figures for "
-            "orders unlike it are less certain than their intervals say."
+            _(
+                "That is more than a fifth. Today’s order chose what was decided, so figures for "
+                "orders unlike it are less certain than their intervals say."
+            )
         )
     if counts["waiting_at_start"]:
         found.append(
-            f"{counts['waiting_at_start']:,} waited already when the period began; what was seen "
-            "of them before is the same in every order and left out."
+            _(
+                "%(count)s waited already when the period began; what was seen of them before is "
+                "the same in every order and left out."
+            )
+            % {"count": figure(counts["waiting_at_start"])}
         )
     if result["is_cut"]:
-        found.append("There was more than a replay takes; it has the newest items only.")
-    hours = f"{result['capacity_hours']:,.0f} hours of presence"
+        found.append(_("There was more than a replay takes; it has the newest items only."))
+    told = {
+        "presence": figure(result["capacity_hours"], 0),
+        "work": figure(result["work_hours"], 1),
+    }
     if run.staff == ReplayRun.Staff.ROSTER:
-        found.append(f"Staffed as on the roster: {hours} for {result['work_hours']:,.1f} of work.")
+        words = _("Staffed as on the roster: %(presence)s hours of presence for %(work)s of work.")
+        found.append(words % told)
     else:
-        found.append(
-            f"Staffed as it was: {counts['reviewers']} "
-            f"{'person' if counts['reviewers'] == 1 else 'people'}, {hours} for "
-            f"{result['work_hours']:,.1f} of work."
+        words = ngettext(
+            "Staffed as it was: %(count)s person, %(presence)s hours of presence for %(work)s of "
+            "work.",
+            "Staffed as it was: %(count)s people, %(presence)s hours of presence for %(work)s of "
+            "work.",
+            counts["reviewers"],
         )
+        found.append(words % {**told, "count": counts["reviewers"]})
         if not result["is_plausible"]:
             found.append(
-                f"Their answers say they took {result['handled_hours']:,.1f} hours, more than "
-                f"the {result['worked_hours']:,.1f} they were there: recorded in bulk, or "
-                "simulated. Replay with the roster’s hours instead."
+                _(
+                    "Their answers say they took %(handled)s hours, more than the %(worked)s they "
+                    "were there: recorded in bulk, or simulated. Replay with the roster’s hours "
+                    "instead."
+                )
+                % {
+                    "handled": figure(result["handled_hours"], 1),
+                    "worked": figure(result["worked_hours"], 1),
+                }
             )
     return found

@@ -11,6 +11,7 @@ from .models import Decision, Item, Person, Platform, Report
 from .placement import again_on_deadlock, open_missing_jobs, rerank_jobs, shapes_of
 from .routing import Router
 from .submission import MAX_ROWS, Errors, Outcome, ReportRow, read_report
+from .wording import figure
 
 _INSERT = """
 INSERT INTO reviews_report (item_id, external_id, source, reporter, reason, text)
@@ -47,7 +48,7 @@ def file_reports(platform: Platform, rows: Sequence[object], *, by: Person | Non
     if len(rows) > MAX_ROWS:
         raise Invalid(
             _("At most %(max_rows)s rows at once; these are %(rows)s.")
-            % {"max_rows": f"{MAX_ROWS:,}", "rows": f"{len(rows):,}"}
+            % {"max_rows": figure(MAX_ROWS), "rows": figure(len(rows))}
         )
     shapes = shapes_of(platform)
     sources = frozenset(Report.Source.values)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from . import audit
 from .errors import Conflict, Invalid, NotFound
 from .models import Person, Platform, Revision
+from .wording import kept
 
 
 class Change(NamedTuple):
@@ -79,7 +80,7 @@ def keep_first(target: Model, data: Mapping[str, Any], *, platform: Platform | i
     """What was made before anybody saved it here (a demo, a migration) can be put back too: call
     this with its state as it is, in the transaction that is about to change it."""
     if not history(target, platform=platform).exists():
-        note = "As it was before its first change here."
+        note = kept("As it was before its first change here.")
         record(target, data, by=None, platform=platform, note=note)
 
 
@@ -93,7 +94,7 @@ def check_seen(
     last = history(target, platform=platform).first()
     newest = last.number if last else 0
     if seen is not None and seen != newest:
-        who = last.by.username if last is not None and last.by else "somebody else"
+        who = last.by.username if last is not None and last.by else _("somebody else")
         raise Conflict(
             _("This was changed by %(who)s since you opened it. Nothing was saved.") % {"who": who},
             details={

@@ -14,6 +14,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from . import access, audit, conditions, routing, rule_changes
 from .catalogue import Fact
@@ -322,9 +323,15 @@ def _reroute_some(version_id: int, platform_id: int) -> int | None:
 def refusal(rules: Sequence[Mapping[str, Any]], problems: Problems) -> Invalid:
     """In words which rules are wrong; `details["rules"]` says where in them."""
     first = min(problems)
-    name = rules[first]["name"] or f"number {first + 1}"
+    name = rules[first]["name"] or _("number %(number)s") % {"number": first + 1}
     words = next(iter(problems[first].values()))
-    more = f" {len(problems) - 1} more are wrong too." if len(problems) > 1 else ""
+    others = len(problems) - 1
+    more = (
+        ngettext(" One more is wrong too.", " %(count)s more are wrong too.", others)
+        % {"count": others}
+        if others
+        else ""
+    )
     return Invalid(
         _("Rule “%(name)s”: %(words)s%(more)s") % {"name": name, "words": words, "more": more},
         details={"rules": problems},
@@ -337,7 +344,7 @@ def _check_edition(draft: RoutingVersion | None, edition: int) -> None:
             raise Conflict(_("The draft was published or discarded after you opened it."))
         return
     if draft.edition != edition:
-        who = draft.saved_by.username if draft.saved_by else "The system"
+        who = draft.saved_by.username if draft.saved_by else _("The system")
         at = f"{timezone.localtime(draft.saved_at):%H:%M}"
         raise Conflict(
             _("%(who)s saved this draft at %(at)s, after you opened it.") % {"who": who, "at": at}

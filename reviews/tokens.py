@@ -70,13 +70,18 @@ def digest(text: str) -> str:
 def _check(name: str, scopes: list[str], days: int | None) -> None:
     details = {}
     if not name or len(name) > 80 or not name.isprintable():
-        details["name"] = ["Give a name of 1 to 80 characters."]
+        details["name"] = [_("Give a name of 1 to 80 characters.")]
     unknown = sorted(set(scopes) - set(access.SCOPES))
     if unknown or not scopes:
-        first = f"Unknown: {', '.join(unknown)}. " if unknown else "Give at least one. "
-        details["scopes"] = [f"{first}The scopes are: {', '.join(access.SCOPES)}."]
+        words = (
+            _("Unknown: %(unknown)s. The scopes are: %(scopes)s.")
+            if unknown
+            else _("Give at least one. The scopes are: %(scopes)s.")
+        )
+        told = {"unknown": ", ".join(unknown), "scopes": ", ".join(access.SCOPES)}
+        details["scopes"] = [words % told]
     if days is not None and not 0 < days <= 3650:
-        details["days"] = ["Give a number of days from 1 to 3650."]
+        details["days"] = [_("Give a number of days from 1 to 3650.")]
     if details:
         raise Invalid(
             " ".join(message for messages in details.values() for message in messages),

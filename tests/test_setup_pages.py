@@ -183,7 +183,7 @@ def test_a_preview_says_what_would_change_and_follow_and_saves_nothing(world):
     fragment = lena.post(url(world), form, headers={"HX-Request": "true"})
     text = fragment.content.decode()
     assert text.lstrip().startswith('<section class="section" id="_queue_draft"')
-    assert "about 1 in 5 claims looks for random first" in text
+    assert "about 1 in 5 of the claims look for random first" in text
     assert "3 waiting jobs will be ranked again" in text and "Doubling time" in text
     assert "What you change" in lena.post(url(world), form).content.decode()
     assert not Revision.objects.exists()

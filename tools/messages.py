@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[int | None, int, int | None]] = {
     "gettext_noop": _SINGLE,
     "noop": _SINGLE,
     "lazy": _SINGLE,
+    "kept": _SINGLE,
     "ngettext": _PLURAL,
     "ngettext_lazy": _PLURAL,
     "pgettext": (0, 1, None),

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -21,7 +22,7 @@ def job_similar(request: HttpRequest, pk: int) -> HttpResponse:
     if job.claimed_by_id != request.user.pk:
         if request.htmx:
             return HttpResponse(status=204)
-        raise ClaimLost("You do not hold this job any more. Go back to your queue for the next.")
+        raise ClaimLost(_("You do not hold this job any more. Go back to your queue for the next."))
     hidden = blind.of_item(request.user, [job])
     found = []
     if hidden.isdisjoint({blind.SCORE, blind.HISTORY}):

@@ -57,7 +57,7 @@ class CannedNoteForm(forms.Form):
     def __init__(self, *args: Any, place: int, policies: list[tuple[str, str]], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.fields["policy"].choices = [("", gettext("Any policy")), *policies]
-        self.fields["language"].widget.attrs["placeholder"] = "any"
+        self.fields["language"].widget.attrs["placeholder"] = gettext("any")
         for field in self.fields.values():
             field.widget.attrs["aria-label"] = gettext("%(label)s, note %(place)s") % {
                 "label": field.label,

@@ -13,6 +13,7 @@ from django.utils.translation import get_language, gettext, ngettext, npgettext,
 from django.utils.translation import gettext_noop as noop
 
 from reviews.ranking import risk_level
+from reviews.retelling import retold as _retold
 
 register = template.Library()
 
@@ -118,6 +119,12 @@ def signed(number: float, digits: int = 3) -> str:
 def percent(share: float) -> str:
     """0.183 → 18.3 %, 0 → 0 %."""
     return f"{number_format(100 * share, 1)}\u202f%"
+
+
+@register.filter
+def retold(text: object) -> str:
+    """A sentence that a row keeps in English, in her language; what people wrote stays."""
+    return _retold(str(text)) if text else ""
 
 
 @register.filter

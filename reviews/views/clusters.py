@@ -38,7 +38,7 @@ from reviews.models import (
     PolicyVersion,
     Verdict,
 )
-from reviews.wording import midsentence
+from reviews.wording import figure, midsentence
 
 from .items import put_lines
 from .review import language_name
@@ -233,10 +233,10 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     done = access.get_cluster_operation(request.user, pk)
     counts = cluster_work.undo_operation(done, by=request.user)
     words = _("%(count)s taken back; they wait on top of their queues.")
-    text = words % {"count": f"{counts['undone']:,}"}
+    text = words % {"count": figure(counts["undone"])}
     if counts["left"]:
         more = _("%(count)s could not be: the reason stands beside each.")
-        text += " " + more % {"count": f"{counts['left']:,}"}
+        text += " " + more % {"count": figure(counts["left"])}
     messages.success(request, text)
     return redirect("reviews:cluster-operation", pk=done.pk)
 

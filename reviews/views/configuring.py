@@ -39,7 +39,7 @@ def meanwhile(
             if name in newest and newest[name] not in (base.get(name), value):
                 theirs[name], hers[name] = newest[name], value
     return Meanwhile(
-        last.by.username if last is not None and last.by else "somebody else",
+        last.by.username if last is not None and last.by else _("somebody else"),
         revisions.compare(base, newest),
         data,
         revisions.compare(theirs, hers),

@@ -48,7 +48,7 @@ def enforcement_list(request: HttpRequest) -> HttpResponse:
         {
             "enforcements": page,
             "state": state,
-            "states": [*Enforcement.State.choices, ("all", "All")],
+            "states": [*Enforcement.State.choices, ("all", _("All"))],
             "may_approve": access.may(request.user, "enforcement.approve"),
             "next": page[-1].pk if len(found) > PAGE else None,
         },

@@ -7,7 +7,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews import access, charts, claims, forecast, history, planning, revisions
@@ -18,7 +21,7 @@ from .tables import csv_response
 
 SHORT_HOURS = 14 * 24  # below it the page says how little it stands on
 SPARE_ROWS = 6
-DAYS = [("all", "Every day"), ("week", "Weekdays"), *enumerate(planning.WEEKDAYS)]
+DAYS = [("all", lazy("Every day")), ("week", lazy("Weekdays")), *WEEKDAYS.items()]
 
 
 @require_GET
@@ -104,7 +107,7 @@ def roster(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "queue": queue,
         "shifts": shifts + [{}] * SPARE_ROWS,
-        "weekdays": list(enumerate(planning.WEEKDAYS)),
+        "weekdays": list(WEEKDAYS.items()),
         "grid": _grid(history.roster_hours(queue) or {}),
         "wrong": wrong,
         "is_suggestion": "suggest" in request.GET,
@@ -149,7 +152,7 @@ def _grid(people: dict[int, float]) -> list[dict]:
             "hours": [round(people.get(day * 24 + hour, 0)) for hour in range(24)],
             "total": round(sum(people.get(day * 24 + hour, 0) for hour in range(24))),
         }
-        for day, name in enumerate(planning.WEEKDAYS)
+        for day, name in WEEKDAYS.items()
     ]
 
 
@@ -214,7 +217,8 @@ def _row(outlook: planning.Outlook, now: datetime) -> dict:
 
 def _change_words(change: forecast.Change) -> str:
     low, high = charts.signed(change.low), charts.signed(change.high)
-    return f"{charts.signed(change.late_jobs)} late items ({low} to {high})"
+    words = _("%(count)s late items (%(low)s to %(high)s)")
+    return words % {"count": charts.signed(change.late_jobs), "low": low, "high": high}
 
 
 def _quantiles(values) -> dict[str, float]:
@@ -228,11 +232,15 @@ def _quantiles(values) -> dict[str, float]:
 def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
     labels, days = _labels(now)
     found, changed = outlook.forecast, outlook.changed
-    waiting = [charts.Series("waiting", "candidate", *_band(found.waiting))]
-    overdue = [charts.Series("overdue", "series-2", *_band(found.overdue))]
+    waiting = [charts.Series(_("waiting"), "candidate", *_band(found.waiting))]
+    overdue = [charts.Series(_("overdue"), "series-2", *_band(found.overdue))]
     if changed is not None:
-        waiting.append(charts.Series("under the what-if", "champion", changed.waiting[1].tolist()))
-        overdue.append(charts.Series("under the what-if", "champion", changed.overdue[1].tolist()))
+        waiting.append(
+            charts.Series(_("under the what-if"), "champion", changed.waiting[1].tolist())
+        )
+        overdue.append(
+            charts.Series(_("under the what-if"), "champion", changed.overdue[1].tolist())
+        )
     first = outlook.load.situation.first_hour
     needed = outlook.needed or [0.0] * forecast.HOURS
     return [
@@ -241,42 +249,42 @@ def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
             labels,
             days,
             id="waiting",
-            title="What waits",
-            description="Items at the end of each hour; the band holds 80 % of the paths.",
-            y_label="Items",
+            title=_("What waits"),
+            description=_("Items at the end of each hour; the band holds 80 % of the paths."),
+            y_label=_("Items"),
         ),
         charts.week_plot(
             overdue,
             labels,
             days,
             id="overdue",
-            title="What is overdue",
-            description="Items past their time at the end of each hour, with their 80 % band.",
-            y_label="Items",
+            title=_("What is overdue"),
+            description=_("Items past their time at the end of each hour, with their 80 % band."),
+            y_label=_("Items"),
         ),
         charts.week_plot(
-            [charts.Series("comes in", "series-3", *_band(found.arrivals))],
+            [charts.Series(_("comes in"), "series-3", *_band(found.arrivals))],
             labels,
             days,
             id="arrivals",
-            title="What comes in",
-            description="Items an hour, with their 80 % band.",
-            y_label="Items an hour",
+            title=_("What comes in"),
+            description=_("Items an hour, with their 80 % band."),
+            y_label=_("Items an hour"),
         ),
         charts.week_plot(
             [
-                charts.Series("on duty", "candidate", found.people.tolist()),
-                charts.Series("needed", "series-2", needed[first:] + needed[:first]),
+                charts.Series(_("on duty"), "candidate", found.people.tolist()),
+                charts.Series(_("needed"), "series-2", needed[first:] + needed[:first]),
             ],
             labels,
             days,
             id="people",
-            title="On duty, and needed",
-            description=(
+            title=_("On duty, and needed"),
+            description=_(
                 "People by hour. Needed: so that each hour’s items are answered in time with "
                 "95 % chance, once what waits now is done."
             ),
-            y_label="People",
+            y_label=_("People"),
             is_step=True,
         ),
     ]
@@ -292,9 +300,9 @@ def _labels(now: datetime) -> tuple[list[str], list[charts.Tick]]:
     labels, days = [], []
     for hour in range(forecast.HOURS):
         moment = timezone.localtime(planning.moment_of(now, hour))
-        labels.append(f"{moment:%a %H}:00")
+        labels.append(f"{date_format(moment, 'D H')}:00")
         if moment.hour == 0:
-            days.append(charts.Tick(hour, f"{moment:%A}"))
+            days.append(charts.Tick(hour, date_format(moment, "l")))
     return labels, days
 
 

@@ -59,7 +59,7 @@ class Place(NamedTuple):
     def parts(self) -> list[tuple[str, float, float, float, float]]:
         assert self.account is not None  # noqa: S101  (asked where there is one)
         return [
-            (self.names.get(part.policy, "any policy"), *part[1:], part.product)
+            (self.names.get(part.policy) or _("any policy"), *part[1:], part.product)
             for part in self.account.parts
         ]
 
@@ -255,7 +255,7 @@ def told_talk(
 
 def line_of(version: ItemVersion) -> str:
     text = version.title() or version.body()[:400]
-    return re.sub(r"\s+", " ", text).strip()[:160] or "(no text)"
+    return re.sub(r"\s+", " ", text).strip()[:160] or _("(no text)")
 
 
 def changes(before: ItemVersion, after: ItemVersion) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from reviews import access, bulk_work
 from reviews.models import BulkOperation
+from reviews.wording import figure
 
 PAGE = 50
 Verb = BulkOperation.Verb
@@ -41,7 +42,7 @@ def operation_list(request: HttpRequest, slug: str) -> HttpResponse:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     operation = bulk_work.undo_operation(access.get_operation(request.user, pk), by=request.user)
     left = operation.count - operation.undone_count
-    text = _("%(count)s put back as they were.") % {"count": f"{operation.undone_count:,}"}
+    text = _("%(count)s put back as they were.") % {"count": figure(operation.undone_count)}
     if left:
         more = _("%(count)s had been touched since and stay as they are.")
         text = f"{text} {more % {'count': f'{left:,}'}}"
@@ -68,7 +69,7 @@ def words(operation: BulkOperation) -> str:
 def outcome(operation: BulkOperation) -> str:
     """What came of it, in a line: "212 jobs: moved to Fraud. 3 being worked on right now."."""
     said = words(operation)
-    told = {"count": f"{operation.count:,}", "said": f"{said[0].lower()}{said[1:]}"}
+    told = {"count": figure(operation.count), "said": f"{said[0].lower()}{said[1:]}"}
     parts = [
         ngettext("%(count)s job: %(said)s.", "%(count)s jobs: %(said)s.", operation.count) % told
     ]

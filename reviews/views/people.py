@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -25,7 +26,12 @@ from . import configuring
 from .tables import csv_response
 
 PAGE = 200
-STATES = (("", "Active"), ("inactive", "May not sign in"), ("removed", "Removed"), ("all", "All"))
+STATES = (
+    ("", lazy("Active")),
+    ("inactive", lazy("May not sign in")),
+    ("removed", lazy("Removed")),
+    ("all", lazy("All")),
+)
 
 
 @require_GET

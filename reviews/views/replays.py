@@ -6,12 +6,14 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, charts, claims, history, replay, replays
 from reviews.errors import Invalid
 from reviews.models import Queue, ReplayRun, Report
+from reviews.wording import figure
 
 from .tables import csv_response
 
@@ -86,7 +88,8 @@ def _start(request: HttpRequest, queue: Queue) -> ReplayRun:
         if text.isascii() and text.isdigit() and least <= int(text[:12]) <= most:
             numbers[name] = int(text)
         else:
-            wrong[name] = f"A whole number from {least} to {most:,}."
+            words = _("A whole number from %(least)s to %(most)s.")
+            wrong[name] = words % {"least": least, "most": figure(most)}
     try:
         candidate = replays.read_candidate(queue, request.POST)
     except Invalid as error:
@@ -117,21 +120,21 @@ def _fields(queue: Queue, values, wrong: dict[str, str]) -> list[dict]:
     names = dict(queue.policies.values_list("slug", "name"))
     groups = [
         (
-            "Formula",
+            _("Formula"),
             [
-                (name, label, f"{getattr(today, name):g}")
+                (name, _(label), f"{getattr(today, name):g}")
                 for name, (label, *_rest) in replays.FIELDS.items()
             ],
         ),
         (
-            "Severity weights",
+            _("Severity weights"),
             [
                 (f"weight_{slug}", names.get(slug, slug), f"{weight:g}")
                 for slug, weight in today.severity_weights.items()
             ],
         ),
         (
-            "Answer within, by source of report (minutes, empty for none)",
+            _("Answer within, by source of report (minutes, empty for none)"),
             [
                 (f"sla_{source}", label, f"{today.sla_by_source[source]:g}")
                 if source in today.sla_by_source
@@ -147,7 +150,7 @@ def _fields(queue: Queue, values, wrong: dict[str, str]) -> list[dict]:
                 {
                     "name": name,
                     "label": label,
-                    "today": now or "none",
+                    "today": now or _("none"),
                     "value": values.get(name, now),
                     "wrong": wrong.get(name),
                 }
@@ -183,7 +186,9 @@ def _context(request: HttpRequest, run: ReplayRun) -> dict:
             "rows": _rows(run),
             "use_url": f"/setup/queues/{run.queue.slug}/?{urlencode(changed)}" if changed else "",
             "may_edit": access.may(request.user, "queue.edit"),
-            "stretch": {1.0: "an hour", 6.0: "six hours", 24.0: "a day"}[run.result["block_hours"]],
+            "stretch": {1.0: _("an hour"), 6.0: _("six hours"), 24.0: _("a day")}[
+                run.result["block_hours"]
+            ],
         }
     return context
 
@@ -196,9 +201,9 @@ def _rows(run: ReplayRun) -> list[dict]:
         against = run.result["against"]["fifo"].get(name)
         found.append(
             {
-                "name": replay.WORDS[name].capitalize(),
+                "name": capfirst(_(replay.WORDS[name])),
                 "is_candidate": name == "candidate",
-                "views": f"{figures['views']['value']:,.0f}",
+                "views": figure(figures["views"]["value"], 0),
                 "against": _span(against["views"], charts.percent) if against else None,
                 "p50": _span(figures["wait_p50"], charts.hours),
                 "p90": _span(figures["wait_p90"], charts.hours),

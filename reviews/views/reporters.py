@@ -5,6 +5,7 @@ from django.db.models import F, FloatField, QuerySet
 from django.db.models.functions import Cast, NullIf
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET
 
 from reviews import access, ranking
@@ -57,13 +58,13 @@ def reporter_list(request: HttpRequest) -> HttpResponse:
 
 
 _HEADS = (
-    ("name", "Reporter", False),
-    ("", "Source", False),
-    ("filed", "Filed", True),
-    ("settled", "Settled", True),
-    ("share", "Upheld", True),
-    ("trust", "Trust", True),
-    ("last", "Last report", True),
+    ("name", lazy("Reporter"), False),
+    ("", lazy("Source"), False),
+    ("filed", lazy("Filed"), True),
+    ("settled", lazy("Settled"), True),
+    ("share", lazy("Upheld"), True),
+    ("trust", lazy("Trust"), True),
+    ("last", lazy("Last report"), True),
 )
 
 

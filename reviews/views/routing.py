@@ -517,7 +517,7 @@ class _Reader:
             return told
         pairs = [
             ("Name", old["name"], new["name"]),
-            ("When", self.words(old), self.words(new)),
+            (_("When"), self.words(old), self.words(new)),
             ("Queue", self.queue(old["queue"]), self.queue(new["queue"])),
             ("Is", _on(old), _on(new)),
         ]

@@ -13,11 +13,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from reviews import access, policies, questions, relabelling, revisions
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.models import Platform, Policy, PolicyVersion, Queue, Severity, Verdict
+from reviews.wording import figure
 
 from .items import put_lines
 from .tables import csv_response
@@ -261,7 +263,7 @@ def _ask(request: HttpRequest, policy: Policy, queue: Queue | None, verdict: str
             "%(asked)s of %(pool)s are asked about again: each waits in its queue for "
             "somebody who has not judged it."
         )
-        % {"asked": f"{made.asked:,}", "pool": f"{made.pool:,}"},
+        % {"asked": figure(made.asked), "pool": figure(made.pool)},
     )
     return redirect("reviews:setup-policy-relabelling", slug=policy.slug)
 
@@ -483,10 +485,13 @@ def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpR
             "number": version.number
         }
         counts = relabelling.counts(policy)
-        if counts.total == 1:
-            words += " One standing decision was made under an earlier version."
-        elif counts.total:
-            words += f" {counts.total:,} standing decisions were made under an earlier version."
+        if counts.total:
+            more = ngettext(
+                "One standing decision was made under an earlier version.",
+                "%(count)s standing decisions were made under an earlier version.",
+                counts.total,
+            )
+            words = f"{words} {more % {'count': figure(counts.total)}}"
     else:
         at = timezone.localtime(version.effective_at)
         words = _("Version %(number)s takes effect on %(at)s.") % {

@@ -14,6 +14,7 @@ from reviews.errors import Conflict, Invalid
 from reviews.forms.queues import QueueForm
 from reviews.models import Lane, Queue, Report, Revision
 from reviews.queue_settings import Data
+from reviews.wording import figure, midsentence
 
 from . import configuring
 
@@ -303,9 +304,9 @@ def _what_follows(queue: Queue, before: Data, after: Data) -> list[str]:
 
 def _jobs(count: int) -> str:
     if count >= metrics.MOST_COUNTED:
-        return _("%(count)s+ waiting jobs") % {"count": f"{count:,}"}
+        return _("%(count)s+ waiting jobs") % {"count": figure(count)}
     words = ngettext("%(count)s waiting job", "%(count)s waiting jobs", count)
-    return words % {"count": f"{count:,}"}
+    return words % {"count": figure(count)}
 
 
 def _rank_words(data: Data) -> str:
@@ -317,20 +318,17 @@ def _rank_words(data: Data) -> str:
 def _share_words(data: Data) -> list[str]:
     lines = []
     if data["random_percent"]:
-        lines.append(
-            f"With a random draw of {data['random_percent']:g} %, "
-            f"{_one_in(data['random_percent'], 'new items is', 'new items are')} drawn by lot."
-        )
+        words = _("With a random draw of %(share)s %%, %(part)s of the new items are drawn by lot.")
+        lines.append(words % _part(data["random_percent"]))
     if data["qa_percent"]:
-        words = _one_in(data["qa_percent"], "decisions is", "decisions are")
-        lines.append(f"{words[0].upper()}{words[1:]} looked at again by somebody else.")
+        words = _("Somebody else looks again at %(part)s of the decisions.")
+        lines.append(words % _part(data["qa_percent"]))
     for lane, share in data["lane_shares"].items():
         if share:
-            label = Lane(lane).label.lower()
-            lines.append(
-                f"With a share of {share:g} %, {_one_in(share, 'claims looks', 'claims look')} for "
-                f"{label} first."
+            words = _(
+                "With a share of %(share)s %%, %(part)s of the claims look for %(lane)s first."
             )
+            lines.append(words % {**_part(share), "lane": midsentence(Lane(lane).label)})
     stored = {lane: share / 100 for lane, share in data["lane_shares"].items()}
     risk = 100 * lanes.effective_shares(stored)["risk"]
     lines.append(
@@ -343,23 +341,29 @@ def _share_words(data: Data) -> list[str]:
     return lines
 
 
-def _one_in(percent: float, one: str, many: str) -> str:
-    """20 % → "about 1 in 5 claims looks"; beyond two thirds the share itself is plainer."""
+def _part(percent: float) -> dict[str, str]:
+    """20 % → "about 1 in 5"; beyond two thirds the share itself is plainer."""
+    share = figure(percent)
     if percent < 67:
-        return f"about 1 in {100 / percent:,.0f} {one}"
-    return f"{percent:g} % of the {many}"
+        part = _("about 1 in %(count)s") % {"count": figure(round(100 / percent))}
+    else:
+        part = f"{share} %"
+    return {"share": share, "part": part}
 
 
 def _due_words(data: Data) -> str:
-    words = f"A job is overdue {_span(data['sla_minutes'])} after its item came"
+    words = _("A job is overdue %(span)s after its item came")
+    parts = [words % {"span": _span(data["sla_minutes"])}]
     for source, count in data["sla_by_source"].items():
-        words += f"; {_span(count)} after a report by {Report.Source(source).label.lower()}"
-    return f"{words}."
+        words = _("%(span)s after a report by %(source)s")
+        label = midsentence(Report.Source(source).label)
+        parts.append(words % {"span": _span(count), "source": label})
+    return f"{'; '.join(parts)}."
 
 
 def _span(minutes: float) -> str:
     """90 → "90 min", 240 → "4 h": exact, in the largest unit that is whole."""
-    for size, unit in ((1440, "days"), (60, "h")):
+    for size, words in ((1440, _("%(count)s days")), (60, _("%(count)s h"))):
         if minutes >= 2 * size and minutes % size == 0:
-            return f"{minutes / size:g} {unit}"
-    return f"{minutes:g} min"
+            return words % {"count": figure(minutes / size)}
+    return _("%(count)s min") % {"count": figure(minutes)}

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0054_stranded_notifications")]
+    dependencies = [("reviews", "0057_stranded_notifications")]
 
     operations = [
         migrations.AddField(

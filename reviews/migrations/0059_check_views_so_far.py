@@ -5,7 +5,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0055_views_so_far")]
+    dependencies = [("reviews", "0058_views_so_far")]
 
     operations = [
         ValidateConstraint(model_name="item", name="views_so_far_are_not_negative"),

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0052_search_entries_stay_whole")]
+    dependencies = [("reviews", "0055_alert_notifications")]
 
     operations = [
         migrations.CreateModel(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0053_stranded_jobs"),
+        ("reviews", "0056_stranded_jobs"),
     ]
 
     operations = [
@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                     ("escalation", "What you escalated is decided"),
                     ("hold", "An action you asked for is approved or refused"),
                     ("taken", "A job is taken away from you"),
+                    ("alert", "A figure of a model is out of its bounds"),
                     ("stranded", "Jobs that nobody in a queue can take"),
                 ],
                 max_length=12,
@@ -44,6 +45,7 @@ class Migration(migrations.Migration):
                     ("escalation", "What you escalated is decided"),
                     ("hold", "An action you asked for is approved or refused"),
                     ("taken", "A job is taken away from you"),
+                    ("alert", "A figure of a model is out of its bounds"),
                     ("stranded", "Jobs that nobody in a queue can take"),
                 ],
                 max_length=12,
