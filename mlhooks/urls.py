@@ -3,6 +3,7 @@
 from django.urls import path
 
 from .views import (
+    datasets,
     evidence,
     models,
     monitoring,
@@ -18,6 +19,9 @@ urlpatterns = [
     path("snapshots/", snapshots.snapshot_list, name="snapshot-list"),
     path("snapshots/preview/", snapshots.preview, name="snapshot-preview"),
     path("snapshots/new/", snapshots.create, name="snapshot-create"),
+    path("snapshots/rows/", datasets.row_search, name="snapshot-row-search"),
+    path("snapshots/rows/<int:decision_pk>/", datasets.row, name="snapshot-row"),
+    path("snapshots/<int:pk>/diff/", datasets.difference, name="snapshot-difference"),
     path("snapshots/<int:pk>/", snapshots.snapshot_detail, name="snapshot-detail"),
     path("snapshots/<int:pk>/progress/", snapshots.progress, name="snapshot-progress"),
     path("snapshots/<int:pk>/files/<str:name>", snapshots.download, name="snapshot-file"),

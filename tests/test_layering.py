@@ -112,7 +112,7 @@ MLHOOKS = [
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
     [("tallies",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
-    [("shadows", "shadow_scores"), ("sink",)],
+    [("shadows", "shadow_scores"), ("sink",), ("differences",), ("origins",)],
     [("evidence", "evidence_rows", "promotions")],
     [
         ("scoring", "strongest"),

@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from mlhooks import differences
 from mlhooks.models import Alert, Evidence, ModelVersion, Snapshot, TrainingRun
 
 
@@ -93,6 +94,100 @@ class DryRun(serializers.Serializer):
     random_lane = serializers.DictField(child=Drawn(), help_text="By split, and all.")
     leakage = Leakage()
     rare = Rare(many=True, help_text="Fewer than 10 violations in a split.")
+
+
+class Change(serializers.Serializer):
+    what = serializers.ChoiceField(choices=list(differences.WHAT))
+    policy = serializers.CharField(help_text="Slug.")
+    label = serializers.IntegerField(allow_null=True, help_text="Now: 1, 0, or not judged.")
+    reason = serializers.ChoiceField(choices=list(differences.REASONS))
+    group = serializers.CharField(help_text="Role of who decided.")
+    people = serializers.IntegerField()
+    rows = serializers.IntegerField()
+
+
+class Flip(serializers.Serializer):
+    decision_id = serializers.IntegerField()
+    item_id = serializers.IntegerField()
+    policy = serializers.CharField()
+    label = serializers.IntegerField(help_text="Now; it was the other one.")
+    reason = serializers.CharField()
+    version_before = serializers.IntegerField(allow_null=True, help_text="Of the policy's text.")
+    version = serializers.IntegerField(allow_null=True)
+
+
+class Difference(serializers.Serializer):
+    older = serializers.IntegerField()
+    newer = serializers.IntegerField()
+    added = serializers.IntegerField(help_text="Rows.")
+    flipped = serializers.IntegerField(help_text="Rows with a label that flipped.")
+    erased = serializers.IntegerField()
+    gone = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by reason.")
+    changes = Change(many=True)
+    flips = Flip(many=True)
+    policies_added = serializers.ListField(child=serializers.CharField())
+    policies_removed = serializers.ListField(child=serializers.CharField())
+
+
+class OriginDraw(serializers.Serializer):
+    id = serializers.IntegerField()
+    strategy = serializers.CharField()
+    seed = serializers.IntegerField()
+    pool_size = serializers.IntegerField(allow_null=True)
+    drawn = serializers.IntegerField(allow_null=True)
+    model_version = serializers.CharField()
+
+
+class OriginSplit(serializers.Serializer):
+    name = serializers.CharField()
+    group = serializers.CharField()
+    digest = serializers.CharField(help_text="First 8 hex digits of SHA-256(group).")
+    bucket = serializers.IntegerField(help_text="digest modulo 100: < 70 train, < 80 valid.")
+    items = serializers.IntegerField(help_text="In the group.")
+    is_authors = serializers.BooleanField()
+
+
+class OriginFinding(serializers.Serializer):
+    policy = serializers.CharField()
+    version = serializers.IntegerField()
+    violates = serializers.BooleanField()
+
+
+class OriginAnswer(serializers.Serializer):
+    rater = serializers.CharField(help_text="Pseudonym, as in the files.")
+    verdict = serializers.CharField()
+    lane = serializers.CharField()
+    seconds = serializers.FloatField()
+    score_shown = serializers.BooleanField()
+    findings = OriginFinding(many=True)
+
+
+class OriginSnapshot(serializers.Serializer):
+    number = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=["held", "withdrawn", "comes"])
+
+
+class Origin(serializers.Serializer):
+    decision = serializers.IntegerField()
+    item = serializers.IntegerField()
+    item_version = serializers.IntegerField(help_text="Its number.")
+    verdict = serializers.CharField(allow_null=True)
+    kind = serializers.CharField()
+    decided_at = serializers.DateTimeField()
+    queue = serializers.CharField()
+    labels = serializers.DictField(child=serializers.IntegerField(), help_text="By policy.")
+    lane = serializers.CharField()
+    decided_lane = serializers.CharField()
+    inclusion_probability = serializers.FloatField(allow_null=True)
+    weight = serializers.FloatField(allow_null=True)
+    draw = OriginDraw(allow_null=True)
+    split = OriginSplit()
+    answers = OriginAnswer(many=True)
+    replaced_by = serializers.IntegerField(
+        allow_null=True, help_text="The decision about the same text that took its place."
+    )
+    is_erased = serializers.BooleanField()
+    snapshots = OriginSnapshot(many=True)
 
 
 class TrainingIn(serializers.Serializer):

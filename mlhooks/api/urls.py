@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from .datasets import DifferenceView, RowView
 from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
 from .monitoring import MonitoringView
 from .shadows import ShadowView
@@ -10,6 +11,12 @@ from .snapshots import DryRunView, SnapshotFileView, SnapshotsView, SnapshotView
 urlpatterns = [
     path("snapshots", SnapshotsView.as_view(), name="snapshots"),
     path("snapshots/dry-run", DryRunView.as_view(), name="snapshot-dry-run"),
+    path("snapshots/rows/<int:decision_id>", RowView.as_view(), name="snapshot-row"),
+    path(
+        "snapshots/<int:number>/diff/<int:other>",
+        DifferenceView.as_view(),
+        name="snapshot-difference",
+    ),
     path("snapshots/<int:number>", SnapshotView.as_view(), name="snapshot"),
     path(
         "snapshots/<int:number>/files/<str:name>",

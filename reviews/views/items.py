@@ -120,6 +120,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "hidden": hidden,
             "blind_words": blind.words(hidden),
             "may_see_numbers": may_see_work,
+            "may_see_rows": access.may(request.user, "snapshot.view"),
             "standing": standing,
             "may_undo_until": standing.undo_until
             if standing and standing.can_be_undone(timezone.now())
