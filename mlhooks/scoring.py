@@ -22,7 +22,7 @@ from reviews.errors import Conflict
 from reviews.intake import set_risks
 from reviews.models import ItemKind, Platform, PolicyVersion
 
-from . import registry, shadow_scores
+from . import registry, rounds, shadow_scores
 from .due import mark_neighbours
 from .models import ModelVersion
 
@@ -251,6 +251,7 @@ def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
             {rows[n].item_id: risks[n] for n in kept},
             source=scorer.label,
             thresholds=scorer.thresholds,
+            draws_learning=not rounds.is_on(rows[0].platform_id),
         )
     shadow_scores.score_beside(
         rows[0].platform_id,

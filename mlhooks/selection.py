@@ -41,10 +41,11 @@ class Known(NamedTuple):
         return found
 
     @property
-    def fewest(self) -> int:
-        """Violations of the policy that has the fewest, or clean items where those are fewer."""
+    def fewest(self) -> Ints:
+        """(p,): violations of each policy, or clean items where those are fewer."""
         counts = [(self.labels == label).sum(axis=0) for label in (0, 1)]
-        return int(np.min(counts))
+        fewer: Ints = np.minimum(*counts)
+        return fewer
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Pool:
     """n items that could be drawn, p policies. What is not known is None.
 
     embeddings (n, d), rows of length 1; probabilities (n, p), calibrated; thresholds (p,), where
-    each policy begins to act; costs (p,), what a missed violation costs (severity); ensembles
-    (m, n, p), the same from m heads; accounts, clusters (n,), −1 for none.
+    each policy begins to act; costs (p,) or (n, p), what a missed violation costs (severity; 0
+    where an item's queue does not judge that policy); ensembles (m, n, p), the same from m heads;
+    accounts, clusters (n,), −1 for none.
     """
 
     embeddings: Vectors
@@ -67,7 +69,8 @@ class Pool:
 
     def __post_init__(self) -> None:
         n, p = self.probabilities.shape
-        if len(self.embeddings) != n or len(self.thresholds) != p or len(self.costs) != p:
+        is_costed = self.costs.shape in ((p,), (n, p))
+        if len(self.embeddings) != n or len(self.thresholds) != p or not is_costed:
             raise ValueError("Embeddings, probabilities, thresholds and costs do not fit together.")
 
     def __len__(self) -> int:
@@ -284,23 +287,36 @@ def _default(pool: Pool, wanted: int, rng: np.random.Generator) -> Floats:
     """Most near the threshold, some of the highest risk; the floor, which is even, is the rest.
 
     While a policy has few labels there is no threshold to speak of: then the neighbours of its
-    known violations, and before there are any, what its own words rank first.
+    known violations, and before there are any, what its own words rank first. Policies that have
+    come so far and others share by what they cost.
     """
     risk = _risk(pool, wanted, rng)
     if pool.known is None or not len(pool.known.violations):
         return risk
     near, top = BLEND
-    asked = _band(pool, wanted, rng) if pool.known.fewest >= FEW else _kin(pool, pool.known)
+    costs = np.broadcast_to(pool.costs, pool.probabilities.shape)
+    is_known = pool.known.fewest >= FEW
+    share = _normalised(costs.mean(axis=0))[is_known].sum()
+    asked = np.zeros(len(pool))
+    if share > 0:
+        asked += share * soft_rank((_nearness(pool) * costs)[:, is_known].max(axis=1))
+    if share < 1:
+        labels = pool.known.labels[:, ~is_known]
+        violations = pool.known.vectors[(labels == 1).any(axis=1)]
+        likeness = (pool.probabilities * costs)[:, ~is_known].max(axis=1)
+        if len(violations):
+            likeness = _kinship(pool.embeddings, violations)
+        asked += (1 - share) * soft_rank(likeness)
     return _normalised(near * asked + top * risk)
 
 
-def _kin(pool: Pool, known: Known) -> Floats:
-    """The likest to any known violation."""
-    best = np.full(len(pool), -np.inf)
-    for start in range(0, len(known.violations), 512):
-        cosines = pool.embeddings @ known.violations[start : start + 512].T
+def _kinship(embeddings: Vectors, violations: Vectors) -> Floats:
+    """Cosine to the likest of the known violations."""
+    best = np.full(len(embeddings), -np.inf)
+    for start in range(0, len(violations), 512):
+        cosines = embeddings @ violations[start : start + 512].T
         best = np.maximum(best, cosines.max(axis=1))
-    return soft_rank(best)
+    return best
 
 
 STRATEGIES: dict[str, Strategy] = {

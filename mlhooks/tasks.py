@@ -140,3 +140,31 @@ def sweep_training() -> int:
     from . import learning
 
     return learning.resume_stuck()
+
+
+@shared_task
+def draw_round(round_id: int) -> None:
+    from . import rounds
+
+    rounds.run(round_id)
+
+
+@shared_task
+def sweep_rounds() -> int:
+    from . import rounds
+
+    return rounds.sweep()
+
+
+@shared_task
+def measure_learning(curve_id: int) -> None:
+    from . import curves
+
+    curves.run(curve_id)
+
+
+@shared_task
+def sweep_curves() -> int:
+    from . import curves
+
+    return curves.sweep()

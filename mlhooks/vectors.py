@@ -61,6 +61,38 @@ def of_versions(
     return vectors
 
 
+def stored(version_ids: Sequence[int], encoder_version: str) -> "tuple[np.ndarray, np.ndarray]":
+    """(n, d) float32 and (n,) whether it is there, 0 where it is not; nothing is encoded.
+
+    Of any precision of the encoder: those are told apart by the last part of its version only.
+    """
+    import numpy as np
+
+    place = {int(pk): number for number, pk in enumerate(version_ids)}
+    ids = list(place)
+    found: dict[int, np.ndarray] = {}
+    for start in range(0, len(ids), _READ_AT_ONCE):
+        with connection.cursor() as cursor:
+            cursor.execute(_STORED_OF_FAMILY, [ids[start : start + _READ_AT_ONCE], encoder_version])
+            for pk, data in cursor.fetchall():
+                found[place[pk]] = np.frombuffer(data, dtype=">f2", offset=4)
+    dimension = len(next(iter(found.values()))) if found else 0
+    vectors = np.zeros((len(version_ids), dimension), dtype=np.float32)
+    is_there = np.zeros(len(version_ids), dtype=bool)
+    for number, vector in found.items():
+        vectors[number], is_there[number] = vector, True
+    return vectors, is_there
+
+
+_STORED_OF_FAMILY = """
+SELECT DISTINCT ON (item_version_id) item_version_id, halfvec_send(vector)
+FROM mlhooks_embedding
+WHERE item_version_id = ANY(%s)
+  AND regexp_replace(encoder, '/[^/]*$', '') = regexp_replace(%s, '/[^/]*$', '')
+ORDER BY item_version_id, encoder
+"""
+
+
 def _stored(version_ids: list[int], encoder_version: str) -> Iterator[tuple[int, bytes]]:
     with connection.cursor() as cursor:
         cursor.execute(

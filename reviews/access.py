@@ -137,6 +137,8 @@ GRANTS: dict[str, Grant] = {
     "alert.acknowledge": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "alert.edit": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "evidence.gather": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
+    "round.draw": _to(Role.ML_ENGINEER, Role.LEAD, scope="models:write"),
+    "round.edit": _to(Role.ML_ENGINEER),
     # Whoever builds models does not set what they are held against.
     "gate.edit": _to(Role.POLICY_OWNER),
     "gate.waive": _to(Role.POLICY_OWNER),

@@ -296,24 +296,27 @@ def draw_given(
     parameters: Mapping[str, object] | None = None,
     seed: int | None = None,
     by: Person | None,
+    asked_by: Person | None = None,
 ) -> Draw:
     """Draw waiting jobs for the learning lane by chances somebody else worked out (job id →
     inclusion probability), each on its own.
 
     What is claimed, kept for a person or in another lane by now falls out of the pool, drawn or
-    not. Conflict where nothing is left.
+    not. Conflict where nothing is left. `asked_by` is whom the system draws for, asked before.
     """
     access.check(by, "draw.create", queue.platform_id)
     if not all(0 < chance <= 1 for chance in chances.values()):
         raise Invalid(_("Each chance has to be above 0, at most 1."))
     seed = secrets.randbelow(_MOST_SEED) if seed is None else seed
+    person = by or asked_by
     with transaction.atomic():
         Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+        # Not locked: a pool may be all that waits, and claims pass over what is locked. Whoever is
+        # drawn is looked at again under its own lock.
         pool = list(
             Job.objects.ready()
             .filter(pk__in=chances, queue=queue, lane=Lane.RISK, assigned_to=None)
             .order_by("pk")
-            .select_for_update(no_key=True, skip_locked=True)
             .values_list("pk", "item_id")
         )
         if not pool:
@@ -327,7 +330,7 @@ def draw_given(
             probability=probabilities[0] if len(set(probabilities)) == 1 else None,
             pool_size=len(pool),
             model_version=model_version[:80],
-            created_by_id=by.pk if by else None,
+            created_by_id=person.pk if person else None,
         )
         stream = _stream(draw)
         draw.parameters = {
@@ -346,7 +349,7 @@ def draw_given(
         audit.record(
             "draw.create",
             row,
-            by=by,
+            by=person,
             platform=queue.platform_id,
             queue=queue.slug,
             lane=Lane.LEARNING,

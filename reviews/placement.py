@@ -95,12 +95,14 @@ def set_risks(
     *,
     source: str,
     thresholds: Mapping[str, float] | None = None,
+    draws_learning: bool = True,
 ) -> int:
     """Store what the model side thinks, {item id: {policy slug: probability}}; re-rank the jobs.
 
     An item's risk is its highest probability. A job that somebody holds stays as it is. Above its
     policy's threshold the model would call an item violating: what is near it teaches most, so the
-    learning lane is drawn by it (0.5 where none is given). Returns how many items there were.
+    learning lane is drawn by it (0.5 where none is given), unless somebody else draws that lane
+    (`draws_learning`: learning rounds do, where they are on). Returns how many items there were.
     """
     if not risks_by_item:
         return 0
@@ -109,10 +111,12 @@ def set_risks(
         plain = {slug: float(risk) for slug, risk in risks.items()}
         highest = max(plain.values(), default=None)
         rows.append({"id": item_id, "risks": plain, "risk": highest, "source": source})
-    return again_on_deadlock(lambda: _set_risks(rows, thresholds or {}))
+    return again_on_deadlock(lambda: _set_risks(rows, thresholds or {}, draws_learning))
 
 
-def _set_risks(rows: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float]) -> int:
+def _set_risks(
+    rows: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float], draws_learning: bool
+) -> int:
     stored = bulk.over_rows(_SET_RISKS, rows)
     by_platform: dict[int, list[int]] = {}
     for item_id, platform_id in stored:
@@ -121,9 +125,10 @@ def _set_risks(rows: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float
     for platform_id, item_ids in sorted(by_platform.items()):
         router = Router(platform_id)
         rerank_jobs(item_ids, router=router)
-        draws.draw_for_learning(
-            item_ids, router=router, model_version=source, thresholds=thresholds
-        )
+        if draws_learning:
+            draws.draw_for_learning(
+                item_ids, router=router, model_version=source, thresholds=thresholds
+            )
     return len(stored)
 
 

@@ -137,6 +137,45 @@ def make_evidence(model_version, **figures):
     )
 
 
+def make_round(platform, **kw):
+    """A learning round that was drawn, with its pool beside it."""
+    from mlhooks.models import LearningRound, RoundPool
+
+    values = {"strategy": "default", "size": 50, "seed": 7, "state": "done", "pool_size": 900}
+    values |= {"known": 40, "expected": 50.0, "drawn": 47, "left_out": {"split": 300, "vector": 2}}
+    row = LearningRound.objects.create(platform=platform, **{**values, **kw})
+    if row.state == "done":
+        RoundPool.objects.create(learning_round=row, table=b"PAR1")
+    row.refresh_from_db()
+    return row
+
+
+def make_learning_curve(snapshot, **policies):
+    """Ready; `policies` by slug as curves.py keeps them. Without, of a snapshot with few labels."""
+    from mlhooks.models import LearningCurve
+
+    slugs = list(policies) or [one["slug"] for one in snapshot.manifest["policies"]]
+    share = {"n": 200, "violating": 20, "interval": [0.066, 0.149]}
+    lanes = {
+        lane: {**share, "policies": dict.fromkeys(slugs, share)}
+        for lane in ("learning", "random", "risk")
+    }
+    count = 64 if policies else 3
+    return LearningCurve.objects.create(
+        platform=snapshot.platform,
+        snapshot=snapshot,
+        state=LearningCurve.State.READY,
+        finished_at=timezone.now(),
+        figures={
+            "lanes": lanes,
+            "labels": {"learning": count, "random": count},
+            "common": count,
+            "least": 32,
+            "policies": policies,
+        },
+    )
+
+
 def make_account(**kw) -> Account:
     n = next(_numbers)
     kw.setdefault("platform", None)

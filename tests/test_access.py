@@ -58,9 +58,11 @@ from .factories import (
     make_item,
     make_job,
     make_kind,
+    make_learning_curve,
     make_platform,
     make_policy,
     make_queue,
+    make_round,
     make_rules,
 )
 from .people import CAST, make_person
@@ -129,6 +131,8 @@ GRANTED = {
     "alert.acknowledge": "ml-engineer policy-owner",
     "alert.edit": "ml-engineer policy-owner",
     "evidence.gather": "ml-engineer policy-owner",
+    "round.draw": "lead ml-engineer",
+    "round.edit": "ml-engineer",
     "gate.edit": "policy-owner",
     "gate.waive": "policy-owner",
     "functional.edit": "policy-owner",
@@ -153,6 +157,7 @@ SCOPED = {
     "model.train": "models:write",
     "model.shadow": "models:write",
     "monitoring.run": "models:write",
+    "round.draw": "models:write",
     "evidence.gather": "models:write",
 }
 
@@ -314,6 +319,12 @@ ROUTES = {
     "mlhooks:training-cancel": {"POST": "mila"},
     "mlhooks:job-similar": {"GET": "rosa | remy lena"},
     "mlhooks:job-strongest": {"POST": "| rosa remy lena"},
+    "mlhooks:learning": {"GET": "mila paul lena abel"},
+    "mlhooks:round-list": {"GET": "mila paul lena abel"},
+    "mlhooks:round-detail": {"GET": "mila paul lena abel"},
+    "mlhooks:round-pool": {"GET": "mila paul lena abel"},
+    "mlhooks:round-draw": {"POST": "mila lena"},
+    "mlhooks:round-settings": {"POST": "mila"},
     "mlhooks:model-list": {"GET": "mila paul lena abel"},
     "mlhooks:model-detail": {"GET": "mila paul lena abel"},
     "mlhooks:rescoring": {"GET": "mila paul lena abel"},
@@ -365,6 +376,9 @@ ROUTES = {
     "mlhooks_api:snapshot-file": {"GET": "mila"},
     "mlhooks_api:training-runs": {"GET": "mila paul lena abel", "POST": "| mila"},
     "mlhooks_api:training-run": {"GET": "mila paul lena abel"},
+    "mlhooks_api:learning-rounds": {"GET": "mila paul lena abel", "POST": "mila lena"},
+    "mlhooks_api:learning-round": {"GET": "mila paul lena abel"},
+    "mlhooks_api:learning-curve": {"GET": "mila paul lena abel"},
     "mlhooks_api:models": {"GET": "mila paul lena abel"},
     "mlhooks_api:model": {"GET": "mila paul lena abel"},
     "mlhooks_api:evidence": {"GET": "mila paul lena abel", "POST": "mila paul"},
@@ -483,6 +497,8 @@ class World:
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
+        self.round = make_round(platform)
+        make_learning_curve(self.snapshot)
         now = self.decision.decided_at
         self.replay = replays.start_replay(
             self.queue,
@@ -717,6 +733,13 @@ class World:
             "mlhooks:training-progress": [self.run.pk],
             "mlhooks:training-cancel": [self.run.pk],
             "mlhooks:rescoring": [self.platform.pk],
+            **{
+                f"mlhooks:{page}": [self.platform.pk]
+                for page in ("round-list", "round-draw", "round-settings")
+            },
+            "mlhooks:round-detail": [self.round.pk],
+            "mlhooks:round-pool": [self.round.pk],
+            "mlhooks_api:learning-round": [self.round.pk],
             "mlhooks:model-detail": [self.candidate.pk],
             **{
                 f"mlhooks:{page}": [self.candidate.pk]
@@ -816,6 +839,12 @@ class World:
             "reviews:setup-routing-check": {"path": "c.0", "c.0.text": "true"},
             "reviews:setup-routing-dry-run-create": {"days": 7},
             "reviews:setup-routing-publish": {"edition": 1},
+            "mlhooks:round-settings": {
+                "is_on": "on",
+                "strategy": "risk",
+                "every_hours": "12",
+                "size": "50",
+            },
             "reviews:setup-action-new": {**action, "slug": "hide", "name": "Hide"},
             "reviews:setup-action-edit": action,
             "reviews:setup-person-new": {"username": "nora", "roles": "reviewer"},

@@ -53,7 +53,7 @@ REVIEWS = [
         ("feedback",),
         ("notes",),
     ],
-    [("intake", "placement", "reports", "reporters", "draws", "stage")],
+    [("intake", "placement", "reports", "reporters", "draws", "learning_draws", "stage")],
     [
         ("decisions", "decision_rows", "answers", "opinions", "rounds", "situations"),
         ("kinds",),
@@ -92,7 +92,7 @@ MLHOOKS = [
         ("charts",),
         ("lexical",),
         ("pieces",),
-        ("curve_svg",),
+        ("curve_svg", "curve_charts"),
         ("gates",),
         ("client",),
         ("rates",),
@@ -113,7 +113,7 @@ MLHOOKS = [
     [("tallies",)],
     [("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
     [("shadows", "shadow_scores"), ("sink",), ("differences",), ("origins",)],
-    [("evidence", "evidence_rows", "promotions")],
+    [("evidence", "evidence_rows", "promotions"), ("rounds",), ("curves",)],
     [
         ("scoring", "strongest"),
         ("neighbours", "similar"),

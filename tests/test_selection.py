@@ -229,3 +229,30 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
         Pool(np.eye(2, dtype=np.float32), np.ones((3, 1)), np.ones(1), np.ones(1))
     assert inclusion("risk", make_pool(0), expected=5, rng=rng).probabilities.size == 0
+
+
+def test_a_policy_with_few_labels_does_not_hold_the_others_back():
+    """One policy has its threshold, the other only two violations: each has its share."""
+    n = 40
+    vectors = np.eye(n, dtype=np.float32)
+    p = np.full((n, 2), 0.01)
+    p[3, 0] = 0.5  # at the threshold of the policy that is known
+    labels = np.full((40, 2), np.nan)
+    labels[:38, 0] = np.arange(38) % 2
+    labels[38:, 1] = 1
+    seen = np.zeros((40, n), dtype=np.float32)
+    seen[:, 0] = 1
+    seen[38:] = vectors[7]  # the likest to a violation of the other
+    pool = Pool(vectors, p, np.full(2, 0.5), np.ones(2), known=Known(seen, labels))
+    assert pool.known.fewest.tolist() == [19, 0]
+    found = inclusion("default", pool, expected=2, rng=np.random.default_rng(0)).probabilities
+    assert set(np.argsort(-found)[:2]) == {3, 7}
+
+
+def test_a_cost_an_item_and_policy_says_what_a_queue_judges():
+    p = np.array([[0.9, 0.1], [0.8, 0.1], [0.1, 0.95]])
+    costs = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    pool = Pool(np.eye(3, dtype=np.float32), p, np.full(2, 0.5), costs)
+    assert best("risk", pool) == 0
+    with pytest.raises(ValueError, match="do not fit together"):
+        Pool(np.eye(3, dtype=np.float32), p, np.full(2, 0.5), np.ones((2, 2)))

@@ -146,6 +146,10 @@ SHOWN = {
     "mlhooks.tasks.log_to_mlflow": "test_sink.test_what_is_logged_twice_is_there_once",
     "mlhooks.tasks.deliver_alerts": "test_alerts.test_an_alert_is_delivered_once_and_signed",
     "mlhooks.tasks.sweep_evidence": "test_model_evidence.test_a_silent_gathering_is_begun_again",
+    "mlhooks.tasks.draw_round": "test_rounds.test_a_round_is_drawn_once_however_often_it_is_asked",
+    "mlhooks.tasks.sweep_rounds": "test_rounds.test_the_schedule_begins_one_round_when_it_is_due",
+    "mlhooks.tasks.measure_learning": "test_curves.test_a_curve_is_worked_out_once",
+    "mlhooks.tasks.sweep_curves": "test_curves.test_the_sweep_begins_the_newest_trained_snapshots",
     "trustconsole.heartbeat": "test_tasks.test_a_heartbeat_says_when_and_nothing_else",
 }
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from .datasets import DifferenceView, RowView
+from .learning import LearningCurveView, LearningRoundsView, LearningRoundView
 from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
 from .monitoring import MonitoringView
 from .shadows import ShadowView
@@ -25,6 +26,9 @@ urlpatterns = [
     ),
     path("training-runs", TrainingRunsView.as_view(), name="training-runs"),
     path("training-runs/<int:pk>", TrainingRunView.as_view(), name="training-run"),
+    path("learning-rounds", LearningRoundsView.as_view(), name="learning-rounds"),
+    path("learning-rounds/<int:pk>", LearningRoundView.as_view(), name="learning-round"),
+    path("learning-curve", LearningCurveView.as_view(), name="learning-curve"),
     path("models", ModelsView.as_view(), name="models"),
     path("models/<int:number>", ModelView.as_view(), name="model"),
     path("models/<int:number>/evidence", EvidenceView.as_view(), name="evidence"),

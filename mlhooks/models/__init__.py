@@ -2,6 +2,7 @@
 
 from .evidence import Evidence, FunctionalCase, GateBounds
 from .monitoring import Alert, AlertBounds, AlertDelivery, Monitoring
+from .rounds import LearningCurve, LearningRound, RoundPool, RoundSettings
 from .scores import DueNeighbour, DueScore, Embedding, NearVector, Score, StrongSpans
 from .shadows import Disagreement, Shadow, ShadowScore
 from .snapshots import Snapshot
@@ -18,10 +19,14 @@ __all__ = [
     "Evidence",
     "FunctionalCase",
     "GateBounds",
+    "LearningCurve",
+    "LearningRound",
     "ModelVersion",
     "Monitoring",
     "NearVector",
     "Promotion",
+    "RoundPool",
+    "RoundSettings",
     "Score",
     "Shadow",
     "ShadowScore",

@@ -7,13 +7,14 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from mlhooks import charts, promotions, registry
+from mlhooks import charts, curves, promotions, registry
 from mlhooks.models import DueScore, ModelVersion, Promotion, TrainingRun
 from reviews import access
 from reviews.errors import Conflict
 from reviews.models import Job, Platform, Queue
 
 from .evidence import gates_context
+from .learning import curve_context
 from .shadows import shadow_context
 from .snapshots import platforms_of
 
@@ -76,6 +77,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
             **gates_context(request, model_version),
             **shadow_context(request, model_version),
             **rescoring_context(platform),
+            **curve_context(curves.of_snapshot(model_version.snapshot)),
         },
     )
 

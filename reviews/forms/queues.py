@@ -355,6 +355,10 @@ _NUMBERS = (
     ),
     ("report_percent", _("How far reports move the rank. 0 %: not at all."), False),
     ("random_percent", _("Of new items, drawn by lot, to measure with."), False),
-    ("learning_percent", _("Of scored items, drawn to teach the model."), False),
+    (
+        "learning_percent",
+        _("Of scored items, drawn to teach the model; where learning rounds are on, these draw."),
+        False,
+    ),
     ("qa_percent", _("Of decisions, looked at again by somebody else."), False),
 )

@@ -190,6 +190,7 @@ class Draw(models.Model):
         POISSON_BAND = "poisson_band", _("Poisson, mostly near the threshold")
         POISSON_DISAGREEMENT = "poisson_disagreement", _("Poisson, where two models disagree")
         SAMPLE = "sample", _("So many, each as likely")
+        ROUND = "poisson_round", _("Poisson, by a learning round")
         CERTAINTY = "certainty", _("All of them")
         FOLLOWS = "follows", _("Follows an earlier draw")
 

@@ -85,6 +85,8 @@ def draw_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "parameters": [
                 (name, _short(value)) for name, value in sorted(draw.parameters.items())
             ],
+            "round_id": draw.parameters.get("round"),
+            "may_see_models": access.may(request.user, "model.view"),
             "is_sampled": draw.strategy.startswith("poisson"),
         },
     )
@@ -161,7 +163,12 @@ def _code(draw: Draw) -> str:
     stream = draw.parameters.get("stream", "")
     values = f"{draw.seed}, item_id" + (f', stream="{stream}"' if stream else "")
     lines = ["from reviews.routing import draw_value", ""]
-    if "scale" in draw.parameters:
+    if draw.strategy == Draw.Strategy.ROUND:
+        lines += [
+            f"# probability: that of the item in the pool of round {draw.parameters['round']}",
+            f"is_drawn = draw_value({values}) < probability",
+        ]
+    elif "scale" in draw.parameters:
         lines[:1] = [
             "from reviews.models import Draw",
             "from reviews.routing import draw_value",
