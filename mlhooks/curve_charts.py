@@ -74,8 +74,9 @@ def curve_plot(policy: str, found: Mapping[str, Any], *, prefix: str) -> Plot | 
             for count, (low, _high) in zip(labels[::-1], bands[::-1], strict=True)
         ]
         plot.areas.append(Area(f"{path(edge)}Z", kind))
-        goes_up = is_above == (arm == "learning")
-        at = line[-1][1] - 8 if goes_up else line[-1][1] + 16
+        # Clear of the line's last third, over or under all of it.
+        near = [at_y for at_x, at_y in line if at_x >= LEFT + 0.6 * (WIDTH - RIGHT - LEFT)]
+        at = min(near) - 8 if is_above == (arm == "learning") else max(near) + 16
         plot.lines.append(
             Line(path(line), kind, called[arm], WIDTH - RIGHT - 2, max(at, TOP + 10), "end")
         )

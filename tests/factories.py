@@ -154,6 +154,7 @@ def make_learning_curve(snapshot, **policies):
     """Ready; `policies` by slug as curves.py keeps them. Without, of a snapshot with few labels."""
     from mlhooks.models import LearningCurve
 
+    snapshot.refresh_from_db()
     slugs = list(policies) or [one["slug"] for one in snapshot.manifest["policies"]]
     share = {"n": 200, "violating": 20, "interval": [0.066, 0.149]}
     lanes = {

@@ -120,24 +120,26 @@ def curve_context(curve: LearningCurve | None) -> dict:
     """A ready curve as it is drawn; nothing without one."""
     if curve is None:
         return {}
-    names = dict(Policy.objects.filter(platform=curve.platform_id).values_list("slug", "name"))
-    figures = curve.figures
-    lanes = figures["lanes"]
+    policies = Policy.objects.filter(platform=curve.platform_id).order_by("position", "pk")
+    names = dict(policies.values_list("slug", "name"))
+    figures, lanes = curve.figures, curve.figures["lanes"]
     return {
         "curve": curve,
         "figures": figures,
         "curve_policies": [
             {
-                "name": names.get(slug, slug),
-                "plot": curve_charts.curve_plot(names.get(slug, slug), one, prefix=f"l{number}"),
+                "name": name,
+                "plot": curve_charts.curve_plot(name, one, prefix=f"l{number}"),
                 **one,
             }
-            for number, (slug, one) in enumerate(figures["policies"].items())
+            for number, (slug, name) in enumerate(names.items())
+            if (one := figures["policies"].get(slug))
         ],
         "yield": curve_charts.yield_plot(lanes),
         "yields": [
-            (names.get(slug, slug), curve_charts.yield_cells(lanes, slug))
-            for slug in lanes["learning"]["policies"]
+            (name, curve_charts.yield_cells(lanes, slug))
+            for slug, name in names.items()
+            if slug in lanes["learning"]["policies"]
         ],
     }
 
