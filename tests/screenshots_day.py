@@ -12,6 +12,7 @@ from reviews import (
     audit,
     bulk_work,
     claims,
+    cluster_reach,
     cluster_work,
     clusters,
     consultations,
@@ -394,15 +395,15 @@ class Day:
         self.cluster = Cluster.objects.order_by("-size", "pk").first()
         for other in Cluster.objects.exclude(pk=self.cluster.pk).order_by("-pk"):
             seen = [
-                cluster_work.Seen(one.item_id, one.item_version_id) for one in other.members.all()
+                cluster_reach.Seen(one.item_id, one.item_version_id) for one in other.members.all()
             ]
-            found = cluster_work.obstacles([one.item_id for one in seen], by=lena)
+            found = cluster_reach.obstacles([one.item_id for one in seen], by=lena)
             if any(job for job, _ in found.values()):
                 break
         self.answered = cluster_work.decide_members(
             other,
             seen,
-            cluster_work.Answer("violating", ["spam"], ["remove"], "One wave."),
+            cluster_reach.Answer("violating", ["spam"], ["remove"], "One wave."),
             by=lena,
             token=uuid.uuid4(),
         )

@@ -26,6 +26,7 @@ from reviews import (
     access,
     actions,
     bulk_work,
+    cluster_reach,
     cluster_work,
     clusters,
     consultations,
@@ -590,8 +591,8 @@ class World:
         done, self.near, _ = items
         self.cluster_operation = cluster_work.decide_members(
             self.cluster,
-            [cluster_work.Seen(done.pk, done.current_version.pk)],
-            cluster_work.Answer("clean"),
+            [cluster_reach.Seen(done.pk, done.current_version.pk)],
+            cluster_reach.Answer("clean"),
             by=self.people["lena"],
             token=uuid.uuid4(),
         )

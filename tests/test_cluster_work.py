@@ -6,8 +6,8 @@ import uuid
 import pytest
 from django.db import connection
 
-from reviews import claims, cluster_work, clusters, decisions
-from reviews.cluster_work import Answer, Seen
+from reviews import claims, cluster_reach, cluster_work, clusters, decisions
+from reviews.cluster_reach import Answer, Seen
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import (
     AuditEntry,
@@ -243,7 +243,7 @@ def edit(item):
 def test_what_was_decided_before_is_told_in_the_radius(wave):
     job = claims.claim_next(wave.queue, by=wave.rosa)
     decisions.record_review(job.pk, job.claim_token, by=wave.rosa, verdict="clean")
-    radius = cluster_work.measure_radius(
+    radius = cluster_reach.measure_radius(
         wave.cluster,
         wave.seen(),
         Answer("violating", ["spam"], ["strike", "suspend"]),
@@ -299,7 +299,7 @@ def test_an_answer_that_makes_no_sense_writes_nothing(wave):
 
 
 def test_more_members_than_an_operation_holds_are_refused(wave, monkeypatch):
-    monkeypatch.setattr(cluster_work, "MOST_MEMBERS", 4)
+    monkeypatch.setattr(cluster_reach, "MOST_MEMBERS", 4)
     with pytest.raises(Invalid, match="At most 4"):
         wave.decide()
 

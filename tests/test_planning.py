@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from reviews import charts, claims, forecast, history, planning, revisions
+from reviews import charts, claims, forecast, history, planning, revisions, week_charts
 from reviews.errors import Forbidden, Invalid
 from reviews.models import AuditEntry, Person, Revision, Roster, Shift
 
@@ -326,7 +326,7 @@ def test_shares_are_said_with_as_many_figures_as_they_have(value, words):
 def test_hours_that_follow_in_one_shade_are_one_line_of_the_table():
     shares = [0.0] * 5 + [0.9] * 3
     labels = [f"{hour}:00" for hour in range(8)]
-    plot = charts.heat_plot([charts.Strip("Phishing", shares)], labels, [])
+    plot = week_charts.heat_plot([week_charts.Strip("Phishing", shares)], labels, [])
     assert plot.rows == [
         ("Phishing", "0:00 to 5:00", "0\u202f%"),
         ("Phishing", "5:00 to the end", "90\u202f%"),

@@ -21,8 +21,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, claims, cluster_reads, cluster_work, wellness
-from reviews.cluster_work import Answer, Seen
+from reviews import access, claims, cluster_reach, cluster_reads, cluster_work, wellness
+from reviews.cluster_reach import Answer, Seen
 from reviews.errors import Invalid
 from reviews.layouts import TEXT_SHOWN
 from reviews.models import (
@@ -175,7 +175,7 @@ def preview(request: HttpRequest, pk: int) -> HttpResponse:
     seen, chosen = _carried(request, cluster)
     answer = _answer(request)
     try:
-        radius = cluster_work.measure_radius(
+        radius = cluster_reach.measure_radius(
             cluster, _as_seen(seen, chosen), answer, by=request.user
         )
     except Invalid as refusal:
@@ -294,7 +294,7 @@ def _shown(
         job.item_id: job
         for job in Job.objects.open().filter(item__in=items).select_related("claimed_by", "queue")
     }
-    obstacles = cluster_work.obstacles(list(items), by=request.user) if items else {}
+    obstacles = cluster_reach.obstacles(list(items), by=request.user) if items else {}
     decided = cluster_reads.verdicts(cluster)
     usual = _usual(decided)
     now = claims.clock()

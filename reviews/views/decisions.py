@@ -15,8 +15,9 @@ from reviews.errors import Conflict, Invalid, NotFound
 from reviews.layouts import Layout
 from reviews.models import Decision, Enforcement, Person, Policy, Verdict
 
+from .answer_form import given_parameters, severities_of
 from .items import put_lines
-from .review import desk_response, given_parameters, severities_of, to_page
+from .review import desk_response, to_page
 
 PAGE = 50
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
-from reviews import access, charts, comfort, layouts, palette
+from reviews import access, charts, comfort, layouts, palette, week_charts
 from reviews.forms.parts import long_text, number, text, tick
 from reviews.models import Person, Severity
 
@@ -126,15 +126,17 @@ _SHEETS = ("console.css", "contrast.css")
 def _plot() -> charts.Plot:
     hours = list(range(24))
     middle = [40 + 6 * (hour % 12) for hour in hours]
-    waiting = charts.Series(
+    waiting = week_charts.Series(
         _("waiting"),
         "candidate",
         middle,
         [value * 0.8 for value in middle],
         [value * 1.25 for value in middle],
     )
-    without = charts.Series(_("without the change"), "champion", [value + 22 for value in middle])
-    return charts.week_plot(
+    without = week_charts.Series(
+        _("without the change"), "champion", [value + 22 for value in middle]
+    )
+    return week_charts.week_plot(
         [waiting, without],
         [f"{hour}:00" for hour in hours],
         [],

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from reviews import access, charts, claims, forecast, history, planning, revisions
+from reviews import access, charts, claims, forecast, history, planning, revisions, week_charts
 from reviews.errors import Invalid, NotFound
 from reviews.models import Platform, Queue, Roster
 
@@ -183,12 +183,12 @@ def _list_context(
 ) -> dict:
     labels, days = _labels(now)
     strips = [
-        charts.Strip(one.queue.name, (one.changed or one.forecast).late_share.tolist())
+        week_charts.Strip(one.queue.name, (one.changed or one.forecast).late_share.tolist())
         for one in outlooks
     ]
     return _shared(request, max((one.load.hours_seen for one in outlooks), default=0)) | {
         "rows": [_row(one, now) for one in outlooks],
-        "plot": charts.heat_plot(strips, labels, days) if outlooks else None,
+        "plot": week_charts.heat_plot(strips, labels, days) if outlooks else None,
         "what_if": what_if,
         "changes": [
             f"{one.queue.name} {_change_words(one.change)}" for one in outlooks if one.change
@@ -232,19 +232,19 @@ def _quantiles(values) -> dict[str, float]:
 def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
     labels, days = _labels(now)
     found, changed = outlook.forecast, outlook.changed
-    waiting = [charts.Series(_("waiting"), "candidate", *_band(found.waiting))]
-    overdue = [charts.Series(_("overdue"), "series-2", *_band(found.overdue))]
+    waiting = [week_charts.Series(_("waiting"), "candidate", *_band(found.waiting))]
+    overdue = [week_charts.Series(_("overdue"), "series-2", *_band(found.overdue))]
     if changed is not None:
         waiting.append(
-            charts.Series(_("under the what-if"), "champion", changed.waiting[1].tolist())
+            week_charts.Series(_("under the what-if"), "champion", changed.waiting[1].tolist())
         )
         overdue.append(
-            charts.Series(_("under the what-if"), "champion", changed.overdue[1].tolist())
+            week_charts.Series(_("under the what-if"), "champion", changed.overdue[1].tolist())
         )
     first = outlook.load.situation.first_hour
     needed = outlook.needed or [0.0] * forecast.HOURS
     return [
-        charts.week_plot(
+        week_charts.week_plot(
             waiting,
             labels,
             days,
@@ -253,7 +253,7 @@ def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
             description=_("Items at the end of each hour; the band holds 80 % of the paths."),
             y_label=_("Items"),
         ),
-        charts.week_plot(
+        week_charts.week_plot(
             overdue,
             labels,
             days,
@@ -262,8 +262,8 @@ def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
             description=_("Items past their time at the end of each hour, with their 80 % band."),
             y_label=_("Items"),
         ),
-        charts.week_plot(
-            [charts.Series(_("comes in"), "series-3", *_band(found.arrivals))],
+        week_charts.week_plot(
+            [week_charts.Series(_("comes in"), "series-3", *_band(found.arrivals))],
             labels,
             days,
             id="arrivals",
@@ -271,10 +271,10 @@ def _plots(outlook: planning.Outlook, now: datetime) -> list[charts.Plot]:
             description=_("Items an hour, with their 80 % band."),
             y_label=_("Items an hour"),
         ),
-        charts.week_plot(
+        week_charts.week_plot(
             [
-                charts.Series(_("on duty"), "candidate", found.people.tolist()),
-                charts.Series(_("needed"), "series-2", needed[first:] + needed[:first]),
+                week_charts.Series(_("on duty"), "candidate", found.people.tolist()),
+                week_charts.Series(_("needed"), "series-2", needed[first:] + needed[:first]),
             ],
             labels,
             days,

@@ -1,9 +1,7 @@
 """The desk: one job at a time. Every answer renders the next job: a fragment for htmx, the page
 by redirect for everybody else."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -30,12 +28,11 @@ from reviews import (
     desk,
     metrics,
     notes,
-    parameters,
     ranking,
     shortages,
     wellness,
 )
-from reviews.errors import ClaimLost, Conflict, Invalid
+from reviews.errors import ClaimLost, Conflict
 from reviews.models import (
     Item,
     ItemVersion,
@@ -47,6 +44,8 @@ from reviews.models import (
     Review,
     Verdict,
 )
+
+from .answer_form import answer_of, number_of, seconds_revealed, time_left
 
 
 class Sitting(NamedTuple):
@@ -93,13 +92,13 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    answer = _answer(request)
+    answer = answer_of(request)
     try:
         notes.leave_with(
             lambda: decisions.record_review(
                 pk, request.POST.get("token", ""), by=request.user, **answer
             ),
-            **_left(request, pk),
+            **time_left(request, pk),
         )
     except ClaimLost:
         # A second click on the same button: the first one was heard, and that is all she asked.
@@ -124,7 +123,7 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
     token, reason = request.POST.get("token", ""), request.POST.get("skip_reason", "")
     job = notes.leave_with(
         lambda: claims.skip(pk, token, by=request.user, reason=reason),
-        **_left(request, pk),
+        **time_left(request, pk),
     )
     return _go_on(request, job.queue, _sitting(request), shown=_shown(request))
 
@@ -171,7 +170,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
     _report_revealed(request, pk)
     job = notes.leave_with(
         lambda: claims.release(pk, request.POST.get("token", ""), by=request.user),
-        **_left(request, pk),
+        **time_left(request, pk),
     )
     messages.success(
         request,
@@ -213,7 +212,7 @@ def _job_ahead(request: HttpRequest, queue: Queue, lane: str | None) -> Job | No
 
 def _shown(request: HttpRequest) -> int | None:
     """The job her page shows while it asks, if it says so."""
-    return int(_number(request.POST.get("shown"))) or None
+    return int(number_of(request.POST.get("shown"))) or None
 
 
 def _go_on(
@@ -462,102 +461,17 @@ def _other_queues(person: Person, queue: Queue) -> list[metrics.QueueFigures]:
     return [figures for figures in metrics.queue_figures(others) if figures.ready]
 
 
-def _answer(request: HttpRequest) -> dict:
-    """The form as typed values. What they mean together is the service's to judge."""
-    post = request.POST
-    policies = post.getlist("policy")
-    verdict = post.get("verdict", "")
-    note = post.get("note", "")
-    if verdict in (Verdict.UNSURE, Verdict.ESCALATE):
-        policies, actions = [], None
-        if verdict == Verdict.ESCALATE:
-            note = "\n\n".join(filter(None, (post.get("reason", "").strip(), note)))
-    elif post.get("clean") and (policies or post.get("violating")):
-        raise Invalid(_("Choose policies, or that nothing breaks a rule: not both."))
-    elif post.get("clean"):
-        verdict, actions = Verdict.CLEAN, None
-    elif policies or post.get("violating"):
-        verdict = Verdict.VIOLATING
-        # None asks for the queue's usual action; an empty list says that she wants none.
-        chosen = post.getlist("action")
-        actions = chosen if chosen or post.get("actions_touched") else None
-    else:
-        raise Invalid(_("Choose a policy first, or 0 if nothing breaks a rule."))
-    return {
-        "verdict": verdict,
-        "policy_slugs": policies,
-        "action_slugs": actions,
-        "note": note,
-        "active_seconds": _number(post.get("active_seconds")),
-        "revealed_seconds": _revealed(request),
-        "item_version_id": int(_number(post.get("item_version"))) or None,
-        "score_shown": post.get("score_shown") == "1",
-        "severities": severities_of(request, policies),
-        "spans": _spans(post.getlist("span")) if policies else (),
-        "parameters": given_parameters(request, actions or ()),
-        "escalate_to": post.get("escalate_to", ""),
-    }
-
-
-def _left(request: HttpRequest, job_id: int) -> dict:
-    """The note she wants to stay with the item, for notes.leave_with; none without her tick."""
-    text = request.POST.get("note", "") if request.POST.get("leave_note") else ""
-    return {"job_id": job_id, "by": request.user, "text": text}
-
-
-def _revealed(request: HttpRequest) -> float | None:
-    """How long the item stood open to her, as wellness.js counts it; None without the script."""
-    told = request.POST.get("revealed_seconds")
-    return None if told is None else _number(told)
-
-
 def _report_revealed(request: HttpRequest, pk: int) -> None:
     """A claim that goes on, or ends without an answer, was looked at too."""
-    seconds = _revealed(request)
+    seconds = seconds_revealed(request)
     if seconds:
         token = request.POST.get("token", "")
         wellness.report_held(pk, token, by=request.user, seconds=seconds)
 
 
-def severities_of(request: HttpRequest, policies: Iterable[str]) -> dict[str, int | None]:
-    """The level that the form gives to each of these policies, if any."""
-    posted = {slug: request.POST.get(f"severity-{slug}") for slug in policies}
-    return {slug: int(_number(level)) or None for slug, level in posted.items()}
-
-
-def given_parameters(request: HttpRequest, actions: Iterable[str]) -> parameters.Given:
-    """What the form says of these actions' parameters: “param:<action>:<name>”. Of a box and the
-    hidden field under it the last one counts."""
-    given: dict[str, dict[str, object]] = {slug: {} for slug in actions}
-    for key in request.POST:
-        word, _colon, rest = key.partition(":")
-        slug, _colon, name = rest.partition(":")
-        if word == "param" and slug in given:
-            given[slug][name] = request.POST.getlist(key)[-1]
-    return given
-
-
-def _spans(texts: Iterable[str]) -> list[Mapping[str, object]]:
-    try:
-        spans = [json.loads(text) for text in texts if text]
-    except (ValueError, RecursionError):
-        spans = [None]
-    if not all(isinstance(span, dict) for span in spans):
-        raise Invalid(_("A mark cannot be read. Remove it and mark it again."))
-    return spans
-
-
 def _sitting(request: HttpRequest) -> Sitting:
-    done, waiting = (int(_number(request.POST.get(name))) for name in ("done", "waiting"))
+    done, waiting = (int(number_of(request.POST.get(name))) for name in ("done", "waiting"))
     return Sitting(min(max(done, 0), 100_000), min(max(waiting, 0), 100_000))
-
-
-def _number(text: str | None) -> float:
-    try:
-        number = float(text or 0)
-    except ValueError:
-        return 0.0
-    return number if math.isfinite(number) else 0.0
 
 
 def _recorded(request: HttpRequest) -> Review | None:

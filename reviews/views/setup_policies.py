@@ -1,6 +1,5 @@
 """Policies, as policy owners set them up: the rule, its versions, and what a new one makes old."""
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,11 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from reviews import access, policies, questions, relabelling, revisions
 from reviews.errors import Conflict, Invalid, NotFound
-from reviews.models import Platform, Policy, PolicyVersion, Queue, Severity, Verdict
+from reviews.models import Platform, Policy, PolicyVersion, Severity
 from reviews.wording import figure
-
-from .items import put_lines
-from .tables import csv_response
 
 PAGE = 50
 _LABELS = {
@@ -156,7 +152,7 @@ def write_version(request: HttpRequest, slug: str) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     if request.method == "GET":
         of = request.GET.get("of", "")
-        start = _version(policy, int(of)) if of.isdecimal() and len(of) < 6 else _in_force(policy)
+        start = _version(policy, int(of)) if of.isdecimal() and len(of) < 6 else in_force(policy)
         text = policies.text_of(start)._asdict() if start else _FIRST
         text = _with_example(request, policy, text)
         return _version_page(request, policy, None, text=text, start=start)
@@ -224,119 +220,6 @@ def restore_version(request: HttpRequest, slug: str, number: int) -> HttpRespons
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     version = policies.put_back_version(_version(policy, number), by=request.user)
     return _said(request, policy, version)
-
-
-@require_http_methods(["GET", "POST"])
-def relabelling_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """Standing decisions that an older text was judged by, and asking about them again."""
-    policy = access.get_policy_to_set_up(request.user, slug)
-    asked = request.POST if request.method == "POST" else request.GET
-    queue, verdict = _queue(policy, asked.get("queue", "")), asked.get("verdict", "")
-    if verdict not in (Verdict.VIOLATING, Verdict.CLEAN):
-        verdict = ""
-    if request.method == "POST":
-        return _ask(request, policy, queue, verdict)
-    return _relabelling(request, policy, queue, verdict)
-
-
-def _ask(request: HttpRequest, policy: Policy, queue: Queue | None, verdict: str) -> HttpResponse:
-    access.check_ask_again(request.user, policy)
-    text, seed = request.POST.get("number", "").strip(), request.POST.get("seed", "")
-    wants_all = request.POST.get("how") == "all"
-    try:
-        if not wants_all and not (text.isdecimal() and len(text) < 10):
-            words = _("Give how many, as a whole number.")
-            raise Invalid(words, details={"number": [words]})
-        made = relabelling.ask_again(
-            policy,
-            by=request.user,
-            number=None if wants_all else int(text),
-            queue=queue,
-            verdict=verdict,
-            seed=int(seed) if seed.isdecimal() and len(seed) < 19 else None,
-        )
-    except Invalid as error:
-        return _relabelling(request, policy, queue, verdict, error=error, status=422)
-    messages.success(
-        request,
-        _(
-            "%(asked)s of %(pool)s are asked about again: each waits in its queue for "
-            "somebody who has not judged it."
-        )
-        % {"asked": figure(made.asked), "pool": figure(made.pool)},
-    )
-    return redirect("reviews:setup-policy-relabelling", slug=policy.slug)
-
-
-def _relabelling(
-    request: HttpRequest,
-    policy: Policy,
-    queue: Queue | None,
-    verdict: str,
-    *,
-    error: Invalid | None = None,
-    status: int = 200,
-) -> HttpResponse:
-    before = request.GET.get("before", "")
-    key = int(before) if before.isdecimal() and len(before) < 19 else None
-    rows, last = relabelling.page(policy, queue=queue, verdict=verdict, before=key, size=PAGE)
-    put_lines([row.decision.item for row in rows])
-    if request.GET.get("format") == "csv":
-        return _relabelling_csv(policy, rows)
-    counts = relabelling.counts(policy)
-    askable = sum(one.askable for one in counts.queues if queue is None or one.queue.pk == queue.pk)
-    query = request.GET.copy()
-    query.pop("format", None)
-    older = query.copy()
-    if last is not None:
-        older["before"] = str(last)
-    return render(
-        request,
-        "reviews/setup_policy_relabelling.html",
-        {
-            "policy": policy,
-            "in_force": _in_force(policy),
-            "counts": counts,
-            "rows": rows,
-            "older_url": f"?{older.urlencode()}" if last is not None else "",
-            "csv_url": f"?{query.urlencode()}{'&' if query else ''}format=csv",
-            "queue": queue,
-            "verdict": verdict,
-            "askable": askable,
-            "results": relabelling.results(policy),
-            "may_ask": access.may_ask_again(request.user),
-            "most": relabelling.MOST_ASKED,
-            "most_walked": relabelling.MOST_WALKED,
-            "number": request.POST.get("number", ""),
-            "how": request.POST.get("how", "some"),
-            # The form's own: sent twice, it asks once.
-            "seed": request.POST.get("seed")
-            or secrets.randbits(53),  # what a browser holds exactly
-            "errors": error.details if error else {},
-        },
-        status=status,
-    )
-
-
-def _relabelling_csv(policy: Policy, rows: list[relabelling.Row]) -> HttpResponse:
-    head = ["decision", "item", "external_id", "queue", "verdict", "version", "decided_at", "open"]
-    return csv_response(
-        f"{policy.slug}-earlier-version.csv",
-        head,
-        (
-            (
-                row.decision.pk,
-                row.decision.item_id,
-                row.decision.item.external_id,
-                row.decision.queue.slug,
-                "violating" if row.violates else "clean",
-                row.version_number,
-                row.decision.decided_at,
-                row.is_open,
-            )
-            for row in rows
-        ),
-    )
 
 
 def _page(
@@ -460,13 +343,13 @@ def _changes(
 def _changes_context(
     policy: Policy, text: Mapping[str, Any], version: PolicyVersion | None
 ) -> dict[str, Any]:
-    in_force = _in_force(policy)
-    if in_force is None:
+    standing = in_force(policy)
+    if standing is None:
         return {"in_force": None}
     after, _rest = policies.check_text(text)
-    before = policies.text_of(in_force)
+    before = policies.text_of(standing)
     return {
-        "in_force": in_force,
+        "in_force": standing,
         "words": policies.in_words(before, after),
         "changes": policies.compare(before, after),
         "labels": _LABELS,
@@ -479,7 +362,7 @@ def _changes_context(
 
 
 def _said(request: HttpRequest, policy: Policy, version: PolicyVersion) -> HttpResponse:
-    now = _in_force(policy)
+    now = in_force(policy)
     if now is not None and now.pk == version.pk:
         words = _("Version %(number)s is in force. Desks show it within seconds.") % {
             "number": version.number
@@ -532,7 +415,7 @@ def _when_sent(post: QueryDict) -> datetime | None:
         raise Invalid(words, details={"effective_at": [words]}) from None
 
 
-def _in_force(policy: Policy) -> PolicyVersion | None:
+def in_force(policy: Policy) -> PolicyVersion | None:
     return policy.versions.in_force().first()
 
 
@@ -544,15 +427,6 @@ def _version(policy: Policy, number: int) -> PolicyVersion:
             % {"number": number, "name": policy.name}
         )
     return version
-
-
-def _queue(policy: Policy, slug: str) -> Queue | None:
-    if not slug:
-        return None
-    queue = Queue.objects.filter(platform=policy.platform_id, slug=slug.replace("\x00", "")).first()
-    if queue is None:
-        raise NotFound(_("There is no such queue here."))
-    return queue
 
 
 def _seen(request: HttpRequest) -> int | None:
