@@ -19,6 +19,7 @@ from reviews.models import AuditEntry, Person, Revision, Roster, Shift
 from .factories import make_platform, make_policy, make_queue
 from .past import arrive, work_days
 from .people import make_person
+from .test_german_pages import english
 
 pytestmark = pytest.mark.django_db
 
@@ -277,6 +278,16 @@ def test_a_what_if_lives_in_the_url_and_says_what_it_changes(place):
     detail = place.client().get(reverse("reviews:forecast-detail", args=["phishing"]), query)
     assert "With the change" in detail.content.decode()
     assert detail.content.decode().count("chart plot") == 4
+
+
+@pytest.mark.parametrize("url", ["reviews:forecast", "reviews:forecast-detail"])
+def test_the_week_to_come_is_read_in_german(place, url):
+    Person.objects.update(language="de")
+    args = ["phishing"] if url.endswith("detail") else []
+    query = {"people": "1", "into": "phishing", "out": "spam", "days": "0", "growth": "20"}
+    text = place.client().get(reverse(url, args=args), query).content.decode()
+    assert list(english(text)) == []
+    assert "am Montag von 0:00 bis 24:00" in text
 
 
 def test_a_what_if_that_does_not_work_is_said_beside_its_field(place):

@@ -17,6 +17,7 @@ from .conftest import wait_until
 from .factories import make_platform, make_policy, make_queue
 from .past import work_days
 from .people import make_person
+from .test_german_pages import english
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +81,18 @@ def test_a_replay_reads_the_past_and_keeps_its_figures(place):
     views = {name: one["views"]["value"] for name, one in result["orders"].items()}
     assert views["oracle"] < views["today"] < views["fifo"]
     assert AuditEntry.objects.get(verb="replay.run").actor == place.people["lena"]
+
+
+def test_its_words_and_figures_are_read_in_german(place):
+    run = place.start(doubling_hours="12", weight_spam="9")
+    replays.run(run.pk)
+    Person.objects.update(language="de")
+    page = place.client("lena").get(reverse("reviews:replay-detail", args=[run.pk]))
+    text = page.content.decode()
+    assert list(english(text)) == []
+    assert "Nachrechnung" in text and "Reihenfolge des Eingangs" in text
+    run.refresh_from_db()
+    assert run.step == "Done"  # the row keeps English
 
 
 def test_first_in_first_out_replayed_comes_close_to_what_happened(place):
