@@ -20,7 +20,8 @@ for (const form of document.querySelectorAll("form[data-select]")) {
       page.indeterminate = chosen > 0 && chosen < boxes.length;
     }
     const number = isAll ? Number(all.dataset.number) : chosen + kept;
-    count.textContent = number ? `${number.toLocaleString("en")} chosen` : "Choose rows below";
+    const words = number ? form.dataset.wordsChosen : form.dataset.wordsNone;
+    count.textContent = words.replace("{n}", number.toLocaleString(document.documentElement.lang));
     for (const button of buttons) button.disabled = !number;
   };
 

@@ -62,7 +62,8 @@ class Camera:
         own = page.evaluate("document.documentElement.dataset.theme")
         for look, viewport, theme in [*self._looks, *([CONTRAST] if with_contrast else [])]:
             page.set_viewport_size(viewport)
-            page.emulate_media(color_scheme=theme)
+            # All of it: what is left out falls back to the browser's own, and buttons fade.
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             worn = "contrast" if look == CONTRAST[0] else own
             page.evaluate("(worn) => { document.documentElement.dataset.theme = worn; }", worn)
             page.screenshot(

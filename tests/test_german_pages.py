@@ -31,7 +31,15 @@ WORDS = frozenset(
 )
 VOID = ("area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 KEPT = ("bdi", "code", "pre", "kbd", "script", "style", "textarea")
-ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "data-label", "data-key-label")
+ATTRIBUTES = (
+    "title",
+    "aria-label",
+    "placeholder",
+    "alt",
+    "data-label",
+    "data-key-label",
+    "data-more",
+)
 # Words of the fixtures: names and texts that people gave, wherever they stand.
 GIVEN = re.compile(
     r"Buy now at\S*|Stricter\.|Looser\.|Have you seen this before\?|Seen before\.|Satire\?"
@@ -51,7 +59,11 @@ class Text(HTMLParser):
         given = dict(attributes)
         is_foreign = given.get("lang", "de")[:2] not in ("de", "") or given.get("dir") == "auto"
         if not self._is_kept:
-            self.found += [given[name] for name in ATTRIBUTES if given.get(name)]
+            self.found += [
+                value
+                for name, value in given.items()
+                if value and (name in ATTRIBUTES or name.startswith("data-words"))
+            ]
         if tag not in VOID:
             self.open.append((tag, tag in KEPT or is_foreign or "mono" in given.get("class", "")))
 

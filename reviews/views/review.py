@@ -430,9 +430,9 @@ def language_name(code: str) -> str:
         return ""
     info = LANG_INFO.get(code.lower())
     if info and "name" in info:
-        return str(info["name"])
+        return _(str(info["name"]))
     info = LANG_INFO.get(code.partition("-")[0].lower())
-    return f"{info['name']} ({code})" if info and "name" in info else code
+    return f"{_(str(info['name']))} ({code})" if info and "name" in info else code
 
 
 def _so_far(job: Job, item: Item, version: ItemVersion, *, hidden: frozenset[str]) -> list[Moment]:
