@@ -116,7 +116,7 @@ def test_the_page_tells_it_before_the_button(platform):
     browser.force_login(platform.mila)
     page = browser.get(reverse("mlhooks:snapshot-preview")).text
     assert "Rare labels" in page
-    assert "Spam: 1 in train; Spam: 0 in valid; Spam: 0 in test." in page
+    assert "Spam: 1 in train, 0 in valid, 0 in test." in page
     assert "Adult:" not in page
     assert "Clusters of near duplicates in two splits" in page
 

@@ -74,6 +74,7 @@ def row(request: HttpRequest, decision_pk: int) -> HttpResponse:
         {
             "found": found,
             "decision": decision,
+            "chance": f"{found.probability:.6g}" if found.probability is not None else "",
             "labels": [(names.get(slug, slug), is_so) for slug, is_so in found.label.items()],
             "may_open_draw": access.may(request.user, "job.view"),
         },

@@ -1,6 +1,7 @@
 """Snapshots: what is frozen, how far a build is, its files to download."""
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
@@ -183,7 +184,10 @@ def _dry_run(platform: Platform) -> dict:
         ],
         "drawn": tally.drawn["all"],
         "leakage": within_seconds(snapshots.preview_leakage, platform),
-        "rare": [(names.get(one.policy, one.policy), one) for one in tally.rare],
+        "rare": [
+            (names.get(slug, slug), list(ones))
+            for slug, ones in groupby(tally.rare, lambda one: one.policy)
+        ],
     }
 
 
