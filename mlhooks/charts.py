@@ -266,30 +266,32 @@ def load_plot(
     places = sorted({0, (len(days) - 1) // 2, len(days) - 1})
     plot = Plot(
         id=f"{prefix}-load",
-        title=f"{policy}: items above the threshold",
-        description=(
-            f"Share of what came in that each puts above its own threshold, a day. Dashed: "
-            f"{champion_label}, the champion."
-        ),
-        x_label="Day (UTC)",
-        y_label="Share",
-        x_ticks=[Tick(x(n), f"{days[n].on:%d %b}") for n in places],
+        title=_("%(policy)s: items above the threshold") % {"policy": policy},
+        description=_(
+            "Share of what came in that each puts above its own threshold, a day. Dashed: "
+            "%(label)s, the champion."
+        )
+        % {"label": champion_label},
+        x_label=_("Day (UTC)"),
+        y_label=_("Share"),
+        x_ticks=[Tick(x(n), f"{days[n].on:%m-%d}") for n in places],
         y_ticks=[Tick(y(part * most), percent(part * most)) for part in (0, 0.5, 1)],
-        head=("Day", "Items", champion_label, label),
+        head=(_("Day"), _("Items"), champion_label, label),
         rows=[
-            (f"{one.on:%Y-%m-%d}", f"{one.n:,}", f"{one.champion:,}", f"{one.shadow:,}")
+            (f"{one.on:%Y-%m-%d}", figure(one.n), figure(one.champion), figure(one.shadow))
             for one in reversed(days)
         ],
     )
-    for place, kind, name, above in (
-        (0, "champion", champion_label, 16),
-        (1, "candidate", label, -8),
-    ):
+    # Named where they are furthest apart, the upper one above and the lower one below.
+    widest = max(range(len(days)), key=lambda n: abs(shares[n][0] - shares[n][1]))
+    is_above = shares[widest][0] >= shares[widest][1]
+    end = "start" if widest < len(days) / 3 else "end" if widest > len(days) * 2 / 3 else "middle"
+    for place, kind, name in ((0, "champion", champion_label), (1, "candidate", label)):
         points = [(x(n), y(pair[place])) for n, pair in enumerate(shares)]
-        end_x, end_y = points[-1]
-        plot.lines.append(
-            Line(path(points), kind, name, end_x, max(end_y + above, TOP + 10), "end")
-        )
+        at_x, at_y = points[widest]
+        at_y += -8 if is_above == (place == 0) else 18
+        at_y = min(max(at_y, TOP + 10), HEIGHT - BOTTOM - 4)
+        plot.lines.append(Line(path(points), kind, name, at_x, at_y, end))
     return plot
 
 

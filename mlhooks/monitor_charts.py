@@ -18,6 +18,8 @@ from reviews.charts import (
     percent,
     scale,
 )
+from reviews.wording import figure
+from reviews.wording import gettext as _
 
 from .drift import Band, Bound
 
@@ -34,24 +36,24 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
     x = scale(0, 1, _LEFT_OF_BANDS, WIDTH - RIGHT)
     plot = Plot(
         id=f"{prefix}-bands",
-        title=f"{policy}: promised and confirmed",
-        description=(
+        title=_("%(policy)s: promised and confirmed") % {"policy": policy},
+        description=_(
             "Filled, with a 95 % interval: the share that reviewers found violating. Hollow: the "
             "mean probability that the model gave."
         ),
-        x_label="Share that violates",
+        x_label=_("Share that violates"),
         y_label="",
         x_ticks=[Tick(x(at), percent(at)) for at in (0, 0.5, 1)],
         y_ticks=[Tick(TOP + _BAND * (n + 0.5), name_of(one)) for n, one in enumerate(bands)],
         width=WIDTH,
         height=height,
         left=_LEFT_OF_BANDS,
-        head=("Score", "Promised", "Confirmed", "95 % interval", "Labels"),
+        head=(_("Score"), _("Promised"), _("Confirmed"), _("95 % interval"), _("Labels")),
     )
     for n, one in enumerate(bands):
         y = TOP + _BAND * (n + 0.5)
         found = one.confirmed
-        words = f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+        spread = f"{percent(found.low)}–{percent(found.high)}"
         plot.bars.append(
             Bar(
                 x(found.low),
@@ -59,7 +61,8 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
                 x(found.value),
                 y,
                 "candidate",
-                f"{name_of(one)}: {words} confirmed",
+                _("%(band)s: %(share)s confirmed (%(spread)s)")
+                % {"band": name_of(one), "share": percent(found.value), "spread": spread},
             )  # fmt: skip
         )
         plot.bars.append(
@@ -69,7 +72,8 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
                 x(one.promised),
                 y,
                 "champion",
-                f"{name_of(one)}: {percent(one.promised)} promised",
+                _("%(band)s: %(share)s promised")
+                % {"band": name_of(one), "share": percent(one.promised)},
             )  # fmt: skip
         )
         plot.rows.append(
@@ -77,8 +81,8 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
                 name_of(one),
                 percent(one.promised),
                 percent(found.value),
-                f"{percent(found.low)} to {percent(found.high)}",
-                f"{found.n:,}",
+                spread,
+                figure(found.n),
             )
         )
     return plot
@@ -90,7 +94,7 @@ def trend_plot(
     """One figure over the looks, with the bound that opens an alert. None for fewer than two."""
     if len(points) < 2:
         return None
-    values = [value for _at, value in points]
+    values = [value for _rest, value in points]
     most = 1.0 if bound.is_least else max(*values, bound.opens) * 1.1
     first, last = points[0][0].timestamp(), points[-1][0].timestamp()
     x = scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT)
@@ -98,24 +102,21 @@ def trend_plot(
     plot = Plot(
         id=f"{prefix}-trend",
         title=title,
-        description=(
-            f"Alert {'below' if bound.is_least else 'above'} {bound.opens:g}, over again "
-            f"{'above' if bound.is_least else 'below'} {bound.closes:g}."
-        ),
+        description=_words_of(bound),
         x_label="",
         y_label="",
-        x_ticks=[Tick(x(at.timestamp()), f"{at:%d %b}") for at, _value in (points[0], points[-1])],
-        y_ticks=[Tick(y(part * most), f"{part * most:.2g}") for part in (0, 0.5, 1)],
+        x_ticks=[Tick(x(at.timestamp()), f"{at:%m-%d}") for at, _rest in (points[0], points[-1])],
+        y_ticks=[Tick(y(part * most), figure(part * most, 2)) for part in (0, 0.5, 1)],
         width=WIDTH,
         height=HEIGHT,
-        head=("Look", "Figure"),
-        rows=[(f"{at:%Y-%m-%d %H:%M}", f"{value:.3f}") for at, value in reversed(points)],
+        head=(_("Look"), _("Figure")),
+        rows=[(f"{at:%Y-%m-%d %H:%M}", figure(value, 3)) for at, value in reversed(points)],
     )
     plot.lines.append(
         Line(
             path([(LEFT, y(bound.opens)), (WIDTH - RIGHT, y(bound.opens))]),
             "faint",
-            "alert",
+            _("alert"),
             LEFT + 4,
             y(bound.opens) - 4,
             "start",
@@ -133,10 +134,17 @@ def trend_plot(
     )
     for at, value in points:
         plot.dots.append(
-            Dot(x(at.timestamp()), y(value), 3, "candidate", f"{at:%d %b %Y}: {value:.3f}")
+            Dot(x(at.timestamp()), y(value), 3, "candidate", f"{at:%Y-%m-%d}: {figure(value, 3)}")
         )
     return plot
 
 
 def name_of(band: Band) -> str:
-    return f"{band.low:g}–{band.high:g}"
+    return f"{figure(band.low)}–{figure(band.high)}"
+
+
+def _words_of(bound: Bound) -> str:
+    ends = {"opens": figure(bound.opens), "closes": figure(bound.closes)}
+    if bound.is_least:
+        return _("Alert below %(opens)s, over again above %(closes)s.") % ends
+    return _("Alert above %(opens)s, over again below %(closes)s.") % ends

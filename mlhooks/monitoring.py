@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from reviews import access, attempts, audit
 from reviews.errors import Conflict
 from reviews.models import Decision, ItemVersion, Person, Platform
+from reviews.wording import kept
 
 from . import alerts, drift, labels, rates, registry, vectors
 from .models import ModelVersion, Monitoring
@@ -209,7 +210,7 @@ def _figures(
     platform: Platform, champion: ModelVersion | None, attempt: "attempts.Attempt[Monitoring]"
 ) -> dict[str, Any]:
     now = timezone.now()
-    attempt.write(step="Reading the random lane")
+    attempt.write(step=kept("Reading the random lane"))
     table = _random_lane(platform, now - timedelta(days=settings.MONITOR_DAYS))
     slugs = list(platform.policies.order_by("position", "pk").values_list("slug", flat=True))
     cells = [cell for slug in slugs for cell in _cells(table, slug)]
@@ -229,7 +230,7 @@ def _figures(
             "calibration": _calibration(cells, slug, champion),
             "agreement": _agreement(table, slug, champion),
         }
-    attempt.write(step="Comparing this week with the reference")
+    attempt.write(step=kept("Comparing this week with the reference"))
     figures |= _drifts(platform, champion, now, figures["policies"])
     return figures
 
@@ -276,14 +277,14 @@ def _judged(table: "pa.Table | None", slug: str) -> "_Judged | None":
     y = table[f"label_{slug}"].cast("float64").to_numpy()
     p = table[f"score_{slug}"].to_numpy()
     w = table["weight"].to_numpy()
-    kept = ~np.isnan(y) & ~np.isnan(p) & ~np.isnan(w)
-    if not kept.any():
+    rows = ~np.isnan(y) & ~np.isnan(p) & ~np.isnan(w)
+    if not rows.any():
         return None
     models, languages = (
         np.array([one or "" for one in table[name].to_pylist()], dtype=object)
         for name in ("risk_source", "language")
     )
-    return _Judged(y[kept], p[kept], w[kept], models[kept], languages[kept])
+    return _Judged(y[rows], p[rows], w[rows], models[rows], languages[rows])
 
 
 def _cells(table: "pa.Table | None", slug: str) -> Iterator[Cell]:

@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils.translation import gettext as _
 from psycopg2.extras import execute_values
 
-from reviews.errors import Conflict
+from reviews.errors import Conflict, DomainError
 
 from . import registry
 from .models import Shadow
@@ -76,10 +76,11 @@ def score_beside(
             error = ""
         except Exception as raised:
             logger.exception("%s could not score a batch in the shadow", shadow)
-            error = f"{type(raised).__name__}: {raised}"[:2000]
-        if error != shadow.error:
+            says = str(raised)
+            error = says if isinstance(raised, DomainError) else f"{type(raised).__name__}: {says}"
+        if error[:2000] != shadow.error:
             with contextlib.suppress(DatabaseError, InterfaceError):
-                Shadow.objects.filter(pk=shadow.pk).update(error=error)
+                Shadow.objects.filter(pk=shadow.pk).update(error=error[:2000])
 
 
 def _running(platform_id: int) -> list[Shadow]:

@@ -8,9 +8,20 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from mlhooks import alerts, drift, heads, monitoring, promotions, rates, registry, shadows
+from mlhooks import (
+    alerts,
+    drift,
+    evaluation,
+    heads,
+    monitoring,
+    promotions,
+    rates,
+    registry,
+    shadows,
+)
 from mlhooks.models import Disagreement, Monitoring, ShadowScore
 from reviews import claims, decisions
 from reviews.models import Draw, Job
@@ -61,9 +72,15 @@ class Live:
             policy_versions=registry.in_force(self.platform),
             encoder_version="potion-base-8M@d7dcbd8/fp32",
             snapshot=None,
-            evaluation={"candidate": {slug: {"threshold": 0.4} for slug in slugs}},
+            evaluation=self._measured(slugs),
             by=None,
         )
+
+    def _measured(self, slugs) -> dict:
+        truth = (self.rng.random(400) < 0.3).astype(float)
+        said = 1 / (1 + np.exp(-(2 * truth - 1 + self.rng.normal(size=400))))
+        report = evaluation.report(truth, said, threshold=0.4, rng=np.random.default_rng(1))
+        return {"candidate": dict.fromkeys(slugs, report), "champion": {}, "test_rows": 400}
 
     def _scores(self) -> None:
         rows, now = [], timezone.now()
@@ -117,7 +134,8 @@ class Live:
                 figures=figures,
                 finished_at=now - timedelta(days=day),
             )
-            alerts.judge(look, monitoring.values_of(figures))
+            with transaction.atomic():
+                alerts.judge(look, monitoring.values_of(figures))
         alert = self.platform.alerts.filter(closed_at=None).first()
         alerts.acknowledge(
             alert, by=self.people["mila"], note="A wave of crypto offers; retraining."

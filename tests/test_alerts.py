@@ -17,6 +17,7 @@ from mlhooks.models import Alert, AlertBounds, AlertDelivery, Monitoring
 from reviews import webhooks
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Notification
+from trustconsole import checks
 
 from .factories import make_platform, make_policy
 from .people import make_person
@@ -248,6 +249,14 @@ def test_the_signature_is_that_of_the_published_example():
         body=b'{"test": 2432232314}',
     )
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_bad_secret_is_found_when_the_program_starts(settings):
+    settings.ALERT_WEBHOOKS = {"mail": {"url": "https://a.example", "secret": SECRET}}
+    assert list(checks.check_webhooks(None)) == []
+    settings.ALERT_WEBHOOKS["mail"]["secret"] = "whsec_c2hvcnQ="
+    (found,) = checks.check_webhooks(None)
+    assert found.id == "trustconsole.E002" and "whsec_c2hvcnQ" not in found.msg
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64!"])

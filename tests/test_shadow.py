@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from django.conf import settings as django_settings
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 from scipy import stats
 
 from mlhooks import (
@@ -21,12 +23,13 @@ from mlhooks import (
     tasks,
 )
 from mlhooks.models import Disagreement, ModelVersion, Score, Shadow, ShadowScore
-from reviews import claims, decisions
+from reviews import claims, decisions, tokens
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Draw, Item, Job, Lane, Person
 
 from .factories import make_evidence, make_item, make_job, make_platform, make_policy, make_queue
 from .people import make_person
+from .test_access import client_of
 
 HAM = [
     "The meeting moved to Thursday, see you there",
@@ -217,7 +220,7 @@ def test_a_shadow_that_breaks_hurts_nobody_and_says_so(platform, monkeypatch):
     assert scoring.score_due() == 4
     assert Item.objects.filter(pk__in=[one.pk for one in items], risk__isnull=False).count() == 4
     assert ShadowScore.objects.filter(model_version=sound).count() == 4
-    assert "Conflict" in Shadow.objects.get(model_version=broken).error
+    assert broken.label in Shadow.objects.get(model_version=broken).error
     assert Shadow.objects.get(model_version=sound).error == ""
 
 
@@ -385,3 +388,54 @@ def test_old_shadow_scores_go_and_what_was_drawn_is_kept(platform):
     assert tasks.prune_shadow_scores() == 0
     assert ShadowScore.objects.count() == 6
     assert Disagreement.objects.count() == drawn == 10
+
+
+# Pages and API
+
+
+def test_an_engineer_puts_it_there_looks_and_draws_on_pages(platform):
+    client = client_of(platform.people["mila"])
+    model = candidate(platform)
+    page = client.get(reverse("mlhooks:model-detail", args=[model.pk])).content.decode()
+    assert "Put it into the shadow" in page
+    client.post(reverse("mlhooks:shadow-start", args=[model.pk]))
+    page = client.get(reverse("mlhooks:model-detail", args=[model.pk])).content.decode()
+    assert "Take it out of the shadow" in page and "Nothing has come in since" in page
+
+    shadow = at_odds(platform)
+    url = reverse("mlhooks:shadow-detail", args=[shadow.pk])
+    page = client.get(url).content.decode()
+    assert "1.00" in page and "(40)" in page  # τ, and the queue's disagreements
+    draw = reverse("mlhooks:shadow-draw", args=[shadow.pk])
+    refused = client.post(draw, {"queue": platform.queue.slug, "expected": "many"})
+    assert refused.status_code == 422
+    assert 'value="many"' in refused.content.decode()
+    assert client.post(draw, {"queue": platform.queue.slug, "expected": "40"}).status_code == 302
+    assert Disagreement.objects.count() == 40
+    assert "On nothing that waits do the two disagree" in client.get(url).content.decode()
+    evidence = client.get(reverse("mlhooks:evidence-detail", args=[shadow.pk])).content.decode()
+    assert "Flags more" in evidence
+
+
+def test_whoever_answers_a_disagreement_sees_no_score_and_no_reason(platform):
+    shadow, rosa = at_odds(platform, count=4), platform.people["rosa"]
+    shadows.draw_disagreements(shadow, platform.queue, expected=4, by=None)
+    job = claims.claim_next(platform.queue, by=rosa)
+    assert job.lane == "learning"
+    desk = client_of(rosa).get(reverse("reviews:review", args=[platform.queue.slug]))
+    page = desk.content.decode()
+    assert "disagree" not in page and shadow.label not in page
+    assert platform.champion.label not in page
+    item = client_of(rosa).get(reverse("reviews:item-detail", args=[job.item_id]))
+    assert platform.champion.label not in item.content.decode()
+
+
+def test_the_api_says_what_the_page_says(platform):
+    shadow = at_odds(platform)
+    _, text = tokens.create_token("t", platform=platform, scopes=["models:read"], by=None)
+    url = reverse("mlhooks_api:shadow", args=[shadow.number])
+    found = Client().get(url, headers={"Authorization": f"Bearer {text}"}).json()
+    assert (found["state"], found["champion"]) == ("shadow", platform.champion.number)
+    (policy,) = found["policies"]
+    assert (policy["policy"], policy["n"], policy["to_violating"]["hits"]) == ("spam", 40, 40)
+    assert policy["days"][0]["shadow"] == 40

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
+from reviews import webhooks
+
 
 @register(Tags.security, deploy=True)
 def check_secret_key(app_configs: object, **kwargs: object) -> Iterable[CheckMessage]:
@@ -41,6 +43,20 @@ def check_folders(app_configs: object, **kwargs: object) -> Iterable[CheckMessag
                 f"{name} is a folder of this machine, and the broker is on another.",
                 hint=f"With workers on several hosts set {name} to a folder that all of them see.",
                 id="trustconsole.I002",
+            )
+
+
+@register()
+def check_webhooks(app_configs: object, **kwargs: object) -> Iterable[CheckMessage]:
+    for slug, to in settings.ALERT_WEBHOOKS.items():
+        try:
+            webhooks.key_of(to["secret"])
+        except ValueError as error:
+            yield Error(
+                f"ALERT_WEBHOOKS has no good secret for “{slug}”: {error}",
+                hint='Make one: python -c "import base64, os; '
+                "print('whsec_' + base64.b64encode(os.urandom(32)).decode())\"",
+                id="trustconsole.E002",
             )
 
 

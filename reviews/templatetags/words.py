@@ -112,13 +112,18 @@ def figure(number: float) -> str:
 @register.filter
 def signed(number: float, digits: int = 3) -> str:
     """-0.0512 → −0.051: so many digits, as her language writes them, with a real minus sign."""
-    return number_format(number, digits).replace("-", "−")
+    return number_format(_rounded(number, digits), digits).replace("-", "−")
 
 
 @register.filter
 def percent(share: float) -> str:
     """0.183 → 18.3 %, 0 → 0 %."""
-    return f"{number_format(100 * share, 1)}\u202f%"
+    return f"{number_format(_rounded(100 * share, 1), 1)}\u202f%"
+
+
+def _rounded(number: float, digits: int) -> float:
+    """number_format cuts off; and a tiny loss is no −0."""
+    return round(number, digits) or 0.0
 
 
 @register.filter
