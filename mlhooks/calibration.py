@@ -55,7 +55,7 @@ def platt(x: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) 
     w = np.ones_like(x) if weights is None else np.asarray(weights, dtype=np.float64)
     w = w / w.mean()
     base = float((w[y].sum() + 0.5) / (w.sum() + 1))
-    positives, negatives = _effective(w[y]), _effective(w[~y])
+    positives, negatives = effective(w[y]), effective(w[~y])
     target = np.where(y, (positives + 2 * base) / (positives + 2), 2 * base / (negatives + 2))
     scale = float(x.std()) or 1.0
     centre = float(x.mean())
@@ -123,7 +123,7 @@ def ece(
     return sum(one.size * abs(one.predicted - one.observed) for one in found) / max(total, 1)
 
 
-def _effective(weights: Floats) -> float:
+def effective(weights: Floats) -> float:
     """How many equally weighted rows these are worth (Kish 1965)."""
     return float(weights.sum() ** 2 / np.square(weights).sum()) if weights.size else 0.0
 

@@ -25,9 +25,13 @@ _HOW = {
     Kind.TRAINED: (
         "A head over the encoder's vector and the text's own words and letter groups, trained on "
         "the snapshot's training split; regularisation chosen by cross-validation, probabilities "
-        "fitted (Platt) on predictions for rows each fold had not seen. A policy with too few "
+        "fitted on predictions for rows each fold had not seen. A policy with too few "
         "positive labels is answered from its own words or from its few labels instead: see "
         "“answered by” in the table."
+    ),
+    Kind.TUNED: (
+        "An encoder of its own, tuned on the snapshot's training split, and "
+        "a head trained on its vectors and the text's own words as for a trained model."
     ),
 }
 
@@ -147,7 +151,9 @@ def _result(
 
 
 def _origin(model_version: ModelVersion) -> str:
-    lines = [f"- Encoder: `{model_version.encoder}`, frozen."]
+    is_tuned = model_version.kind == Kind.TUNED
+    how = "its own, in `tuned/`" if is_tuned else "frozen"
+    lines = [f"- Encoder: `{model_version.encoder}`, {how}."]
     if model_version.snapshot_id is None:
         lines.append("- Labels: none.")
     else:

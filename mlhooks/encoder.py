@@ -61,6 +61,10 @@ class Encoder:
         self.max_characters = 16 * self.max_tokens
 
     @property
+    def model(self) -> SentenceTransformer:
+        return self._model
+
+    @property
     def version(self) -> str:
         return f"{self.family}/{self.precision}"
 
@@ -117,9 +121,9 @@ def load(name: str) -> Encoder:
     return half if _bf16_pays(exact, half) else exact
 
 
-@functools.cache
+@functools.lru_cache(maxsize=3)
 def shared(name: str) -> Encoder:
-    """This process's one copy. Never before a fork: torch does not survive it with threads."""
+    """This process's copy. Never before a fork: torch does not survive it with threads."""
     return load(name)
 
 

@@ -5,13 +5,13 @@ a known probability, decided after the snapshot or among its test rows; and func
 answers are beyond doubt. The champion answers the very same ones.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Policy
 from reviews.wording import kept, noop
 
-from . import evidence_rows, gates, registry, sink
+from . import evidence_rows, gates, registry, sink, vectors
 from .evidence_rows import Rows
 from .models import Evidence, FunctionalCase, GateBounds, ModelVersion
 
@@ -183,6 +183,14 @@ class _Model:
 
     head: "Head"
     thresholds: dict[str, float]
+    encoder: "Encoder"
+
+    def of_rows(self, rows: Rows, encoder: "Encoder") -> "dict[str, np.ndarray]":
+        """Of rows whose embeddings are `encoder`'s: by its own, where that is another."""
+        if self.encoder.version == encoder.version:
+            return self.says(rows.embeddings, rows.texts)
+        ids = rows.table["item_version_id"].to_pylist()
+        return self.says(vectors.of_versions(ids, rows.texts, self.encoder), rows.texts)
 
     def says(self, embeddings: "np.ndarray", texts: Sequence[str]) -> "dict[str, np.ndarray]":
         found = self.head.predict(embeddings, texts)
@@ -199,15 +207,13 @@ def _figures(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from . import encoder
-
     attempt.write(step=kept("Loading the models"))
-    text_encoder = encoder.shared(settings.ENCODER)
-    mine = _Model(registry.load(model_version), registry.thresholds(model_version))
+    text_encoder = registry.encoder_of(model_version)
+    mine = _model(model_version)
     theirs = None
-    is_other = champion is not None and champion.pk != model_version.pk
-    if is_other and encoder.family_of(champion.encoder) == text_encoder.family:
-        theirs = _Model(registry.load(champion), registry.thresholds(champion))
+    if champion is not None and champion.pk != model_version.pk:
+        with contextlib.suppress(Conflict):  # of an encoder that runs here no more
+            theirs = _model(champion)
     slugs = list(mine.head.policies)
     attempt.write(step=kept("Reading the test rows"))
     test, train = evidence_rows.of_snapshot(model_version.snapshot, slugs, text_encoder)
@@ -221,7 +227,7 @@ def _figures(
         "leakage": _leakage(train, test),
         "policies": {},
     }
-    said = _both(mine, theirs, test), _both(mine, theirs, stream), _both(mine, theirs, recent)
+    said = tuple(_both(mine, theirs, rows) for rows in (test, stream, recent))
     for slug in slugs:
         attempt.write(step=kept("Comparing on %(policy)s", policy=slug)[:120])
         rng = np.random.default_rng(model_version.pk)
@@ -300,7 +306,15 @@ def _policy_figures(slug, mine, theirs, rows, said, encoder, model_version, rng)
 
 def _both(mine: _Model, theirs: _Model | None, rows: Rows):
     said = mine.says(rows.embeddings, rows.texts)
-    return said, (theirs.says(rows.embeddings, rows.texts) if theirs is not None else {})
+    return said, (theirs.of_rows(rows, mine.encoder) if theirs is not None else {})
+
+
+def _model(model_version: ModelVersion) -> _Model:
+    return _Model(
+        registry.load(model_version),
+        registry.thresholds(model_version),
+        registry.encoder_of(model_version),
+    )
 
 
 def _calibration(slug, test, stream, a_test, a_stream, rng) -> dict[str, Any]:
@@ -359,7 +373,8 @@ def _functional(slug, mine, theirs, encoder, model_version) -> dict[str, Any]:
     is_right = (given >= mine.threshold(slug)) == truth
     beside = None
     if theirs is not None and slug in theirs.head.policies:
-        beside = (theirs.says(embeddings, texts)[slug] >= theirs.threshold(slug)) == truth
+        their = theirs.encoder.encode(texts)
+        beside = (theirs.says(their, texts)[slug] >= theirs.threshold(slug)) == truth
     names = np.array([case.functionality for case in cases], dtype=object)
     return {
         "value": float(is_right.mean() - (beside.mean() if beside is not None else 0)),

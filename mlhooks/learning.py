@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from reviews import access, attempts, audit
 from reviews.errors import Conflict, Invalid
-from reviews.models import Person, PolicyVersion
+from reviews.models import Person, Platform, PolicyVersion
 from reviews.wording import kept
 
 from . import evidence, registry, sink, vectors
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from .encoder import Encoder
-    from .heads import Head
+    from .heads import Composite, Head
     from .training import Examples, Fitted
 
 State = TrainingRun.State
@@ -113,9 +113,9 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
     platform, snapshot = training_run.platform, training_run.snapshot
     say = _Progress(attempt)
     say(0.0, kept("Reading the snapshot"))
-    policy_versions = _learnable(snapshot)
+    policy_versions = learnable(snapshot)
     slugs = [version.policy.slug for version in policy_versions]
-    rows = _read(snapshot, slugs)
+    rows = read_labels(snapshot, slugs)
     say(0.05, kept("Loading the encoder"))
     text_encoder = encoder.shared(settings.ENCODER)
     found = vectors.of_versions(
@@ -124,7 +124,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
         text_encoder,
         _Part(say, 0.05, 0.4),
     )
-    splits = {split: _examples(rows, found, slugs, split) for split in ("train", "valid", "test")}
+    splits = {split: examples(rows, found, slugs, split) for split in ("train", "valid", "test")}
     if not len(splits["test"].texts):
         raise Invalid(
             _(
@@ -146,7 +146,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
         progress=_Part(say, 0.4, 0.9),
     )
     say(0.9, kept("Comparing with the champion on the test rows"))
-    evaluation = _evaluate(fitted, splits["test"], slugs, training_run, text_encoder)
+    evaluation = evaluate(platform, fitted, splits["test"], slugs, text_encoder, training_run.seed)
     say(0.95, kept("Registering the model"))
     with transaction.atomic():
         # Under the row: a run that was cancelled or overtaken registers nothing.
@@ -200,7 +200,7 @@ def _check_enough(snapshot: Snapshot) -> None:
         )
 
 
-def _learnable(snapshot: Snapshot) -> list[PolicyVersion]:
+def learnable(snapshot: Snapshot) -> list[PolicyVersion]:
     """Policies in force that the snapshot has a label column for."""
     known = {policy["slug"] for policy in snapshot.manifest["policies"]}
     versions = registry.in_force(snapshot.platform)
@@ -210,15 +210,15 @@ def _learnable(snapshot: Snapshot) -> list[PolicyVersion]:
     return found
 
 
-def _read(snapshot: Snapshot, slugs: list[str]) -> "pa.Table":
+def read_labels(snapshot: Snapshot, slugs: list[str]) -> "pa.Table":
     from . import snapshot_files
 
     return snapshot_files.read_labels(
-        snapshot, policy_slugs=slugs, columns=("item_version_id", "text", "split")
+        snapshot, policy_slugs=slugs, columns=("item_version_id", "text", "split", "weight")
     )
 
 
-def _examples(
+def examples(
     rows: "pa.Table", embeddings: "np.ndarray", slugs: list[str], split: str
 ) -> "Examples":
     import numpy as np
@@ -227,28 +227,36 @@ def _examples(
     from .training import Examples
 
     here = np.flatnonzero(pc.equal(rows["split"], split).to_numpy())
-    labels = np.stack(
-        [rows[f"label_{slug}"].cast("float64").to_numpy()[here] for slug in slugs], axis=1
-    )
+    labels = labels_of(rows, slugs)[here]
     return Examples(
         embeddings=embeddings[here],
         texts=rows["text"].take(here).to_pylist(),
         labels=labels,
         weights=np.ones(len(here)),
+        # Known in the random lane alone; null becomes NaN.
+        stream=rows["weight"].cast("float64").to_numpy()[here],
     )
 
 
-def _evaluate(
+def labels_of(rows: "pa.Table", slugs: list[str]) -> "np.ndarray":
+    """(n, policies): 1, 0, NaN for not judged."""
+    import numpy as np
+
+    return np.stack([rows[f"label_{slug}"].cast("float64").to_numpy() for slug in slugs], axis=1)
+
+
+def evaluate(
+    platform: Platform,
     fitted: "Fitted",
     test: "Examples",
     slugs: list[str],
-    training_run: TrainingRun,
     encoder: "Encoder",
+    seed: int,
 ) -> dict[str, Any]:
     """The candidate's reports and, on the very same rows, the champion's."""
     from .encoder import family_of
 
-    seed, thresholds = training_run.seed, fitted.thresholds
+    thresholds = fitted.thresholds
     evaluation: dict[str, Any] = {
         "test_rows": len(test.texts),
         "candidate": _reports(fitted.head, test, slugs, thresholds, seed),
@@ -257,13 +265,24 @@ def _evaluate(
     }
     for slug, report in evaluation["candidate"].items():
         report["answered_by"] = fitted.answered_by[slug]
-    champion = registry.champion(training_run.platform)
+        report["calibration"] = _calibration(fitted.head, slug)
+    champion = registry.champion(platform)
     if champion is None or family_of(champion.encoder) != encoder.family:
         return evaluation
     head = registry.load(champion)
     evaluation["champion"] = _reports(head, test, slugs, {}, seed)
     evaluation["champion_label"] = champion.label
     return evaluation
+
+
+def _calibration(head: "Composite", slug: str) -> dict[str, Any]:
+    """Which map its answers go through, and what it was fitted on: for the page and the card."""
+    part = head.part_of(slug)
+    maps = getattr(part, "maps", None)
+    if maps is None:
+        return {"method": "by hand", "rows": "", "n": 0, "positives": 0}
+    found = maps[part.policies.index(slug)]
+    return {"method": found.method, "level": found.level, **found.about}
 
 
 def _reports(

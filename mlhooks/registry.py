@@ -11,7 +11,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -28,11 +28,13 @@ from . import cards
 from .models import Evidence, ModelVersion, Promotion, Shadow, Snapshot
 
 if TYPE_CHECKING:
+    from .encoder import Encoder
     from .heads import Head, PolicyText
 
 State = ModelVersion.State
 WEIGHTS = "weights.safetensors"
 CARD = "README.md"
+TUNED = "tuned"  # folder of an encoder of its own
 
 
 def register(
@@ -45,8 +47,10 @@ def register(
     snapshot: Snapshot | None,
     evaluation: dict[str, Any],
     by: Person | None,
+    tuned: Path | None = None,
 ) -> ModelVersion:
-    """Keep a head as the platform's next model version, a candidate.
+    """Keep a head as the platform's next model version, a candidate; with the folder of the encoder
+    it was made with, where that is one of its own.
 
     Files first, row second, both or neither: the folder gets its number under the platform's lock.
     """
@@ -64,6 +68,8 @@ def register(
     scratch = root / f".{uuid.uuid4().hex}"
     try:
         sha256 = heads.to_files(head, scratch)
+        if tuned is not None:
+            shutil.copytree(tuned, scratch / TUNED)
         with transaction.atomic():
             lock(platform)
             newest = platform.model_versions.aggregate(Max("number"))["number__max"]
@@ -128,6 +134,86 @@ def load(model_version: ModelVersion) -> "Head":
         return heads.from_files(folder(model_version), sha256=model_version.sha256)
     except heads.HeadRefused as error:
         raise Conflict(f"{model_version.label}: {error}") from error
+
+
+def encoder_of(model_version: ModelVersion) -> "Encoder":
+    """The encoder it was made with, this process's copy: the worker's, or one of its own, whose
+    version says what its weights are. Conflict when it is another."""
+    from . import encoder
+
+    own = folder(model_version) / TUNED
+    found = encoder.shared(str(own) if own.is_dir() else settings.ENCODER)
+    if encoder.family_of(model_version.encoder) != found.family:
+        raise Conflict(
+            _(
+                "%(label)s was made with the encoder %(encoder)s, this worker runs "
+                "%(version)s. Set ENCODER back, or promote a model made with it."
+            )
+            % {
+                "label": model_version.label,
+                "encoder": model_version.encoder,
+                "version": found.version,
+            }
+        )
+    return found
+
+
+class Parts(NamedTuple):
+    """What answers for a model version: its own head, and one made from the words of policies in
+    force that came after it."""
+
+    heads: "tuple[Head, ...]"
+    policy_versions: dict[str, int]  # slug → policy version id
+    policies: dict[str, int]  # slug → policy id
+
+
+def parts(model_version: ModelVersion, encoder: "Encoder") -> Parts:
+    from . import heads
+
+    own = list(model_version.policy_versions.select_related("policy"))
+    slugs = {version.policy.slug for version in own}
+    missing = [
+        version for version in in_force(model_version.platform) if version.policy.slug not in slugs
+    ]
+    found: tuple[Head, ...] = (load(model_version),)
+    if missing:
+        found += (heads.ZeroShot.from_policies(policy_texts(missing), encoder.encode),)
+    return Parts(
+        found,
+        {version.policy.slug: version.pk for version in (*missing, *own)},
+        {version.policy.slug: version.policy_id for version in (*missing, *own)},
+    )
+
+
+class Answer(NamedTuple):
+    """How likely a reviewer is to find a violation, with a 95 % interval of that probability; None
+    where the head was made before heads knew. `by` is the kind of head, or "zero-shot"."""
+
+    probability: float
+    low: float | None
+    high: float | None
+    by: str
+
+
+def predict(model_version: ModelVersion, texts: Sequence[str]) -> list[dict[str, Answer]]:
+    """One answer a policy for each text, by policy slug. Conflict when its files or its encoder are
+    not there."""
+    import numpy as np
+
+    from . import heads
+
+    encoder = encoder_of(model_version)
+    vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)  # as they are stored
+    found: list[dict[str, Answer]] = [{} for _ in texts]
+    for head in parts(model_version, encoder).heads:
+        said = heads.answer(head, vectors, texts)
+        for n, slug in enumerate(head.policies):
+            by = head.part_of(slug).kind if isinstance(head, heads.Composite) else head.kind
+            for row, answers in enumerate(found):
+                p, low, high = (round(float(one[row, n]), 6) for one in said)
+                known = low == low
+                answers[slug] = Answer(p, low if known else None, high if known else None, by)
+    return found
 
 
 def champion(platform: Platform | int) -> ModelVersion | None:
@@ -247,9 +333,10 @@ def crown(model_version: ModelVersion, *, instead_of: ModelVersion | None) -> No
 
 def _publish(scratch: Path, target: Path) -> None:
     """Rename into place. What stands there without a row is from a transaction that failed."""
-    for path in scratch.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in scratch.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
     if target.exists():
         shutil.rmtree(target)
     scratch.rename(target)

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.utils.translation import gettext as _
 from psycopg2.extras import execute_values
 
-from reviews.errors import Conflict
 from reviews.intake import set_risks
-from reviews.models import ItemKind, Platform, PolicyVersion
+from reviews.models import ItemKind, Platform
 
 from . import registry, rounds, shadow_scores
 from .due import mark_neighbours
-from .models import ModelVersion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +108,7 @@ class _Scorer(NamedTuple):
 
     label: str
     model_version_id: int
+    encoder: "Encoder"
     parts: tuple["Head", ...]
     policy_versions: dict[str, int]  # slug → policy version id
     policies: dict[str, int]  # slug → policy id
@@ -139,10 +137,10 @@ def predictor(platform_id: int) -> Callable[[Sequence[str]], dict[str, list[floa
     """The champion as a function: texts → probabilities by policy. Nothing is stored."""
     import numpy as np
 
-    scorer, encoder = _scorer(platform_id), _encoder()
+    scorer = _scorer(platform_id)
 
     def predict(texts: Sequence[str]) -> dict[str, list[float]]:
-        vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)
+        vectors = scorer.encoder.encode(texts).astype(np.float16).astype(np.float32)
         found: dict[str, list[float]] = {}
         for part in scorer.parts:
             found |= zip(part.policies, part.predict(vectors, texts).T.tolist(), strict=True)
@@ -228,7 +226,7 @@ def _score_rows(rows: list[_Due], scorer: _Scorer) -> None:
 
 
 def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
-    encoder = _encoder()
+    encoder = scorer.encoder
     texts = _texts(rows)
     vectors, fresh = _vectors(rows, texts, encoder)
     columns = [part.predict(vectors, texts) for part in scorer.parts]
@@ -277,51 +275,27 @@ _scorers: dict[int, tuple[tuple[int, ...], _Scorer]] = {}
 
 
 def _scorer(platform_id: int) -> _Scorer:
-    from . import encoder, heads
-
     model_version = registry.champion(platform_id)
     if model_version is None:
         model_version = registry.ensure_zero_shot(Platform.objects.get(pk=platform_id))
-    text_encoder = _encoder()
-    if encoder.family_of(model_version.encoder) != text_encoder.family:
-        raise Conflict(
-            _(
-                "%(label)s was made with the encoder %(encoder)s, this worker runs "
-                "%(version)s. Set ENCODER back, or promote a model made with it."
-            )
-            % {
-                "label": model_version.label,
-                "encoder": model_version.encoder,
-                "version": text_encoder.version,
-            }
-        )
+    text_encoder = registry.encoder_of(model_version)
     in_force = registry.in_force(model_version.platform)
     key = (model_version.pk, *(version.pk for version in in_force))
     found = _scorers.get(platform_id)
     if found is not None and found[0] == key:
         return found[1]
-    head = registry.load(model_version)
-    known = _own_versions(model_version)
-    own = {version.policy.slug: version.pk for version in known}
-    missing = [version for version in in_force if version.policy.slug not in own]
-    parts: tuple[Head, ...] = (head,)
-    if missing:
-        texts = registry.policy_texts(missing)
-        parts = (head, heads.ZeroShot.from_policies(texts, text_encoder.encode))
+    parts = registry.parts(model_version, text_encoder)
     scorer = _Scorer(
         label=model_version.label,
         model_version_id=model_version.pk,
-        parts=parts,
-        policy_versions={version.policy.slug: version.pk for version in missing} | own,
-        policies={version.policy.slug: version.policy_id for version in (*missing, *known)},
+        encoder=text_encoder,
+        parts=parts.heads,
+        policy_versions=parts.policy_versions,
+        policies=parts.policies,
         thresholds=registry.thresholds(model_version),
     )
     _scorers[platform_id] = (key, scorer)
     return scorer
-
-
-def _own_versions(model_version: ModelVersion) -> list[PolicyVersion]:
-    return list(model_version.policy_versions.select_related("policy"))
 
 
 def _texts(rows: Sequence[_Due]) -> list[str]:

@@ -24,6 +24,27 @@ def score_pieces(item_version_id: int) -> bool:
 
 
 @shared_task
+def score_texts(prediction_id: int) -> bool:
+    from . import predictions
+
+    return predictions.answer(prediction_id)
+
+
+@shared_task
+def sweep_policies() -> int:
+    from . import new_policies
+
+    return new_policies.sweep()
+
+
+@shared_task
+def sweep_predictions() -> int:
+    from . import predictions
+
+    return predictions.sweep()
+
+
+@shared_task
 def prune_strong_spans() -> int:
     from . import strongest
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from reviews.wording import kept
 
-from . import calibration, evaluation, lexical
-from .calibration import Platt
+from . import evaluation, lexical, probability_maps
 from .heads import (
     Composite,
+    Doubts,
     Encode,
     FewShot,
     Floats,
@@ -29,6 +29,7 @@ from .heads import (
     dense_features,
     tf_idf,
 )
+from .probability_maps import ProbabilityMap
 
 # torch calls CSR matrices beta; the two products we take of them are tested here to the last bit.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -46,7 +47,8 @@ class Examples:
     texts: Sequence[str]
     labels: Floats
     weights: Floats  # what each row counts in the loss; all 1 when the sample is fair
-    stream: Floats | None = None  # inverse inclusion probabilities, for calibration; None: weights
+    # Inverse inclusion probabilities, for calibration; NaN where nobody knows them. None: weights.
+    stream: Floats | None = None
 
     @property
     def worth(self) -> Floats:
@@ -81,6 +83,7 @@ class Fitted:
 
 
 STEPS = 5  # L-BFGS iterations between two looks at the losses
+GROUPS = 10  # of labels left out in turn, to see how far class means would move
 TOLERANCE = 1e-4  # of the loss between two looks: smaller is converged
 
 
@@ -108,7 +111,7 @@ def fit(
     if few:
         say(0.02, kept("Averaging few labels"), None)
         columns = [slugs.index(slug) for slug in few]
-        head, found = _few_shot(prior.only(few), train, columns)
+        head, found = _few_shot(prior.only(few), train, columns, seed)
         thresholds.update(zip(few, found, strict=True))
         parts.append(head)
 
@@ -131,10 +134,10 @@ def fit(
                 config, sample, rng, _Steps(say, slug, start, 0.7 * (end - start))
             )
 
-            # 2. What a logit is worth: Platt on predictions for rows their fold had not seen.
+            # 2. What a logit is worth, by predictions for rows their fold had not seen.
             truth = sample.labels[sample.judged]
-            weight = train.worth[rows][sample.judged]
-            platt = calibration.platt(chosen.unseen, truth, weights=weight)
+            stream = train.worth[rows][sample.judged]
+            worth = probability_maps.fit(chosen.unseen, truth, stream=stream, rng=rng)
 
             # 3. All rows, the chosen penalty, until the loss stands still.
             look_task = _Task.of(look, number, valid.labels[:, column], valid.weights)
@@ -154,10 +157,10 @@ def fit(
                 say(start + done * (end - start), f"Fitting {slug}", entry)
                 if abs(before - loss) < TOLERANCE * before:
                     break
-            weights.append((model, platt))
+            doubts = chosen.doubts(int(sample.judged.sum()) / int(task.judged.sum()))
+            weights.append(_Learnt(model, worth.map, doubts))
             strengths[slug] = chosen.strength
-            calibrated = calibration.apply(platt, chosen.unseen)
-            thresholds[slug] = evaluation.best_threshold(truth, calibrated, weights=weight)
+            thresholds[slug] = _threshold(worth, chosen.unseen, truth)
         parts.append(_trained_head(prior.only(learnt), design, weights))
 
     rest = [slug for slug in slugs if kinds[slug] == ZeroShot.kind]
@@ -174,11 +177,20 @@ def _kind(config: TrainingConfig, labels: Floats) -> str:
     return FewShot.kind if fewest >= config.few_shot_from else ZeroShot.kind
 
 
-def _few_shot(prior: ZeroShot, train: Examples, columns: list[int]) -> tuple[FewShot, list[float]]:
-    """Class means, and Platt on each label's score with that label left out of its own mean."""
+def _threshold(found: probability_maps.Fitted, scores: Floats, truth: Floats) -> float:
+    counted = found.weights > 0
+    p = found.map.probability(scores[counted])
+    return evaluation.best_threshold(truth[counted], p, weights=found.weights[counted])
+
+
+def _few_shot(
+    prior: ZeroShot, train: Examples, columns: list[int], seed: int
+) -> tuple[FewShot, list[float]]:
+    """Class means, and a map fitted on each label's score with that label left out of its mean."""
     scores = prior.scores(train.embeddings)
-    directions, prior_weights, platts, thresholds = [], [], [], []
+    directions, prior_weights, maps, thresholds, doubts = [], [], [], [], []
     for number, column in enumerate(columns):
+        rng = np.random.default_rng([seed, column])
         judged = ~np.isnan(train.labels[:, column])
         x = train.embeddings[judged].astype(np.float64)
         y = train.labels[judged, column]
@@ -190,16 +202,23 @@ def _few_shot(prior: ZeroShot, train: Examples, columns: list[int]) -> tuple[Few
             ones.mean(axis=0) - (zeros.sum(axis=0) - x) / (len(zeros) - 1),
         )
         left_out = (x * without).sum(axis=1) + weight * scores[judged, number]
-        platt = calibration.platt(left_out, y, weights=train.worth[judged])
+        found = probability_maps.fit(left_out, y, stream=train.worth[judged], rng=rng)
         directions.append((ones.mean(axis=0) - zeros.mean(axis=0)).astype(np.float32))
         prior_weights.append(weight)
-        platts.append(platt)
-        thresholds.append(
-            evaluation.best_threshold(
-                y, calibration.apply(platt, left_out), weights=train.worth[judged]
-            )
-        )
-    return FewShot(prior, np.stack(directions), prior_weights, platts), thresholds
+        maps.append(found.map)
+        thresholds.append(_threshold(found, left_out, y))
+        doubts.append(np.concatenate([_mean_doubts(ones, rng), _mean_doubts(zeros, rng)]))
+    return FewShot(prior, np.stack(directions), prior_weights, maps, np.stack(doubts)), thresholds
+
+
+def _mean_doubts(rows: Floats, rng: np.random.Generator) -> Vectors:
+    """(GROUPS, d): jackknife of a mean over groups of rows; the sum of squares is its variance."""
+    count = min(GROUPS, len(rows))
+    group_of = rng.permutation(len(rows)) % count
+    means = np.stack([rows[group_of != group].mean(axis=0) for group in range(count)])
+    found = np.zeros((GROUPS, rows.shape[1]), dtype=np.float32)
+    found[:count] = np.sqrt((count - 1) / count) * (means - means.mean(axis=0))
+    return found
 
 
 @dataclass(frozen=True)
@@ -367,6 +386,23 @@ class _Model:
 class _Chosen(NamedTuple):
     strength: float
     unseen: Floats  # logits of the judged rows, each by a model that had not seen it
+    words: Vectors  # (folds, kept), and …
+    others: Vectors  # … (folds, d + 2): what each fold's model weighed
+
+    def doubts(self, share: float) -> tuple[Vectors, Vectors]:
+        """Delete-a-group jackknife, for a model of all rows, of which `share` took part."""
+        count = len(self.words)
+        scale = np.float32(np.sqrt(share * (count - 1) / count))
+        return (
+            scale * (self.others - self.others.mean(axis=0)),
+            scale * (self.words - self.words.mean(axis=0)),
+        )
+
+
+class _Learnt(NamedTuple):
+    model: _Model
+    map: ProbabilityMap
+    doubts: tuple[Vectors, Vectors]
 
 
 def _cross_validate(
@@ -376,16 +412,24 @@ def _cross_validate(
     folds = _folds(task, config.folds, rng)
     strengths = sorted(config.strengths)
     unseen = np.zeros((len(strengths), len(task.labels)))
+    weighed: dict[tuple[int, int], tuple[Vectors, Vectors]] = {}
     for fold in range(config.folds):
         away = folds == fold
         model = _Model(task, task.judged & ~away, config.ratio_power)
         for number, strength in enumerate(strengths):
             model.improve(task, task.judged & ~away, strength, steps=config.fold_steps)
             unseen[number, away] = model.logits(task).double().numpy()[away]
+            weighed[number, fold] = (
+                model.words().numpy().copy(),
+                model.others().numpy().copy(),
+            )
             say((fold * len(strengths) + number + 1) / (config.folds * len(strengths)))
     losses = [float((task.weights * (np.logaddexp(0, z) - task.labels * z)).sum()) for z in unseen]
     best = int(np.argmin(losses))
-    return _Chosen(strengths[best], unseen[best][task.judged])
+    words, others = (
+        np.stack([weighed[best, fold][part] for fold in range(config.folds)]) for part in (0, 1)
+    )
+    return _Chosen(strengths[best], unseen[best][task.judged], words, others)
 
 
 def _folds(task: _Task, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -397,19 +441,22 @@ def _folds(task: _Task, count: int, rng: np.random.Generator) -> NDArray[np.int6
     return folds
 
 
-def _trained_head(
-    prior: ZeroShot, design: _Design, learnt: Sequence[tuple[_Model, Platt]]
-) -> TrainedHead:
+def _trained_head(prior: ZeroShot, design: _Design, learnt: Sequence[_Learnt]) -> TrainedHead:
     words = np.zeros((len(learnt), lexical.BUCKETS), dtype=np.float32)
-    for number, (model, _) in enumerate(learnt):
-        words[number, design.kept] = model.words().numpy()
+    for number, one in enumerate(learnt):
+        words[number, design.kept] = one.model.words().numpy()
     return TrainedHead(
         prior,
         centre=design.centre,
         idf=design.idf,
-        dense=np.stack([model.others().numpy() for model, _ in learnt]),
+        dense=np.stack([one.model.others().numpy() for one in learnt]),
         lexical=words,
-        platts=[platt for _, platt in learnt],
+        maps=[one.map for one in learnt],
+        doubts=Doubts(
+            dense=np.stack([one.doubts[0] for one in learnt]),
+            words=np.stack([one.doubts[1] for one in learnt]).astype(np.float16),
+            buckets=design.kept.astype(np.int32),
+        ),
     )
 
 

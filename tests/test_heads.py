@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from mlhooks import heads
+from mlhooks import calibration, heads
 from mlhooks.calibration import Platt
 from mlhooks.heads import PolicyText
+from mlhooks.probability_maps import ProbabilityMap
 
 D = 16
 RNG = np.random.default_rng(0)
@@ -31,9 +32,18 @@ def zero_shot():
     return heads.ZeroShot.from_policies([SPAM, HATE], encode)
 
 
+def maps():
+    knots = ((-1.0, -3.0, 0.4), (0.0, -1.0, 0.3), (1.0, 2.0, 0.5))
+    return [
+        ProbabilityMap("platt", Platt(2, -1), (0.2, 0.0, 0.1), level=-0.5, level_error=0.2),
+        ProbabilityMap("isotonic", Platt(1, 0), (0.2, 0.0, 0.1), knots),
+    ]
+
+
 def few_shot():
     directions = RNG.normal(size=(2, D)).astype(np.float32)
-    return heads.FewShot(zero_shot(), directions, [0.5, 0.1], [Platt(2, -1), Platt(1, 0)])
+    doubts = RNG.normal(0, 0.1, size=(2, 4, D)).astype(np.float32)
+    return heads.FewShot(zero_shot(), directions, [0.5, 0.1], maps(), doubts)
 
 
 def trained():
@@ -45,7 +55,12 @@ def trained():
         idf=RNG.uniform(1, 3, lexical.BUCKETS).astype(np.float32),
         dense=RNG.normal(size=(2, D + 2)).astype(np.float32),
         lexical=RNG.normal(size=(2, lexical.BUCKETS)).astype(np.float32),
-        platts=[Platt(1, 0), Platt(0.5, -1)],
+        maps=maps(),
+        doubts=heads.Doubts(
+            dense=RNG.normal(0, 0.1, size=(2, 5, D + 2)).astype(np.float32),
+            words=RNG.normal(0, 0.1, size=(2, 5, 1000)).astype(np.float16),
+            buckets=np.sort(RNG.choice(lexical.BUCKETS, 1000, replace=False)).astype(np.int32),
+        ),
     )
 
 
@@ -83,6 +98,52 @@ def test_saved_and_loaded_it_says_the_same_to_the_last_bit(make, tmp_path):
     again = heads.from_files(tmp_path, sha256=sha256)
     assert again.policies == head.policies
     assert np.array_equal(again.predict(rows(), TEXTS), head.predict(rows(), TEXTS))
+    assert np.array_equal(again.errors(rows(), TEXTS), head.errors(rows(), TEXTS))
+
+
+@ALL
+def test_an_answer_lies_inside_its_own_interval(make):
+    p, low, high = heads.answer(make(), rows(), TEXTS)
+    assert ((low > 0) & (low < p) & (p < high) & (high < 1)).all()
+
+
+def test_a_head_of_before_answers_as_it_did_and_says_it_cannot_tell_how_surely(tmp_path):
+    """Format 1: Platt's two numbers a policy, and nothing about their errors."""
+    head = few_shot()
+    config = {"format": 1, "kind": "few-shot", **head.config()}
+    del config["maps"]
+    config["platts"] = [[2.0, -1.0], [1.0, 0.0]]
+    tensors = {name: one for name, one in head.tensors().items() if name != "doubts"}
+    written = json.dumps(config, sort_keys=True)
+    (tmp_path / heads.WEIGHTS).write_bytes(heads.write_tensors(tensors, metadata={"head": written}))
+    (tmp_path / heads.CARD).write_text(written)
+    old = heads.from_files(tmp_path)
+    expected = [calibration.apply(Platt(2, -1), head.scores(rows())[:, 0])]
+    expected += [calibration.apply(Platt(1, 0), head.scores(rows())[:, 1])]
+    assert np.array_equal(old.predict(rows(), TEXTS), np.stack(expected, axis=1))
+    _, low, high = heads.answer(old, rows(), TEXTS)
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
+
+
+def test_a_policy_with_one_sentence_to_go_by_is_less_sure_than_one_with_many():
+    many = PolicyText("spam", "", tuple(f"spam {n}" for n in range(12)))
+    one = PolicyText("spam", "spam is bad")
+    texts = ["spam offer", "ham offer"]
+    errors = [
+        heads.ZeroShot.from_policies([policy], encode).errors(encode(texts), texts)
+        for policy in (many, one)
+    ]
+    assert (errors[0] < errors[1]).all()
+    assert (errors[0] > 0.5).all()  # no label has confirmed it
+
+
+def test_leaving_out_an_anchor_is_the_pool_of_the_others():
+    cosines = RNG.uniform(-1, 1, size=(3, 4)).astype(np.float32)
+    found = heads._pool_without(cosines, 5.0)
+    for n in range(4):
+        others = np.delete(cosines, n, axis=1)
+        assert found[:, n] == pytest.approx(heads._pool(others, 5.0), abs=1e-6)
 
 
 @ALL

@@ -111,7 +111,7 @@ def test_stored_embeddings_are_used_and_missing_ones_stored(platform):
             calls.append(len(texts))
             return encoder.encode(texts)
 
-    rows = learning._read(snapshot, ["spam"])
+    rows = learning.read_labels(snapshot, ["spam"])
     ids, texts = rows["item_version_id"].to_pylist(), rows["text"].to_pylist()
     again = vectors.of_versions(ids, texts, Counting())
     assert calls == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlhooks import evaluation, heads, training
+from mlhooks import calibration, evaluation, heads, training
 from mlhooks.heads import PolicyText
 from tests.test_heads import D, encode, unit
 
@@ -177,3 +177,73 @@ def test_cross_validation_on_a_sample_is_nearly_as_good():
     whole = training.fit(config("spam"), train, valid, seed=0)
     sample = training.fit(config("spam", cross_validated_rows=300), train, valid, seed=0)
     assert auprc(sample, rows) > auprc(whole, rows) - 0.03
+
+
+def errors_of(fitted, rows):
+    return fitted.head.errors(rows.embeddings, rows.texts)[:, 0]
+
+
+# A penalty holds a trained head back while labels are few: it moves less than it knows little.
+@pytest.mark.parametrize(("kind", "share"), [("few-shot", 0.6), ("trained", 0.9)])
+def test_more_labels_make_it_surer(kind, share):
+    rows = examples(300, seed=2)
+    found = [
+        errors_of(training.fit(config("spam", kind=kind), examples(n), rows, seed=0), rows)
+        for n in (60, 800)
+    ]
+    assert np.isfinite(found).all()
+    assert np.median(found[1]) < share * np.median(found[0])
+
+
+@pytest.mark.parametrize("kind", ["few-shot", "trained"])
+def test_its_errors_are_about_as_large_as_its_answers_differ(kind):
+    """Six heads, each of its own labels: how far their log-odds lie apart is what each claims."""
+    rows = examples(200, seed=99)
+    fitted = [
+        training.fit(config("spam", kind=kind), examples(150, seed=seed), rows, seed=seed)
+        for seed in range(6)
+    ]
+    said = [
+        calibration.logit(one.head.predict(rows.embeddings, rows.texts)[:, 0]) for one in fitted
+    ]
+    actual = np.sqrt(np.var(said, axis=0, ddof=1).mean())
+    claimed = np.sqrt(np.mean([errors_of(one, rows) ** 2 for one in fitted]))
+    assert 0.6 < claimed / actual < 1.7
+
+
+def picked_by_label(rows, *, known, seed=0):
+    """Half of the violations and a tenth of the rest, besides `known` rows drawn evenly; only
+    those have a known chance."""
+    rng = np.random.default_rng(100 + seed)
+    n = len(rows.texts)
+    drawn = rng.random(n) < known / n
+    chance = np.where(rows.labels[:, 0] == 1, 0.5, 0.1)
+    kept = np.flatnonzero(drawn | (rng.random(n) < chance))
+    stream = np.where(drawn, n / known, np.nan)[kept]
+    return training.Examples(
+        rows.embeddings[kept],
+        [rows.texts[row] for row in kept],
+        rows.labels[kept],
+        np.ones(len(kept)),
+        stream,
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "rows"), [(800, "random lane"), (60, "level"), (0, "picked rows")]
+)
+def test_what_is_known_of_the_stream_sets_the_level(known, rows):
+    fitted = training.fit(
+        config("spam"),
+        picked_by_label(examples(4000, rates=(0.1,)), known=max(known, 1)),
+        examples(50, seed=1),
+        seed=0,
+    )
+    stream = examples(3000, seed=7, rates=(0.1,))
+    p = fitted.head.predict(stream.embeddings, stream.texts)[:, 0]
+    about = fitted.head.part_of("spam").maps[0].about
+    assert about["rows"] == rows
+    if known:
+        assert p.mean() == pytest.approx(0.1, abs=0.02 if known == 800 else 0.05)
+    else:
+        assert p.mean() > 0.14  # nothing of the stream was known: it answers for its labels

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mlhooks import evidence, learning, registry
-from mlhooks.models import Evidence, ModelVersion, TrainingRun
+from mlhooks import evidence, learning, predictions, registry
+from mlhooks.models import Evidence, ModelVersion, Prediction, TrainingRun
 from reviews import access
 from reviews.api.bodies import platform_of
 from reviews.api.schemas import Refusal
@@ -167,6 +167,46 @@ class EvidenceView(APIView):
         return Response(_evidence_as_json(found), status=202)
 
 
+class PredictView(APIView):
+    verb = "model.predict"
+
+    @extend_schema(
+        operation_id="predict",
+        summary="Ask a model version about texts",
+        description="Answers at once; a worker predicts. Ask for the prediction until its `state` "
+        "is `ready` or `failed`, usually a second. Policies that came after the model are answered "
+        "from their own words. Texts and answers are kept for a day.",
+        request=schemas.PredictionIn,
+        responses={
+            202: schemas.PredictionOut,
+            400: Refusal,
+            404: Refusal,
+            409: Refusal,
+            422: Refusal,
+            **REFUSALS,
+        },
+    )
+    def post(self, request: Request, number: int) -> Response:
+        model_version = get_model_version(request, number, verb="model.predict")
+        body = checked(schemas.PredictionIn, request)
+        found = predictions.ask(model_version, body["texts"], by=request.user)
+        return Response(_prediction_as_json(found), status=202)
+
+
+class PredictionView(APIView):
+    verb = "model.predict"
+
+    @extend_schema(
+        operation_id="get_prediction",
+        summary="What a model version says of texts",
+        responses={200: schemas.PredictionOut, 404: Refusal, **REFUSALS},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        rows = Prediction.objects.select_related("model_version")
+        found = access.get(request.user, "model.predict", rows, "platform", pk=pk)
+        return Response(_prediction_as_json(found))
+
+
 def get_model_version(request: Request, number: int, *, verb: str) -> ModelVersion:
     rows = ModelVersion.objects.select_related("platform", "snapshot")
     return access.get(
@@ -185,6 +225,18 @@ def _evidence_as_json(found: Evidence) -> dict:
         "finished_at": found.finished_at,
         "gates": [one._asdict() for one in evidence.outcomes(found)] if is_ready else [],
         "figures": found.figures,
+    }
+
+
+def _prediction_as_json(found: Prediction) -> dict:
+    return {
+        "id": found.pk,
+        "model": found.model_version.number,
+        "state": found.state,
+        "error": found.error,
+        "answers": found.answers,
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
     }
 
 

@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from mlhooks import differences
-from mlhooks.models import Alert, Evidence, ModelVersion, Snapshot, TrainingRun
+from mlhooks import differences, predictions
+from mlhooks.models import Alert, Evidence, ModelVersion, Prediction, Snapshot, TrainingRun
 
 
 class SnapshotIn(serializers.Serializer):
@@ -239,6 +239,40 @@ class ModelDetail(ModelOut):
     )
     evaluation = serializers.DictField(help_text="Its reports and the champion's, by policy.")
     card = serializers.CharField(help_text="The model card, Markdown.")
+
+
+class PredictionIn(serializers.Serializer):
+    texts = serializers.ListField(
+        child=serializers.CharField(
+            max_length=predictions.MOST_CHARACTERS, allow_blank=True, trim_whitespace=False
+        ),
+        min_length=1,
+        max_length=predictions.MOST_TEXTS,
+    )
+
+
+class Answer(serializers.Serializer):
+    probability = serializers.FloatField(help_text="That a reviewer finds a violation.")
+    low = serializers.FloatField(
+        allow_null=True,
+        help_text="`low` to `high` is a 95 % interval of the probability; null for a model made "
+        "before models knew how sure they are.",
+    )
+    high = serializers.FloatField(allow_null=True)
+    by = serializers.ChoiceField(choices=[one.value for one in ModelVersion.Kind])
+
+
+class PredictionOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    model = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=Prediction.State.choices)
+    error = serializers.CharField()
+    answers = serializers.ListField(
+        child=serializers.DictField(child=Answer()),
+        help_text="One a text, in their order, by policy slug.",
+    )
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
 
 
 class GateOutcome(serializers.Serializer):

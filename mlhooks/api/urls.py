@@ -4,7 +4,15 @@ from django.urls import path
 
 from .datasets import DifferenceView, RowView
 from .learning import LearningCurveView, LearningRoundsView, LearningRoundView
-from .models import EvidenceView, ModelsView, ModelView, TrainingRunsView, TrainingRunView
+from .models import (
+    EvidenceView,
+    ModelsView,
+    ModelView,
+    PredictionView,
+    PredictView,
+    TrainingRunsView,
+    TrainingRunView,
+)
 from .monitoring import MonitoringView
 from .shadows import ShadowView
 from .snapshots import DryRunView, SnapshotFileView, SnapshotsView, SnapshotView
@@ -34,4 +42,6 @@ urlpatterns = [
     path("models/<int:number>/evidence", EvidenceView.as_view(), name="evidence"),
     path("monitoring", MonitoringView.as_view(), name="monitoring"),
     path("models/<int:number>/shadow", ShadowView.as_view(), name="shadow"),
+    path("models/<int:number>/predict", PredictView.as_view(), name="predict"),
+    path("predictions/<int:pk>", PredictionView.as_view(), name="prediction"),
 ]

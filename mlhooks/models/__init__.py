@@ -2,8 +2,17 @@
 
 from .evidence import Evidence, FunctionalCase, GateBounds
 from .monitoring import Alert, AlertBounds, AlertDelivery, Monitoring
+from .predictions import Prediction
 from .rounds import LearningCurve, LearningRound, RoundPool, RoundSettings
-from .scores import DueNeighbour, DueScore, Embedding, NearVector, Score, StrongSpans
+from .scores import (
+    AnsweredPolicies,
+    DueNeighbour,
+    DueScore,
+    Embedding,
+    NearVector,
+    Score,
+    StrongSpans,
+)
 from .shadows import Disagreement, Shadow, ShadowScore
 from .snapshots import Snapshot
 from .versions import ModelVersion, Promotion, TrainingRun
@@ -13,6 +22,7 @@ __all__ = [
     "AlertBounds",
     "AlertDelivery",
     "Disagreement",
+    "AnsweredPolicies",
     "DueNeighbour",
     "DueScore",
     "Embedding",
@@ -24,6 +34,7 @@ __all__ = [
     "ModelVersion",
     "Monitoring",
     "NearVector",
+    "Prediction",
     "Promotion",
     "RoundPool",
     "RoundSettings",

@@ -118,6 +118,22 @@ class StrongSpans(models.Model):
         return f"strong spans of {self.item_version_id}"
 
 
+class AnsweredPolicies(models.Model):
+    """The policy versions that a platform's champion answers from their words, being younger than
+    it is: what waits has been marked for these."""
+
+    platform = models.OneToOneField(
+        Platform, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    policy_versions = models.JSONField(default=list)  # ids, rising
+
+    class Meta:
+        verbose_name_plural = "answered policies"
+
+    def __str__(self) -> str:
+        return f"answered on {self.platform_id}"
+
+
 class Score(models.Model):
     """One model version's calibrated probability for one policy on one item version."""
 

@@ -17,6 +17,7 @@ class ModelVersion(models.Model):
         ZERO_SHOT = "zero-shot", _("Zero-shot")
         FEW_SHOT = "few-shot", _("Few-shot")
         TRAINED = "trained", _("Trained head")
+        TUNED = "fine-tuned", _("Fine-tuned")  # with an encoder of its own
 
     class State(models.TextChoices):
         CANDIDATE = "candidate", _("Candidate")

@@ -204,6 +204,7 @@ def _evaluation(model_version: ModelVersion) -> dict:
                 "name": name,
                 "candidate": report,
                 "champion": beside,
+                "calibrated": _calibrated(report.get("calibration")),
                 "recalls": [
                     (
                         level,
@@ -230,6 +231,32 @@ def _evaluation(model_version: ModelVersion) -> dict:
         "test_rows": found.get("test_rows", 0),
         "champion_label": champion_label,
         "auprc": charts.interval_plot(policies, label=label, champion_label=champion_label),
+    }
+
+
+def _calibrated(found: dict | None) -> str:
+    """In words: by what, on which rows. Empty for models that did not keep it."""
+    if not found:
+        return ""
+    if not found["rows"]:
+        return _("Its probabilities were set by hand: nothing has confirmed them.")
+    methods = {
+        "temperature": _("a temperature"),
+        "platt": _("Platt’s line"),
+        "isotonic": _("isotonic steps"),
+    }
+    rows = {
+        "all rows": _("all rows, each with its known chance"),
+        "random lane": _("the random lane, weighted back to the stream"),
+        "level": _("all rows; their level by %(n)s of the random lane")
+        % {"n": found.get("level_rows", 0)},
+        "picked rows": _("rows that mostly risk picked, so high for the stream"),
+    }
+    return _("Calibrated by %(method)s on %(rows)s: %(n)s rows, %(positives)s violating.") % {
+        "method": methods[found["method"]],
+        "rows": rows[found["rows"]],
+        "n": found["n"],
+        "positives": found["positives"],
     }
 
 
