@@ -106,6 +106,10 @@ GRANTS: dict[str, Grant] = {
     "action.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "kind.edit": _to(Role.LEAD, Role.POLICY_OWNER, Role.ADMIN),
     "policy.edit": _to(Role.POLICY_OWNER, Role.ADMIN),
+    "known.view": _to(
+        Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN, scope="policies:read"
+    ),
+    "known.edit": _to(Role.POLICY_OWNER, Role.ADMIN, scope="known:write"),
     "wellness.view": _to(Role.LEAD),  # sums of many; nobody sees anybody's own
     "wellness.edit": _to(Role.LEAD, Role.ADMIN),
     "person.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.AUDITOR, Role.ADMIN),
@@ -129,6 +133,7 @@ GRANTS: dict[str, Grant] = {
         Role.ML_ENGINEER, Role.POLICY_OWNER, Role.LEAD, Role.AUDITOR, scope="models:read"
     ),
     "model.train": _to(Role.ML_ENGINEER, scope="models:write"),
+    "model.predict": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
     "model.propose": _to(Role.ML_ENGINEER),
     "model.shadow": _to(Role.ML_ENGINEER, scope="models:write"),
     "model.approve": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),

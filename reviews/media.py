@@ -41,6 +41,12 @@ State, Source = Medium.State, Medium.Source
 
 # A medium as blocks show it; desk.py reads the same columns in its one statement.
 COLUMNS = "id, address, state, form, width, height, seconds, error, renditions"
+_MARK = """
+INSERT INTO reviews_lookalike (medium_id, due_at, attempts, error)
+SELECT id, clock_timestamp(), 0, '' FROM reviews_medium
+WHERE id = ANY(%s) AND state = 'ready' AND form = 'image'
+ON CONFLICT (medium_id) DO UPDATE SET due_at = clock_timestamp(), attempts = 0, error = ''
+"""
 _SHOWN = f"""
 SELECT use.item_version_id, {", ".join(f"medium.{name}" for name in COLUMNS.split(", "))}
 FROM reviews_mediumuse AS use JOIN reviews_medium AS medium ON medium.id = use.medium_id
@@ -124,6 +130,20 @@ def link(platform: Platform, shown: Sequence[tuple[int, Sequence[tuple[str, str]
             if medium_id is not None:
                 uses.append(MediumUse(item_version_id=version_id, medium_id=medium_id, field=field))
     MediumUse.objects.bulk_create(uses, batch_size=1000, ignore_conflicts=True)
+    hold_against_lists([use.medium_id for use in uses])
+
+
+def hold_against_lists(medium_ids: Sequence[int]) -> None:
+    """Those of them that are pictures, and ready, are to be held against the lists of known items
+    (known.py). In the caller's transaction."""
+    if not medium_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, [list(medium_ids)])
+        if not cursor.rowcount:
+            return
+    if not any(function is nudge_known for _sids, function, *_rest in connection.run_on_commit):
+        transaction.on_commit(nudge_known, robust=True)
 
 
 def may_fetch(address: str) -> bool:
@@ -228,6 +248,13 @@ def nudge() -> None:
         current_app.send_task("reviews.tasks.prepare_media", expires=60, retry=False)
     except (BrokerError, OSError) as error:
         logger.warning("No broker to nudge (%s); the sweep will prepare what is due.", error)
+
+
+def nudge_known() -> None:
+    try:
+        current_app.send_task("reviews.tasks.match_known", expires=60, retry=False)
+    except (BrokerError, OSError) as error:
+        logger.warning("No broker to nudge (%s); the sweep will see to it.", error)
 
 
 def _erase(media: Any) -> int:

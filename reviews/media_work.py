@@ -229,6 +229,8 @@ def _settle(medium: Medium, **values: Any) -> bool:
             values["original"] = ""
         if not kept.update(**values):
             return False
+        if values["state"] == Medium.State.READY:
+            media.hold_against_lists([medium.pk])
     if is_over and medium.original:
         media.remove_files([medium.original])
     return True

@@ -13,6 +13,7 @@ from . import (
     enforcement,
     exposures,
     handovers,
+    known,
     media,
     media_work,
     notifications,
@@ -182,4 +183,21 @@ def sweep_cluster_answers() -> int:
     """The guarantee behind the nudges: every operation that is not finished goes on."""
     for operation_id in cluster_work.unfinished():
         cluster_work.nudge(operation_id)
+    return 0
+
+
+@shared_task
+def match_known() -> int:
+    """Pictures and their libraries are for a worker to load."""
+    done = known.match_due()
+    if done and known.is_any_due():
+        media.nudge_known()
+    return done
+
+
+@shared_task
+def sweep_known() -> int:
+    """The guarantee behind the nudges. It compares nothing itself."""
+    if known.is_any_due():
+        media.nudge_known()
     return 0

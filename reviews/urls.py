@@ -38,6 +38,7 @@ from .views import (
     setup,
     setup_actions,
     setup_kinds,
+    setup_known,
     setup_policies,
     setup_queues,
     wellbeing,
@@ -160,6 +161,12 @@ urlpatterns = [
     path(
         "setup/queues/<slug:slug>/unarchive/", setup_queues.unarchive, name="setup-queue-unarchive"
     ),
+    path("setup/known/", setup_known.known_list, name="setup-known-list"),
+    path("setup/known/new/", setup_known.new, name="setup-known-new"),
+    path("setup/known/<int:pk>/", setup_known.detail, name="setup-known-detail"),
+    path("setup/known/<int:pk>/add/", setup_known.add, name="setup-known-add"),
+    path("setup/known/<int:pk>/change/", setup_known.change, name="setup-known-change"),
+    path("setup/known/hashes/<int:pk>/remove/", setup_known.remove, name="setup-known-remove"),
     path("setup/actions/", setup_actions.action_list, name="setup-action-list"),
     path("setup/actions/new/", setup_actions.new, name="setup-action-new"),
     path("setup/actions/<slug:slug>/", setup_actions.edit, name="setup-action-edit"),

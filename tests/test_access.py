@@ -21,7 +21,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from mlhooks import alerts, drift, gates, promotions, registry, shadows, snapshots
-from mlhooks.models import FunctionalCase, Monitoring, ShadowScore, TrainingRun
+from mlhooks.models import FunctionalCase, Monitoring, Prediction, ShadowScore, TrainingRun
 from reviews import (
     access,
     actions,
@@ -35,6 +35,7 @@ from reviews import (
     dry_run,
     enforcement,
     kinds,
+    known,
     limits,
     media,
     notes,
@@ -103,6 +104,8 @@ GRANTED = {
     "action.edit": "lead policy-owner admin",
     "kind.edit": "lead policy-owner admin",
     "policy.edit": "policy-owner admin",
+    "known.view": "lead policy-owner auditor admin",
+    "known.edit": "policy-owner admin",
     "wellness.view": "lead",
     "wellness.edit": "lead admin",
     "person.view": "lead policy-owner auditor admin",
@@ -124,6 +127,7 @@ GRANTED = {
     "snapshot.download": "ml-engineer",
     "model.view": "ml-engineer policy-owner lead auditor",
     "model.train": "ml-engineer",
+    "model.predict": "ml-engineer policy-owner",
     "model.propose": "ml-engineer",
     "model.shadow": "ml-engineer",
     "model.approve": "ml-engineer policy-owner",
@@ -156,6 +160,9 @@ SCOPED = {
     "snapshot.download": "snapshots:read",
     "model.view": "models:read",
     "model.train": "models:write",
+    "model.predict": "models:write",
+    "known.view": "policies:read",
+    "known.edit": "known:write",
     "model.shadow": "models:write",
     "monitoring.run": "models:write",
     "round.draw": "models:write",
@@ -318,6 +325,12 @@ ROUTES = {
     "mlhooks:training-detail": {"GET": "mila paul lena abel"},
     "mlhooks:training-progress": {"GET": "mila paul lena abel"},
     "mlhooks:training-cancel": {"POST": "mila"},
+    "reviews:setup-known-list": {"GET": "lena paul abel ada"},
+    "reviews:setup-known-new": {"POST": "paul ada"},
+    "reviews:setup-known-detail": {"GET": "lena paul abel ada"},
+    "reviews:setup-known-add": {"POST": "paul ada"},
+    "reviews:setup-known-change": {"POST": "paul ada"},
+    "reviews:setup-known-remove": {"POST": "paul ada"},
     "mlhooks:job-similar": {"GET": "rosa | remy lena"},
     "mlhooks:job-strongest": {"POST": "| rosa remy lena"},
     "mlhooks:learning": {"GET": "mila paul lena abel"},
@@ -363,6 +376,8 @@ ROUTES = {
     "reviews_api:notifications-read": {"POST": STAFF},
     "reviews_api:item-search": {"GET": STAFF},
     "reviews_api:reports": {"POST": "ada"},
+    "reviews_api:known-lists": {"GET": "lena paul abel ada"},
+    "reviews_api:known-hashes": {"POST": "paul ada"},
     "reviews_api:decisions": {"GET": STAFF},
     "reviews_api:queues": {"GET": STAFF},
     "reviews_api:kinds": {"GET": STAFF},
@@ -389,6 +404,8 @@ ROUTES = {
         "POST": "| mila",
         "DELETE": "mila",
     },
+    "mlhooks_api:predict": {"POST": "mila paul"},
+    "mlhooks_api:prediction": {"GET": "mila paul"},
 }
 # Sign-in, passwords and second factors are allauth's, about the person herself only.
 SIGN_IN = ("account_", "mfa_")
@@ -495,6 +512,12 @@ class World:
         self.functional_case = FunctionalCase.objects.create(
             policy=self.queue.policies.get(), functionality="plain", text="Pills!", violates=True
         )
+        self.prediction = Prediction.objects.create(
+            platform=self.platform, model_version=self.candidate, texts=["Win a prize"]
+        )
+        known_list = known.create_list(self.queue.policies.get(), by=None, name="Known")
+        known.add_hashes(known_list, [known.Given("0f" * 32)], by=None)
+        self.known_hash = known_list.hashes.get()
         self.run = TrainingRun.objects.create(
             platform=platform, snapshot=self.snapshot, created_by=mila
         )
@@ -763,6 +786,12 @@ class World:
             "mlhooks:roll-back": [self.champion.pk],
             "mlhooks:promotion-approve": [promotion],
             "mlhooks:promotion-withdraw": [promotion],
+            **{
+                f"reviews:setup-known-{deed}": [self.known_hash.known_list_id]
+                for deed in ("detail", "add", "change")
+            },
+            "reviews:setup-known-remove": [self.known_hash.pk],
+            "reviews_api:known-hashes": [self.known_hash.known_list_id],
             "reviews_api:item": [self.job.item_id],
             "reviews_api:medium": [self.medium.pk],
             "reviews_api:notes": [self.job.item_id],
@@ -774,6 +803,8 @@ class World:
             "mlhooks_api:model": [self.candidate.number],
             "mlhooks_api:evidence": [self.candidate.number],
             "mlhooks_api:shadow": [self.shadowed.number],
+            "mlhooks_api:predict": [self.candidate.number],
+            "mlhooks_api:prediction": [self.prediction.pk],
         }
         url = reverse(route, args=arguments.get(route, []))
         if route == "reviews:job-change":
@@ -879,6 +910,15 @@ class World:
             "reviews_api:reports": report,
             "reviews_api:media": {"file": SimpleUploadedFile("a.png", b"a picture")},
             "mlhooks_api:training-runs": {"snapshot": self.snapshot.number},
+            "mlhooks_api:predict": {"texts": ["Win a prize"]},
+            "reviews:setup-known-new": {
+                "policy": str(self.known_hash.known_list.policy_id),
+                "name": "N",
+                "distance": "20",
+            },
+            "reviews:setup-known-add": {"item": str(self.job.item_id)},
+            "reviews:setup-known-change": {"distance": "12"},
+            "reviews_api:known-hashes": {"hashes": [{"hash": "ab" * 32}]},
         }.get(route, {})
 
 
@@ -1096,6 +1136,8 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:snapshot-dry-run", "GET"): "snapshots:read",
         ("mlhooks_api:snapshot-difference", "GET"): "snapshots:read",
         ("mlhooks_api:snapshot-row", "GET"): "snapshots:read",
+        ("reviews_api:known-lists", "GET"): "policies:read",
+        ("reviews_api:known-hashes", "POST"): "known:write",
         ("mlhooks_api:snapshots", "GET"): "snapshots:read",
         ("mlhooks_api:snapshots", "POST"): "snapshots:write",
         ("mlhooks_api:snapshot", "GET"): "snapshots:read",
@@ -1112,6 +1154,8 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:shadow", "GET"): "models:read",
         ("mlhooks_api:shadow", "POST"): "models:write",
         ("mlhooks_api:shadow", "DELETE"): "models:write",
+        ("mlhooks_api:predict", "POST"): "models:write",
+        ("mlhooks_api:prediction", "GET"): "models:write",
     }
     listed = {(r, m) for r, methods in ROUTES.items() for m in methods if "_api:" in r}
     for_people = {

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules in one parenthesis share one noun. A module that is not here fails the test: place it.
 REVIEWS = [
     [("wording",), ("retelling",)],
-    [("encoding",), ("fetching",), ("layouts",), ("transcripts",)],
+    [("encoding",), ("fetching",), ("layouts",), ("looks",), ("transcripts",)],
     [("charts", "history_charts", "week_charts"), ("forecast",), ("palette",)],
     [("errors",), ("ranking",), ("agreement",), ("measurement",), ("marks",), ("submission",)],
     [("search_terms",)],
@@ -70,6 +70,7 @@ REVIEWS = [
         ("actions",),
         ("queues", "queue_settings", "reranking"),
         ("erasure",),
+        ("known",),
         ("bulk_work",),
         ("cluster_work", "cluster_reach"),
         ("grids",),
@@ -97,6 +98,7 @@ MLHOOKS = [
         ("client",),
         ("rates",),
     ],
+    [("probability_maps",)],
     [
         ("encoder",),
         ("heads",),
@@ -106,7 +108,7 @@ MLHOOKS = [
         ("concordance",),
         ("drift",),
     ],
-    [("training",), ("slices",), ("monitor_charts",)],
+    [("training",), ("finetuning",), ("slices",), ("monitor_charts",)],
     [("simulation", "labelled_files")],
     [("models",)],
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
@@ -118,7 +120,9 @@ MLHOOKS = [
         ("scoring", "strongest"),
         ("neighbours", "similar"),
         ("monitoring", "alerts"),
-        ("learning",),
+        ("learning", "tuning"),
+        ("predictions",),
+        ("new_policies",),
         ("files",),
     ],
     [("tasks",)],
@@ -133,10 +137,11 @@ PACKAGES = {
 }
 # What may import these at all when it is itself imported; elsewhere, inside functions only.
 HEAVY = {
-    "torch": {"encoder", "heads", "training"},
-    "sentence_transformers": {"encoder", "heads", "training"},
-    "transformers": {"encoder", "heads", "training"},
+    "torch": {"encoder", "heads", "training", "finetuning"},
+    "sentence_transformers": {"encoder", "heads", "training", "finetuning"},
+    "transformers": {"encoder", "heads", "training", "finetuning"},
     "PIL": set(),
+    "imagehash": set(),
     "av": set(),
     "sklearn": {"encoder", "heads", "training", "calibration", "evaluation", "selection"},
 }
@@ -152,6 +157,7 @@ PURE = {
         "webhooks",
         "lanes",
         "layouts",
+        "looks",
         "measurement",
         "marks",
         "transcripts",
@@ -172,12 +178,14 @@ PURE = {
     "mlhooks": {
         "aggregation",
         "calibration",
+        "probability_maps",
         "selection",
         "drift",
         "encoder",
         "heads",
         "evaluation",
         "training",
+        "finetuning",
         "pieces",
         "simulation",
         "curve_svg",
@@ -324,7 +332,7 @@ def load(patterns):
 
 load(get_resolver().url_patterns)
 heavy = {"torch", "sentence_transformers", "transformers", "sklearn", "scipy", "pyarrow"}
-heavy |= {"PIL", "av"}
+heavy |= {"PIL", "av", "imagehash"}
 print(" ".join(sorted(heavy & set(sys.modules))))
 """
 

@@ -111,6 +111,8 @@ SHOWN = {
     "reviews.tasks.sweep_hashes": "test_tasks.test_sweeps_of_near_duplicates_do_nothing_themselves",
     "reviews.tasks.prepare_media": "test_media.test_a_worker_prepares_a_medium_once",
     "reviews.tasks.sweep_media": "test_media.test_the_sweep_prepares_nothing_itself",
+    "reviews.tasks.match_known": "test_known.test_a_picture_is_held_against_the_lists_once",
+    "reviews.tasks.sweep_known": "test_known.test_the_sweep_compares_nothing_itself",
     "reviews.tasks.erase_unused_media": (
         "test_media.test_an_upload_that_no_item_came_for_is_given_up_after_a_week"
     ),
@@ -125,6 +127,13 @@ SHOWN = {
     "mlhooks.tasks.score_due": "test_tasks.test_an_item_is_scored_once",
     "mlhooks.tasks.score_pieces": (
         "test_strongest.test_the_task_may_run_twice_and_without_a_model_or_an_item"
+    ),
+    "mlhooks.tasks.sweep_policies": (
+        "test_predictions.test_a_policy_written_a_minute_ago_is_ranked_by_and_honest"
+    ),
+    "mlhooks.tasks.score_texts": "test_predictions.test_a_worker_answers_once",
+    "mlhooks.tasks.sweep_predictions": (
+        "test_predictions.test_the_sweep_asks_again_and_forgets_after_a_day"
     ),
     "mlhooks.tasks.prune_strong_spans": "test_strongest.test_old_rows_go",
     "mlhooks.tasks.sweep_scores": "test_tasks.test_sweeping_scores_has_them_scored_elsewhere",

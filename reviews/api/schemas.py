@@ -398,3 +398,34 @@ class ReadIn(serializers.Serializer):
 
 class ReadOut(serializers.Serializer):
     read = serializers.IntegerField(help_text="How many were unread.")
+
+
+class KnownListOut(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    policy = serializers.CharField(help_text="Slug.")
+    distance = serializers.IntegerField(help_text="Of 256 bits, how many may differ.")
+    is_archived = serializers.BooleanField()
+
+
+class KnownLists(serializers.Serializer):
+    results = KnownListOut(many=True)
+
+
+class KnownHashIn(serializers.Serializer):
+    hash = serializers.RegexField("^[0-9a-fA-F]{64}$", help_text="64 hexadecimal digits.")
+    type = serializers.ChoiceField(
+        choices=["phash", "sha256"],
+        required=False,
+        default="phash",
+        help_text="What it looks like, or its exact bytes.",
+    )
+    note = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class KnownHashesIn(serializers.Serializer):
+    hashes = KnownHashIn(many=True, max_length=10_000, allow_empty=False)
+
+
+class KnownHashesOut(serializers.Serializer):
+    added = serializers.IntegerField(help_text="How many were not there yet.")

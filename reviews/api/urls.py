@@ -8,6 +8,7 @@ from .accounts import AccountView
 from .decisions import DecisionsView
 from .items import ItemsView, ItemView, ReportsView
 from .kinds import KindsView
+from .known import KnownHashesView, KnownListsView
 from .media import MediaView, MediumView
 from .queues import PoliciesView, QueuesView
 from .routing import RoutingView
@@ -28,6 +29,8 @@ urlpatterns = [
     path("reports", ReportsView.as_view(), name="reports"),
     path("media", MediaView.as_view(), name="media"),
     path("media/<int:pk>", MediumView.as_view(), name="medium"),
+    path("known-lists", KnownListsView.as_view(), name="known-lists"),
+    path("known-lists/<int:pk>/hashes", KnownHashesView.as_view(), name="known-hashes"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("queues", QueuesView.as_view(), name="queues"),
     path("kinds", KindsView.as_view(), name="kinds"),

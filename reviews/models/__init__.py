@@ -22,6 +22,7 @@ from .content import (
     ThreadPlace,
     content_hash,
 )
+from .known import KnownHash, KnownList, KnownMatch, LookAlike
 from .media import Medium, MediumUse
 from .operation import BulkChange, BulkOperation
 from .outcome import Decision, Enforcement, Finding, Gold, Relabelling, Review, Strike, Verdict
@@ -74,12 +75,16 @@ __all__ = [
     "ItemKind",
     "ItemVersion",
     "Job",
+    "KnownHash",
+    "KnownList",
+    "KnownMatch",
     "Lane",
     "LaneArrival",
     "LaneStart",
     "MutedSort",
     "Note",
     "Notification",
+    "LookAlike",
     "Medium",
     "MediumUse",
     "PastCall",

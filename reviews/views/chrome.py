@@ -70,6 +70,12 @@ SETUP: tuple[tuple[Promise, Promise, str, str], ...] = (
         "reviews:setup-policy-list",
         "setup.view",
     ),
+    (
+        _("Known items"),
+        _("Pictures that were judged before"),
+        "reviews:setup-known-list",
+        "known.view",
+    ),
     (_("Actions"), _("What a decision can ask for"), "reviews:setup-action-list", "setup.view"),
     (
         _("Item kinds"),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mlhooks", "0009_predictions"),
+        ("mlhooks", "0012_predictions"),
     ]
 
     operations = [
