@@ -916,7 +916,7 @@ class World:
                 "name": "N",
                 "distance": "20",
             },
-            "reviews:setup-known-add": {"item": str(self.job.item_id)},
+            "reviews:setup-known-add": {"file": SimpleUploadedFile("h.csv", b"12" * 32)},
             "reviews:setup-known-change": {"distance": "12"},
             "reviews_api:known-hashes": {"hashes": [{"hash": "ab" * 32}]},
         }.get(route, {})
