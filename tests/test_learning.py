@@ -209,13 +209,13 @@ def test_a_changed_file_fails_the_run_with_the_reason(platform):
 
 def test_a_cancelled_run_registers_nothing(platform, monkeypatch):
     run = learning.start_training(decided(platform, train=8, test=2), by=platform.mila)
-    read = learning._read
+    read = learning.read_labels
 
     def read_and_be_cancelled(*args):
         learning.cancel_training(run, by=platform.mila)
         return read(*args)
 
-    monkeypatch.setattr(learning, "_read", read_and_be_cancelled)
+    monkeypatch.setattr(learning, "read_labels", read_and_be_cancelled)
     learning.run(run.pk)
 
     run.refresh_from_db()
