@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0059_check_views_so_far"),
+        ("reviews", "0060_draws_by_learning_rounds"),
     ]
 
     operations = [
