@@ -1154,6 +1154,10 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:shadow", "GET"): "models:read",
         ("mlhooks_api:shadow", "POST"): "models:write",
         ("mlhooks_api:shadow", "DELETE"): "models:write",
+        ("mlhooks_api:learning-rounds", "GET"): "models:read",
+        ("mlhooks_api:learning-rounds", "POST"): "models:write",
+        ("mlhooks_api:learning-round", "GET"): "models:read",
+        ("mlhooks_api:learning-curve", "GET"): "models:read",
         ("mlhooks_api:predict", "POST"): "models:write",
         ("mlhooks_api:prediction", "GET"): "models:write",
     }
