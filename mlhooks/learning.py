@@ -18,7 +18,7 @@ from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Platform, PolicyVersion
 from reviews.wording import kept
 
-from . import evidence, registry, sink, vectors
+from . import evidence, registry, sink, snapshots, vectors
 from .models import ModelVersion, Snapshot, TrainingRun
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def start_training(
         raise Invalid(_("Choose trained or few-shot."), details={"kind": _("trained or few-shot")})
     if not 0 <= seed < 2**31:
         raise Invalid(_("The seed is out of range."), details={"seed": _("0 to 2147483647")})
+    if snapshot.state == Snapshot.State.WITHDRAWN:
+        raise snapshots.withdrawn(snapshot)
     if snapshot.state != Snapshot.State.READY:
         raise Conflict(_("This snapshot is not ready, so there is nothing to train on yet."))
     _check_enough(snapshot)

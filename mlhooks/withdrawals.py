@@ -14,6 +14,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from reviews import audit
+from reviews.errors import NotFound
 from reviews.models import AuditEntry, Platform
 
 from . import labels, snapshots
@@ -28,7 +29,10 @@ def sweep() -> int:
     withdrawn = 0
     for snapshot in Snapshot.objects.filter(state=State.READY, erasures_upto__lt=head):
         erased = _erased(snapshot, head)
-        held = _held(snapshot, erased) if erased else []
+        try:
+            held = _held(snapshot, erased) if erased else []
+        except NotFound:
+            continue  # no files to fetch now; should they come back, they are looked through
         if held:
             withdrawn += withdraw(snapshot, items=len(held)) is not None
         else:

@@ -1,6 +1,7 @@
 """An item in a snapshot is erased: the files go, another version comes, and nobody is left in the
 dark about it."""
 
+import shutil
 import urllib.request
 
 import pytest
@@ -115,6 +116,14 @@ def test_a_snapshot_without_it_stays_as_it_was(platform, item, sweep):
     snapshot.refresh_from_db()
     assert snapshot.state == "ready"
     assert snapshot.erasures_upto == snapshots.trail_head() > 0
+
+
+def test_a_snapshot_whose_files_are_lost_holds_up_no_other(platform, item, sweep):
+    lost, held = built(platform), built(platform)
+    shutil.rmtree(snapshots.folder(lost))
+    erase(platform, item)
+    assert sweep() == 1
+    assert list(Snapshot.objects.filter(state="withdrawn")) == [held]
 
 
 def test_an_erasure_during_the_build_is_found_after_it(platform, item, sweep, monkeypatch):
@@ -250,4 +259,5 @@ def test_nothing_is_trained_on_it_any_more(withdrawn, platform):
     browser = Client()
     browser.force_login(platform.mila)
     answer = browser.post(reverse("mlhooks:training-create", args=[withdrawn.pk]), {"seed": 0})
-    assert answer.status_code == 409
+    assert answer.status_code == 410
+    assert "Snapshot 2 takes its place" in answer.text

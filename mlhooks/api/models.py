@@ -42,6 +42,7 @@ class TrainingRunsView(APIView):
             400: Refusal,
             404: Refusal,
             409: Refusal,
+            410: schemas.Withdrawn,
             422: Refusal,
             **REFUSALS,
         },
