@@ -34,6 +34,8 @@ from .probability_maps import ProbabilityMap
 # torch calls CSR matrices beta; the two products we take of them are tested here to the last bit.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
+LEAN = 0.25  # of inverse inclusion probabilities in the loss: 0 ignores them, 1 is the stream's
+
 # Called with (fraction done, what is being done, a history entry or None).
 Progress = Callable[[float, str, "dict[str, Any] | None"], None]
 Mask = NDArray[np.bool_]
@@ -54,6 +56,15 @@ class Examples:
     def worth(self) -> Floats:
         """What each row stands for in the stream that probabilities are to be true of."""
         return self.weights if self.stream is None else self.stream
+
+    @property
+    def counts(self) -> Floats:
+        """What each row counts in the loss. A sample that was drawn for what it teaches is not the
+        stream: inverse probabilities to a small power lean towards it, without letting a few rows
+        that were unlikely to come decide (flattened importance weights, Shimodaira 2000)."""
+        if self.stream is None:
+            return self.weights
+        return self.weights * np.nan_to_num(self.stream, nan=1.0) ** LEAN
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ def fit(
 
             # 1. How much to trust the features: the penalty that predicts unseen folds best.
             say(start, kept("Choosing regularisation for %(policy)s", policy=slug), None)
-            task = _Task.of(design, number, train.labels[:, column], train.weights)
+            task = _Task.of(design, number, train.labels[:, column], train.counts)
             sample, rows = _sample(task, config.cross_validated_rows, rng)
             chosen = _cross_validate(
                 config, sample, rng, _Steps(say, slug, start, 0.7 * (end - start))

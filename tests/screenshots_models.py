@@ -11,14 +11,16 @@ import pytest
 from django.utils import timezone
 
 from mlhooks import evaluation, functional, heads, promotions, registry, snapshots
-from mlhooks.models import DueScore, ModelVersion, Snapshot, TrainingRun
+from mlhooks.models import DueScore, ModelVersion, RoundSettings, Snapshot, TrainingRun
 from tests.factories import (
     make_evidence,
     make_item,
     make_job,
+    make_learning_curve,
     make_platform,
     make_policy,
     make_queue,
+    make_round,
 )
 from tests.people import CAST, make_person
 from tests.pictures import Camera
@@ -138,6 +140,50 @@ class Workshop:
         )
         promotions.approve(promotion, by=self.people["paul"])
 
+    def add_rounds(self) -> None:
+        """Rounds in every state, on a schedule, and the curve of the snapshot."""
+        mila = self.people["mila"]
+        RoundSettings.objects.create(
+            platform=self.platform,
+            is_on=True,
+            size=200,
+            next_at=timezone.now() + timedelta(hours=3),
+            changed_by=mila,
+        )
+        self.round = make_round(
+            self.platform, created_by=mila, size=80, model_version=self.champion
+        )
+        make_round(self.platform, is_scheduled=True, strategy="anchor", model_version=self.champion)
+        none = dict.fromkeys(("pool_size", "expected", "drawn", "known"))
+        make_round(self.platform, state="failed", error="There is no champion any more.", **none)
+        make_round(self.platform, state="running", step="Working out chances", **none)
+        points = {
+            "phishing": ((0.1, 0.12, 0.2, 0.3, 0.38, 0.47), (0.1, 0.1, 0.12, 0.15, 0.2, 0.33)),
+            "spam": ((0.4, 0.5, 0.6, 0.68, 0.72, 0.78), (0.4, 0.48, 0.6, 0.66, 0.7, 0.77)),
+        }
+        make_learning_curve(self.snapshot, **{slug: learnt(*both) for slug, both in points.items()})
+
+
+def learnt(learning: tuple[float, ...], random: tuple[float, ...]) -> dict:
+    """What curves.py keeps of one policy."""
+    arms = {
+        arm: [
+            {"auprc": value, "interval": [0.7 * value, 1.2 * value], "violations": n * n}
+            for n, value in enumerate(values)
+        ]
+        for arm, values in (("learning", learning), ("random", random))
+    }
+    gap = learning[-1] - random[-1]
+    return {
+        "n": 1400,
+        "positives": 84,
+        "of": "random lane",
+        "labels": [0, 16, 37, 86, 199, 460],
+        "arms": arms,
+        "difference": {"value": gap, "interval": [gap - 0.06, gap + 0.08]},
+        "area_ratio": 1.5,
+    }
+
 
 def measured(strength: float, champion: ModelVersion) -> dict:
     """What a training writes, for scores that part the classes by `strength`."""
@@ -174,6 +220,8 @@ def workshop(live_app):
 
 def test_pictures_of_models(workshop, live_app, new_page, sign_in):
     camera = Camera(live_app, new_page, sign_in)
+    camera.take(workshop.people["mila"], {"learning-empty": "/ml/learning/"})
+    workshop.add_rounds()
     camera.take(
         workshop.people["mila"],
         {
@@ -183,6 +231,8 @@ def test_pictures_of_models(workshop, live_app, new_page, sign_in):
             "model-champion": f"/ml/models/{workshop.champion.pk}/",
             "model-zero-shot": f"/ml/models/{workshop.first.pk}/",
             "model-proposed": f"/ml/models/{workshop.proposed.pk}/",
+            "learning": "/ml/learning/",
+            "round": f"/ml/learning/rounds/{workshop.round.pk}/",
             "evidence": f"/ml/models/{workshop.candidate.pk}/evidence/",
             "snapshots": "/ml/snapshots/",
             "snapshot": f"/ml/snapshots/{workshop.snapshot.pk}/",

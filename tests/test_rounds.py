@@ -6,7 +6,9 @@ from datetime import timedelta
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,7 +19,15 @@ from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Draw, Item, Job, Lane
 from reviews.routing import draw_value
 
-from .factories import make_account, make_item, make_job, make_platform, make_policy, make_queue
+from .factories import (
+    make_account,
+    make_item,
+    make_job,
+    make_platform,
+    make_policy,
+    make_queue,
+    make_round,
+)
 from .people import make_person
 from .test_snapshots import decide, group_in
 
@@ -406,6 +416,32 @@ def test_the_page_draws_a_round_and_shows_what_came_of_it(platform, client):
     draw = client.get(reverse("reviews:draw-detail", args=[row.draws.get().pk])).content.decode()
     assert reverse("mlhooks:round-detail", args=[row.pk]) in draw
     assert "probability: that of the item in the pool" in draw
+
+
+def test_the_page_asks_the_database_as_often_for_many_rounds_as_for_few(platform, client):
+    client.force_login(platform.mila)
+    url = reverse("mlhooks:learning")
+    make_round(platform, model_version=platform.champion, created_by=platform.mila)
+    with CaptureQueriesContext(connection) as few:
+        client.get(url)
+    for _ in range(15):
+        make_round(platform, model_version=platform.champion, created_by=platform.mila)
+    with CaptureQueriesContext(connection) as many:
+        page = client.get(url).content.decode()
+    assert page.count("row-link") == 16
+    assert len(many) <= len(few) < 25
+
+
+def test_of_several_platforms_the_page_shows_the_one_that_is_asked_for(platform, client):
+    other = make_platform(slug="forum", name="Forum")
+    other.members.add(platform.mila)
+    make_round(other, seed=1)
+    client.force_login(platform.mila)
+    row = LearningRound.objects.get()
+    links = f'href="{reverse("mlhooks:round-detail", args=[row.pk])}"'
+    assert links in client.get(reverse("mlhooks:learning") + "?platform=forum").content.decode()
+    assert links not in client.get(reverse("mlhooks:learning") + "?platform=mail").content.decode()
+    assert client.get(reverse("mlhooks:learning") + "?platform=nowhere").status_code == 404
 
 
 def test_the_code_on_the_rounds_page_draws_it_again(

@@ -1,5 +1,7 @@
 """Training: learns, repeats itself bit for bit, and knows when it has too little to learn from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -247,3 +249,19 @@ def test_what_is_known_of_the_stream_sets_the_level(known, rows):
         assert p.mean() == pytest.approx(0.1, abs=0.02 if known == 800 else 0.05)
     else:
         assert p.mean() > 0.14  # nothing of the stream was known: it answers for its labels
+
+
+def test_the_loss_leans_towards_the_stream_where_chances_are_known():
+    rows = examples(3)
+    drawn = replace(rows, weights=np.array([1.0, 1, 2]), stream=np.array([1.0, 16, np.nan]))
+    assert drawn.counts.tolist() == [1, 2, 2]  # 16 ^ ¼ = 2; an unknown chance counts as it is
+    assert (rows.counts == rows.weights).all()
+
+
+def test_equal_chances_teach_what_none_would():
+    rows, valid = examples(200), examples(40, seed=1)
+    plain = training.fit(config("spam"), rows, valid, seed=0)
+    even = training.fit(config("spam"), replace(rows, stream=np.full(200, 10.0)), valid, seed=0)
+    ends = [fitted.head.part_of("spam") for fitted in (plain, even)]
+    logits = [head.logits(valid.embeddings, valid.texts) for head in ends]
+    assert logits[0] == pytest.approx(logits[1], abs=1e-5)
