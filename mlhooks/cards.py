@@ -106,10 +106,8 @@ def _model_index(
         slug, name = version.policy.slug, version.policy.name
         report = _own_figures(model_version).get(slug) or {}
         snapshot = model_version.snapshot
-        number = snapshot.number if snapshot is not None else 0
-        results += _result(
-            name, f"snapshot {number}", f"snapshot-{number}", "test", _METRICS, report
-        )
+        data = f"snapshot {snapshot.number}" if snapshot is not None else "test rows"
+        results += _result(name, data, data.replace(" ", "-"), "test", _METRICS, report)
         figures = evidence.get("policies", {}).get(slug) or {}
         values = {key: (figures.get(key) or {}).get("value") for key in _OF_EVIDENCE}
         results += _result(name, "evidence", "live-stream", "evidence", _OF_EVIDENCE, values)

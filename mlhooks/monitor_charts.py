@@ -24,6 +24,7 @@ from reviews.wording import gettext as _
 from .drift import Band, Bound
 
 WIDTH, HEIGHT = 340, 200
+_WIDTH_OF_BANDS = 500  # drawn as wide as it is, so that its words are no larger than the page's
 _LEFT_OF_BANDS = 84
 _BAND = 30
 
@@ -33,7 +34,7 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
     if not bands:
         return None
     height = TOP + BOTTOM + _BAND * len(bands)
-    x = scale(0, 1, _LEFT_OF_BANDS, WIDTH - RIGHT)
+    x = scale(0, 1, _LEFT_OF_BANDS, _WIDTH_OF_BANDS - RIGHT)
     plot = Plot(
         id=f"{prefix}-bands",
         title=_("%(policy)s: promised and confirmed") % {"policy": policy},
@@ -45,7 +46,7 @@ def band_plot(policy: str, bands: Sequence[Band], *, prefix: str) -> Plot | None
         y_label="",
         x_ticks=[Tick(x(at), percent(at)) for at in (0, 0.5, 1)],
         y_ticks=[Tick(TOP + _BAND * (n + 0.5), name_of(one)) for n, one in enumerate(bands)],
-        width=WIDTH,
+        width=_WIDTH_OF_BANDS,
         height=height,
         left=_LEFT_OF_BANDS,
         head=(_("Score"), _("Promised"), _("Confirmed"), _("95 % interval"), _("Labels")),

@@ -133,8 +133,8 @@ def test_the_card_tells_the_hub_its_figures(model):
         for one in card.data.eval_results
     }
     name = "Spam: “all” of it"
-    assert found["snapshot-0", "average_precision"] == (name, 0.8125)
-    assert found["snapshot-0", "expected_calibration_error"] == (name, 0.03)
+    assert found["test-rows", "average_precision"] == (name, 0.8125)
+    assert found["test-rows", "expected_calibration_error"] == (name, 0.03)
     assert found["live-stream", "average_precision_difference"] == (name, -0.02)
     assert len(found) == 4
     assert card.data.base_model == "encoder@0123456789ab".partition("@")[0]
