@@ -51,6 +51,7 @@ WHERE id = %(pk)s AND delivered_at IS NULL
 # Opened and closed
 
 
+@transaction.atomic
 def judge(monitoring: Monitoring, values: Mapping[tuple[str, str], float]) -> list[Alert]:
     """In the transaction of the look: open what has gone out, close what is back. A figure that
     could not be worked out changes nothing. Returns what opened or closed."""

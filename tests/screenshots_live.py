@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
 from mlhooks import (
@@ -134,8 +133,7 @@ class Live:
                 figures=figures,
                 finished_at=now - timedelta(days=day),
             )
-            with transaction.atomic():
-                alerts.judge(look, monitoring.values_of(figures))
+            alerts.judge(look, monitoring.values_of(figures))
         alert = self.platform.alerts.filter(closed_at=None).first()
         alerts.acknowledge(
             alert, by=self.people["mila"], note="A wave of crypto offers; retraining."
