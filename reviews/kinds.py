@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from . import access, layouts, revisions
+from . import access, kind_parts, revisions
 from .errors import Conflict, Invalid
 from .models import Item, ItemKind, Person, Platform, Revision
 from .wording import figure, midsentence
@@ -173,7 +173,7 @@ def impact(kind: ItemKind, fields: Sequence[Mapping[str, Any]]) -> list[Impact]:
                 "it: a value that does not fit is shown as it came, with a warning. Whoever still "
                 "sends it the old way is refused."
             ) % {
-                "type": midsentence(layouts.TYPES[new["type"]]),
+                "type": midsentence(kind_parts.TYPES[new["type"]]),
                 "count": figure(having[name]),
                 "of_all": of_all,
             }
@@ -294,7 +294,7 @@ def _fields(fields: object, errors: Errors) -> list[dict[str, Any]]:
             errors[f"{at}.label"] = [_("At most %(most)s characters.") % {"most": MAX_LABEL}]
         _check_role(field, singles, at, errors)
         clean.append(field)
-    if not errors and not any(field["role"] in layouts.SEEN_ROLES for field in clean):
+    if not errors and not any(field["role"] in kind_parts.SEEN_ROLES for field in clean):
         errors["fields"] = [
             _("Give one field the role title, text, image, images, video or audio: what is judged.")
         ]
@@ -311,14 +311,14 @@ def _check_name(name: str, names: Mapping[str, int], at: str, errors: Errors) ->
 
 
 def _check_role(field: dict[str, Any], singles: dict[str, int], at: str, errors: Errors) -> None:
-    if field["type"] not in layouts.TYPES:
+    if field["type"] not in kind_parts.TYPES:
         errors[f"{at}.type"] = [_("Choose a type.")]
         return
-    role = layouts.ROLES.get(field["role"])
+    role = kind_parts.ROLES.get(field["role"])
     if role is None:
         errors[f"{at}.role"] = [_("Choose a role, or none.")]
     elif field["type"] not in role.types:
-        fitting = _(" or ").join(sorted(midsentence(layouts.TYPES[one]) for one in role.types))
+        fitting = _(" or ").join(sorted(midsentence(kind_parts.TYPES[one]) for one in role.types))
         words = _("%(role)s takes %(types)s.")
         errors[f"{at}.role"] = [words % {"role": role.label, "types": fitting}]
     elif role.is_single:
@@ -340,7 +340,7 @@ def _layout(layout: object, fields: list[dict[str, Any]], errors: Errors) -> lis
     for number, row in enumerate(rows):
         row = row if isinstance(row, dict) else {}
         at = f"layout.{number}"
-        block = layouts.BLOCKS.get(str(row.get("block")))
+        block = kind_parts.BLOCKS.get(str(row.get("block")))
         if block is None:
             errors[f"{at}.block"] = [_("Choose a block.")]
             continue
@@ -365,7 +365,7 @@ def _layout(layout: object, fields: list[dict[str, Any]], errors: Errors) -> lis
 
 def _wrong_in_block(
     one: Mapping[str, Any],
-    block: layouts.Block,
+    block: kind_parts.Block,
     types: Mapping[str, str],
     placed: Mapping[str, int],
     number: int,
@@ -376,15 +376,15 @@ def _wrong_in_block(
     for name in one["fields"]:
         if name not in types:
             wrong.append(_("There is no field %(name)s.") % {"name": name})
-        elif types[name] in layouts.TYPES and types[name] not in block.types:
-            label = midsentence(layouts.TYPES[types[name]])
+        elif types[name] in kind_parts.TYPES and types[name] not in block.types:
+            label = midsentence(kind_parts.TYPES[types[name]])
             words = _("%(name)s cannot be shown so: it is %(type)s.")
             wrong.append(words % {"name": name, "type": label})
         elif name in placed:
             words = _("%(name)s is in block %(number)s already.")
             wrong.append(words % {"name": name, "number": placed[name] + 1})
     is_alone = one["fields"] and all(types.get(name) in _TEXTS for name in one["fields"])
-    if is_alone and not wrong and one["block"] in layouts.CAPTIONED:
+    if is_alone and not wrong and one["block"] in kind_parts.CAPTIONED:
         wrong.append(_("It needs a medium to show; a text field is its caption."))
     if one["block"] == "card" and not wrong and "url" not in map(types.get, one["fields"]):
         wrong.append(_("It needs an address (URL); the others say what is there."))
@@ -437,9 +437,9 @@ def _read(fields: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def _field_words(field: object) -> str:
     if not isinstance(field, dict):
         return str(field)
-    type_ = layouts.TYPES.get(field.get("type"), field.get("type"))
+    type_ = kind_parts.TYPES.get(field.get("type"), field.get("type"))
     role = field.get("role")
-    known = layouts.ROLES.get(role)
+    known = kind_parts.ROLES.get(role)
     parts = [f"{field.get('name')}: “{field.get('label')}”, {midsentence(type_)}"]
     if role:
         told = {"role": midsentence(known.label) if known else role}
@@ -452,7 +452,7 @@ def _field_words(field: object) -> str:
 def _block_words(block: object) -> str:
     if not isinstance(block, dict):
         return str(block)
-    known = layouts.BLOCKS.get(block.get("block"))
+    known = kind_parts.BLOCKS.get(block.get("block"))
     shown = ", ".join(map(str, block.get("fields") or [])) or _("all the rest")
     label = f" “{block['label']}”" if block.get("label") else ""
     folded = _(", folded") if block.get("is_collapsed") else ""

@@ -1,4 +1,4 @@
-"""PURE. What an item kind may be made of, and how its items are shown: fields and blocks.
+"""PURE. How items of a kind are shown: its fields in blocks (kind_parts.py says what there is).
 
 A Layout is compiled once a kind and laid over each item's content. It refuses nothing: what does
 not fit its type is shown raw with a warning, and what no block shows stands under "Other data", so
@@ -11,105 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .wording import figure, noop
+from .kind_parts import ADDRESSES, BLOCKS, CAPTIONED, MEDIA, OTHER, TEXTS, TYPES
+from .wording import figure
 from .wording import gettext as _
-
-OTHER = noop("Other data")  # what no block shows
-# Type → what a person calls it; like all labels here, translated where it is shown.
-TYPES = {
-    "string": noop("Short text"),
-    "text": noop("Long text"),
-    "number": noop("Number"),
-    "datetime": noop("Date and time"),
-    "url": noop("Address (URL)"),
-    "boolean": noop("Yes or no"),
-    "image": noop("Image"),
-    "images": noop("Images, a list"),
-    "video": noop("Video"),
-    "audio": noop("Audio"),
-    "messages": noop("Messages, a list"),
-    "key-value": noop("Key-value"),
-}
-_TEXTS = frozenset({"string", "text"})
-# One medium: `media:<id>`, or the address where it lies.
-MEDIA = frozenset({"image", "video", "audio"})
-_ADDRESSES = MEDIA | {"url"}
-
-
-class Role(NamedTuple):
-    """What a field is to us; `types` are those that can play it."""
-
-    label: str
-    types: frozenset[str]
-    is_single: bool = False  # at most one a kind
-
-
-ROLES = {
-    "": Role(noop("Plain"), frozenset(TYPES)),
-    "title": Role(noop("Title"), _TEXTS, is_single=True),
-    "text": Role(noop("Text"), _TEXTS),
-    "image": Role(noop("Image"), frozenset({"image", "url"})),
-    "images": Role(noop("Images"), frozenset({"images"})),
-    "video": Role(noop("Video"), frozenset({"video", "url"})),
-    "audio": Role(noop("Audio"), frozenset({"audio", "url"})),
-    "alt": Role(noop("Description for those who cannot see it"), _TEXTS),
-    "transcript": Role(noop("Transcript"), _TEXTS),
-    "url": Role(noop("Address"), frozenset({"url"})),
-    "author": Role(noop("Author"), frozenset({"string", "url"}), is_single=True),
-    "handle": Role(noop("Author’s handle"), frozenset({"string"}), is_single=True),
-    "avatar": Role(noop("Author’s picture"), frozenset({"image", "url"}), is_single=True),
-    "parent": Role(noop("Parent"), frozenset({"string", "number", "url"}), is_single=True),
-    "thread": Role(noop("Thread"), frozenset({"string", "number", "url"}), is_single=True),
-    "messages": Role(noop("Conversation"), frozenset({"messages"})),
-    "date": Role(noop("Date"), frozenset({"datetime"})),
-    "number": Role(noop("Number"), frozenset({"number"})),
-    "key-value": Role(noop("Key-value"), frozenset({"key-value"})),
-}
-# One of these makes an item something to look at.
-SEEN_ROLES = ("title", "text", "image", "images", "video", "audio")
-
-
-class Block(NamedTuple):
-    """A way to show fields; `types` are those that it can show."""
-
-    label: str
-    types: frozenset[str]
-    about: str
-
-
-BLOCKS = {
-    "title": Block(noop("Title"), _TEXTS, noop("One line, large")),
-    "text": Block(noop("Text"), _TEXTS, noop("The text itself, in full reading size")),
-    "quote": Block(noop("Quote"), _TEXTS, noop("Set apart: what is answered or quoted")),
-    "image": Block(
-        noop("Image"), _TEXTS | {"image", "url"}, noop("A picture; a text field is its caption")
-    ),
-    "gallery": Block(noop("Gallery"), _TEXTS | {"images", "image"}, noop("Pictures side by side")),
-    "video": Block(
-        noop("Video"), _TEXTS | {"video", "url"}, noop("A film; text is caption or transcript")
-    ),
-    "audio": Block(
-        noop("Audio"), _TEXTS | {"audio", "url"}, noop("A sound; text is caption or transcript")
-    ),
-    "link": Block(noop("Address"), _ADDRESSES, noop("Made harmless; nobody can click it")),
-    "card": Block(
-        noop("Link card"),
-        _TEXTS | {"url", "image"},
-        noop("An address with what the platform says of it"),
-    ),
-    "profile": Block(
-        noop("Profile"),
-        frozenset(TYPES) - {"images", "messages", "video", "audio"},
-        noop("Picture, name, handle, text and counts of an account"),
-    ),
-    "facts": Block(noop("Facts"), frozenset(TYPES), noop("Names beside values")),
-    "thread": Block(
-        noop("Thread"),
-        frozenset({"string", "number", "url", "messages"}),
-        noop("What it answers or is in"),
-    ),
-    "data": Block(OTHER, frozenset(TYPES), noop("As it came; without fields: all the rest")),
-}
 
 # Characters of a value shown at once, by block; the rest is one click away.
 TEXT_SHOWN = 10_000
@@ -122,7 +26,6 @@ MESSAGES_SHOWN = 30
 _SEEING = frozenset({"image", "gallery", "video", "audio", "card", "profile"})
 _FRAMES = frozenset({"image", "video", "audio"})
 _FRAMED_ROLES = frozenset({"image", "avatar"})
-CAPTIONED = frozenset({"image", "gallery", "video", "audio"})
 # The box that a picture or a film is fitted into, in CSS pixels.
 _BOX = (640, 440)
 # The usual order of an item without a layout of its own.
@@ -376,7 +279,7 @@ def _steps(layout: object, fields: Mapping[str, Field]) -> list[_Step]:
 
 
 def _is_caption(block: str, field: Field) -> bool:
-    return block in CAPTIONED and field.type in _TEXTS
+    return block in CAPTIONED and field.type in TEXTS
 
 
 def _entries(
@@ -486,9 +389,9 @@ def _fitted(name: str, renditions: Mapping[str, Mapping[str, Any]]) -> tuple[int
 def _written(type_: str, value: object) -> tuple[str, Any]:
     """How a value is written, and as what."""
     if isinstance(value, str):
-        if type_ in _TEXTS or type_ not in TYPES:
+        if type_ in TEXTS or type_ not in TYPES:
             return "text", value
-        if type_ in _ADDRESSES:
+        if type_ in ADDRESSES:
             return "address", value
         if type_ == "datetime" and (time := _time(value)) is not None:
             return "time", time

@@ -15,7 +15,7 @@ from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import layouts
+from . import kind_parts, layouts
 
 MAX_ROWS = 10_000  # a call, so that one transaction stays short
 MAX_TEXT_BYTES = 2**20  # one text field, UTF-8
@@ -72,7 +72,7 @@ class Shape:
         self.media_types = {
             each["name"]: "image" if each["type"] == "url" else each["type"]
             for each in fields
-            if each["type"] in layouts.MEDIA
+            if each["type"] in kind_parts.MEDIA
             or each["type"] == "images"
             or (each["type"] == "url" and each.get("role") in ("image", "video", "audio", "avatar"))
         }

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from reviews import layouts
+from reviews import kind_parts, layouts
 from reviews.layouts import Layout
 
 FIELDS = [
@@ -239,11 +239,13 @@ def test_a_layout_is_compiled_once_and_again_only_when_it_changed():
 
 
 def test_every_type_can_be_shown_and_every_role_has_a_place():
-    for name, role in layouts.ROLES.items():
+    for name, role in kind_parts.ROLES.items():
         for type_ in role.types:
             fields = [{"name": "x", "label": "X", "type": type_, "role": name}]
             (one, *_) = layouts.usual(fields) or [None]
             if one is not None:
-                assert type_ in layouts.BLOCKS[one["block"]].types
-    for type_ in layouts.TYPES:
-        assert type_ in layouts.BLOCKS["facts"].types and type_ in layouts.BLOCKS["data"].types
+                assert type_ in kind_parts.BLOCKS[one["block"]].types
+    for type_ in kind_parts.TYPES:
+        assert (
+            type_ in kind_parts.BLOCKS["facts"].types and type_ in kind_parts.BLOCKS["data"].types
+        )

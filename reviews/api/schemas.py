@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from reviews import layouts
+from reviews import kind_parts
 from reviews.models import (
     Decision,
     Enforcement,
@@ -261,9 +261,9 @@ class QueueList(serializers.Serializer):
 class KindField(serializers.Serializer):
     name = serializers.CharField(help_text="The key in an item's content.")
     label = serializers.CharField()
-    type = serializers.ChoiceField(choices=list(layouts.TYPES.items()))
+    type = serializers.ChoiceField(choices=list(kind_parts.TYPES.items()))
     role = serializers.ChoiceField(
-        choices=[(name, role.label) for name, role in layouts.ROLES.items()],
+        choices=[(name, role.label) for name, role in kind_parts.ROLES.items()],
         allow_blank=True,
         help_text="What the field is to us; empty: nothing in particular.",
     )

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, comfort, kinds, layouts, media, revisions
+from reviews import access, comfort, kind_parts, kinds, layouts, media, revisions
 from reviews.errors import Conflict, Invalid
 from reviews.models import Item, ItemKind, Platform, Queue
 
@@ -55,14 +55,14 @@ class FieldRow:
         """Roles its type can play, and the one it has."""
         return [
             (name, _(role.label))
-            for name, role in layouts.ROLES.items()
+            for name, role in kind_parts.ROLES.items()
             if self.type in role.types or name == self.role
         ]
 
 
-def _block(name: str) -> layouts.Block:
+def _block(name: str) -> kind_parts.Block:
     """In her language."""
-    block = layouts.BLOCKS[name]
+    block = kind_parts.BLOCKS[name]
     return block._replace(label=_(block.label), about=_(block.about))
 
 
@@ -87,7 +87,7 @@ class BlockRow:
         return self.known.about
 
     @property
-    def known(self) -> layouts.Block:
+    def known(self) -> kind_parts.Block:
         return _block(self.block)
 
 
@@ -158,7 +158,7 @@ class Draft:
             block = post.get(f"b-{n}-block")
             if block is None:
                 break
-            if block not in layouts.BLOCKS:
+            if block not in kind_parts.BLOCKS:
                 continue
             chosen = set(post.getlist(f"b-{n}-fields"))
             draft.blocks.append(
@@ -197,7 +197,7 @@ class Draft:
             self.fields.append(FieldRow())
             self.focus = f"f-{len(self.fields) - 1}-name"
         elif verb == "add-block":
-            if rest in layouts.BLOCKS:
+            if rest in kind_parts.BLOCKS:
                 self.blocks.append(BlockRow(rest))
                 self.focus = f"b-{len(self.blocks) - 1}-label"
         elif verb == "own":
@@ -379,8 +379,8 @@ def _page(
         "is_new": is_new,
         "may_edit": may_edit,
         "may_archive": may and not is_new,
-        "types": [(name, _(label)) for name, label in layouts.TYPES.items()],
-        "block_kinds": [(name, _block(name)) for name in layouts.BLOCKS],
+        "types": [(name, _(label)) for name, label in kind_parts.TYPES.items()],
+        "block_kinds": [(name, _block(name)) for name in kind_parts.BLOCKS],
         "choices": _choices(draft),
         "status": status,
         **_preview(request, kind, draft),
@@ -470,7 +470,7 @@ def _blocks(layout: object, rows: list[FieldRow]) -> list[BlockRow]:
             [by_name[name] for name in one.get("fields", []) if name in by_name],
         )
         for one in (layout if isinstance(layout, list) else [])
-        if isinstance(one, dict) and one.get("block") in layouts.BLOCKS
+        if isinstance(one, dict) and one.get("block") in kind_parts.BLOCKS
     ]
 
 
