@@ -8,7 +8,7 @@ from tests.test_access import ROUTES, World
 # Who looks, in the order in which she is asked: each page is walked once, by the first who may.
 LOOKERS = ("lena", "rosa", "paul", "mila", "abel", "ada")
 # What the browser shows in a page of its own making, or saves.
-FILES = ("reviews:medium",)
+FILES = ("reviews:medium", "mlhooks:round-pool")
 # Pages of the sign-in, which stand in no table of ours, for someone who has signed in.
 SIGN_IN = ("/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/")
 
