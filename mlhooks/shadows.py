@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from reviews import access, audit, draws
+from reviews import access, audit, draw_pools, draws
 from reviews.errors import Conflict, Invalid
 from reviews.models import Draw, Person, Policy, Queue
 
@@ -396,7 +396,7 @@ def _disagreements(
                 "policies": [policy.pk for policy in policies],
                 "mine": [mine.get(policy.slug, 0.5) for policy in policies],
                 "theirs": [theirs.get(policy.slug, 0.5) for policy in policies],
-                "most": draws.MOST_IN_POOL,
+                "most": draw_pools.MOST_IN_POOL,
             },
         )
         found: list[tuple[int, int, int, bool, float, float]] = cursor.fetchall()

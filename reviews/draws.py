@@ -4,27 +4,23 @@ The random lane is drawn where jobs are placed (routing.py), a second opinion wh
 (decisions.py). Here are the rest: learning, as scores arrive; quality checks of decisions; gold.
 """
 
-import json
 import math
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
-from . import access, audit, bulk, draw_rows, ranking, sampling
+from . import access, audit, bulk, draw_pools, draw_rows, ranking, sampling
+from .draw_pools import MOST_IN_POOL, NOTHING, Candidate
 from .errors import Conflict, Invalid
-from .models import Decision, Draw, Gold, Item, Job, Lane, Person, Queue
+from .models import Draw, Item, Job, Lane, Person, Queue
 from .routing import Router, draw_value
 from .wording import figure
 
 # As scores arrive, the newest so many jobs say what the usual risks are.
 _REFERENCE = 2_000
-# No pool is larger than its newest so many.
-MOST_IN_POOL = 100_000
 _BATCH = 1_000
 MANUAL_LANES = (Lane.LEARNING, Lane.QA, Lane.GOLD)
 STRATEGIES = (
@@ -48,20 +44,6 @@ FROM given JOIN locked USING (id)
 WHERE job.id = given.id AND locked.state = 'ready' AND locked.lane = 'risk'
 """
 
-# Decisions of reviewers that stand. A lead's word on a disagreement is the last one.
-_CHECKED = """
-FROM {decisions} AS decision
-JOIN reviews_job AS settled_by ON settled_by.id = decision.job_id
-JOIN reviews_item AS item ON item.id = decision.item_id
-WHERE decision.queue_id = %(queue)s AND decision.kind = 'settled'
-  AND decision.verdict IN ('violating', 'clean') AND settled_by.lane <> 'adjudication'
-  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
-  AND NOT EXISTS (
-    SELECT FROM reviews_job AS open
-    WHERE open.item_id = item.id AND open.state IN ('ready', 'claimed')
-  )
-"""
-
 # In order, up to the first whose undo window has not been closed for a while: an answer that is
 # still being written has a window that closes later. Looking back no further than a day (and so
 # many decisions), a rate that is turned on does not bring up last month.
@@ -72,70 +54,10 @@ _NEWEST = """(
 _NEW_DECISIONS = f"""
 SELECT decision.id, decision.item_id,
   decision.undo_until < clock_timestamp() - interval '10 seconds' AS is_closed
-{_CHECKED.format(decisions=_NEWEST)}
+{draw_pools.CHECKED.format(decisions=_NEWEST)}
   AND decision.decided_at > clock_timestamp() - interval '1 day'
 ORDER BY decision.id LIMIT %(most)s
 """  # noqa: S608
-
-_POOLS = {
-    Lane.LEARNING: """
-SELECT job.id, item.id, item.risks
-FROM reviews_job AS job JOIN reviews_item AS item ON item.id = job.item_id
-WHERE job.queue_id = %(queue)s AND job.lane = 'risk' AND job.state = 'ready'
-  AND job.assigned_to_id IS NULL AND item.risk IS NOT NULL
-ORDER BY job.id DESC LIMIT %(most)s
-FOR NO KEY UPDATE OF job SKIP LOCKED
-""",
-    Lane.QA: f"""
-SELECT decision.id, item.id, decision.risks
-{_CHECKED.format(decisions="reviews_decision")}
-  AND decision.undo_until < clock_timestamp() AND decision.item_version_id = (
-    SELECT id FROM reviews_itemversion
-    WHERE item_id = item.id AND number = item.version_number)
-  AND NOT EXISTS (SELECT FROM reviews_job AS check_ WHERE check_.item_id = item.id
-    AND check_.lane = 'qa' AND check_.created_at > decision.decided_at)
-ORDER BY decision.id DESC LIMIT %(most)s
-""",  # noqa: S608
-    # Known: two people say so and nobody otherwise, or a lead vouches for it; and somebody who
-    # works here has not seen it yet.
-    Lane.GOLD: """
-SELECT decision.id, item.id, decision.risks
-FROM reviews_decision AS decision
-JOIN reviews_item AS item ON item.id = decision.item_id
-JOIN reviews_itemversion AS version
-  ON version.id = decision.item_version_id AND version.number = item.version_number
-WHERE decision.queue_id = %(queue)s AND decision.verdict IN ('violating', 'clean')
-  AND NOT EXISTS (SELECT FROM reviews_decision AS later WHERE later.supersedes_id = decision.id)
-  AND (
-    EXISTS (SELECT FROM reviews_gold AS gold WHERE gold.decision_id = decision.id)
-    OR (
-      SELECT count(DISTINCT reviewer_id) >= 2 AND bool_and(verdict = decision.verdict)
-      FROM reviews_review WHERE item_version_id = version.id AND item_id = item.id
-        AND verdict IN ('violating', 'clean')
-    )
-  )
-  AND NOT EXISTS (
-    SELECT FROM reviews_job AS open
-    WHERE open.item_id = item.id AND open.state IN ('ready', 'claimed')
-  )
-  AND EXISTS (
-    SELECT FROM reviews_queue_members AS member
-    WHERE member.queue_id = decision.queue_id AND NOT EXISTS (
-      SELECT FROM reviews_review AS own
-      WHERE own.item_id = item.id AND own.reviewer_id = member.person_id
-    )
-  )
-ORDER BY decision.id DESC LIMIT %(most)s
-""",
-}
-
-
-class _Candidate(NamedTuple):
-    """One of a pool: `pk` is of the job (learning) or of the decision (the rest)."""
-
-    pk: int
-    item_id: int
-    risks: dict[str, float]
 
 
 def draw_for_learning(
@@ -160,9 +82,9 @@ def draw_for_learning(
         .order_by("pk")
         .values_list("queue_id", "pk", "item_id", "item__risks")
     )
-    pools: dict[int, list[_Candidate]] = {}
+    pools: dict[int, list[Candidate]] = {}
     for queue_id, *rest in rows:
-        pools.setdefault(queue_id, []).append(_Candidate(*rest))
+        pools.setdefault(queue_id, []).append(Candidate(*rest))
     newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
     moves, pending = [], []
     for queue_id, pool in pools.items():
@@ -238,9 +160,9 @@ def draw_jobs(
         # One at a time a queue: two at once would draw from the same pool.
         Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
         router = Router(queue.platform_id)
-        pool = _pool(queue, lane)
+        pool = draw_pools.read(queue, lane)
         if not pool:
-            raise Conflict(_NOTHING[Lane(lane)])
+            raise Conflict(NOTHING[Lane(lane)])
         slugs = _slugs(router, queue)
         risks = [_risk(one.risks, slugs) for one in pool]
         is_all = strategy == Draw.Strategy.CERTAINTY
@@ -269,22 +191,7 @@ def draw_jobs(
             )
         else:
             _open(queue, lane, draw, [(one.item_id, p) for one, p in chosen], router)
-        draw_rows.write([draw])
-        row = Draw.objects.get(pk=draw.id)
-        audit.record(
-            "draw.create",
-            row,
-            by=by,
-            platform=queue.platform_id,
-            queue=queue.slug,
-            lane=lane,
-            strategy=strategy,
-            expected=expected,
-            seed=seed,
-            pool=len(pool),
-            drawn=row.drawn,
-        )
-    return row
+        return _write(draw, queue, strategy=strategy, by=by)
 
 
 def draw_given(
@@ -320,7 +227,7 @@ def draw_given(
             .values_list("pk", "item_id")
         )
         if not pool:
-            raise Conflict(_NOTHING[Lane.LEARNING])
+            raise Conflict(NOTHING[Lane.LEARNING])
         probabilities = [chances[pk] for pk, _item in pool]
         draw = draw_rows.Pending(
             queue.pk,
@@ -344,77 +251,27 @@ def draw_given(
         ]
         if moves:
             bulk.over_rows(_TO_LEARNING, moves)
-        draw_rows.write([draw])
-        row = Draw.objects.get(pk=draw.id)
-        audit.record(
-            "draw.create",
-            row,
-            by=person,
-            platform=queue.platform_id,
-            queue=queue.slug,
-            lane=Lane.LEARNING,
-            strategy=strategy,
-            expected=draw.parameters["expected"],
-            seed=seed,
-            pool=len(pool),
-            drawn=row.drawn,
-        )
+        return _write(draw, queue, strategy=strategy, by=person)
+
+
+def _write(draw: draw_rows.Pending, queue: Queue, *, strategy: str, by: Person | None) -> Draw:
+    """What somebody asked for, drawn: its row and the audit's. `strategy` as it was asked for."""
+    draw_rows.write([draw])
+    row = Draw.objects.get(pk=draw.id)
+    audit.record(
+        "draw.create",
+        row,
+        by=by,
+        platform=queue.platform_id,
+        queue=queue.slug,
+        lane=draw.lane,
+        strategy=strategy,
+        expected=draw.parameters["expected"],
+        seed=draw.seed,
+        pool=draw.pool_size,
+        drawn=row.drawn,
+    )
     return row
-
-
-def pool_sizes(queue: Queue) -> dict[str, int]:
-    """Lane → how many there are to draw from now, up to MOST_IN_POOL."""
-    sizes = {}
-    with connection.cursor() as cursor:
-        for lane, statement in _POOLS.items():
-            counted = statement.replace("FOR NO KEY UPDATE OF job SKIP LOCKED", "")
-            cursor.execute(
-                f"SELECT count(*) FROM ({counted}) AS pool",  # noqa: S608
-                {"queue": queue.pk, "most": MOST_IN_POOL},
-            )
-            sizes[str(lane)] = cursor.fetchone()[0]
-    return sizes
-
-
-def mark_gold(item: Item, *, by: Person) -> Gold:
-    """A lead vouches for the decision that stands: the item may be asked of others as a check."""
-    access.check(by, "draw.create", item.platform_id)
-    with transaction.atomic():
-        Item.objects.select_for_update(no_key=True).get(pk=item.pk)
-        standing = Decision.objects.settled().filter(item=item).first()
-        if standing is None:
-            raise Conflict(_("Only an item whose decision stands can be gold. Decide it first."))
-        gold, is_new = Gold.objects.update_or_create(
-            item=item, defaults={"decision": standing, "marked_by": by}
-        )
-        audit.record(
-            "gold.mark", item, by=by, platform=item.platform_id, decision=standing.pk, gold=gold.pk
-        )
-    return gold
-
-
-def unmark_gold(item: Item, *, by: Person) -> None:
-    """It is not asked again; jobs that are out stay. Twice is once."""
-    access.check(by, "draw.create", item.platform_id)
-    with transaction.atomic():
-        count, _rest = Gold.objects.filter(item=item).delete()
-        if count:
-            audit.record("gold.unmark", item, by=by, platform=item.platform_id)
-
-
-_NOTHING = {
-    Lane.LEARNING: lazy(
-        "No job with a score waits in the risk lane, so there is nothing to draw from."
-    ),
-    Lane.QA: lazy(
-        "No decision of this queue is left to check: each is checked already, open again or "
-        "can still be taken back."
-    ),
-    Lane.GOLD: lazy(
-        "No verdict is known here that somebody has not seen: two people have to agree on "
-        "an item, or a lead marks it as gold on its page."
-    ),
-}
 
 
 def _check(queue: Queue, lane: str, strategy: str, expected: float, seed: int | None) -> None:
@@ -433,13 +290,6 @@ def _check(queue: Queue, lane: str, strategy: str, expected: float, seed: int | 
         wrong["lane"] = _("This queue is archived: nobody works in it.")
     if wrong:
         raise Invalid(next(iter(wrong.values())), details=wrong)
-
-
-def _pool(queue: Queue, lane: str) -> list[_Candidate]:
-    with connection.cursor() as cursor:
-        cursor.execute(_POOLS[Lane(lane)], {"queue": queue.pk, "most": MOST_IN_POOL})
-        rows = cursor.fetchall()
-    return [_Candidate(pk, item_id, _as_dict(risks)) for pk, item_id, risks in rows]
 
 
 def _check_some(queue: Queue) -> tuple[int, bool]:
@@ -568,11 +418,7 @@ def _risk(
     )
 
 
-def _model_version(pool: Sequence[_Candidate]) -> str:
+def _model_version(pool: Sequence[Candidate]) -> str:
     labels = Item.objects.filter(pk__in=[one.item_id for one in pool[:_BATCH]])
     found = sorted(set(labels.values_list("risk_source", flat=True)))
     return ", ".join(found)[:80]
-
-
-def _as_dict(risks: object) -> dict[str, float]:
-    return json.loads(risks) if isinstance(risks, str) else dict(risks or {})

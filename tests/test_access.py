@@ -31,9 +31,9 @@ from reviews import (
     clusters,
     consultations,
     decisions,
-    draws,
     dry_run,
     enforcement,
+    gold,
     kinds,
     known,
     limits,
@@ -480,7 +480,7 @@ class World:
         )
         self.job = claimed_job(rosa, queue=self.queue, item=self.make_item())
         self.draw = make_job(queue=self.queue, item=self.make_item(), lane="random").draw
-        draws.mark_gold(self.decision.item, by=self.people["lena"])
+        gold.mark(self.decision.item, by=self.people["lena"])
         self.waiting = make_job(queue=self.queue, item=self.make_item())
         kept = make_job(queue=self.queue, item=self.make_item())
         self.operation = bulk_work.raise_jobs(

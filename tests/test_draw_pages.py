@@ -5,7 +5,7 @@ import csv
 import pytest
 from django.urls import reverse
 
-from reviews import claims, decisions, draws, intake, ranking, reporters
+from reviews import claims, decisions, draws, gold, intake, ranking, reporters
 from reviews.models import Draw, Gold, Item, Job, Queue, Reporter
 from tests.factories import make_draw, make_item, make_job
 from tests.test_pages_all import World
@@ -241,7 +241,7 @@ def test_what_is_judged_blind_gives_a_reviewer_no_reasons(world):
 def test_a_check_does_not_tell_its_answer_on_the_items_page(world):
     decision = world.decide()
     rosa, remy, lena = (world.client(name) for name in ("rosa", "remy", "lena"))
-    draws.mark_gold(decision.item, by=world.people["lena"])
+    gold.mark(decision.item, by=world.people["lena"])
     draws.draw_jobs(
         world.queue, lane="gold", strategy="certainty", expected=1, by=world.people["lena"]
     )

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from reviews import claims, decisions, draws, intake, routing, sampling
+from reviews import claims, decisions, draw_pools, draws, gold, intake, routing, sampling
 from reviews.errors import Conflict, Forbidden, Invalid
 from reviews.models import (
     AuditEntry,
@@ -439,7 +439,7 @@ def test_an_edited_item_is_reviewed_anew_although_a_check_is_open(platform):
 
 def test_a_decision_a_lead_vouches_for_becomes_gold_for_who_has_not_seen_it(platform):
     decision = decide(platform)
-    draws.mark_gold(decision.item, by=platform.people["lena"])
+    gold.mark(decision.item, by=platform.people["lena"])
     draw = draws.draw_jobs(
         platform.queue,
         lane="gold",
@@ -480,11 +480,11 @@ def test_nobody_is_asked_what_everybody_has_seen(platform):
 def test_gold_is_marked_once_and_can_be_taken_back(platform):
     item = decide(platform).item
     lena = platform.people["lena"]
-    draws.mark_gold(item, by=lena)
-    draws.mark_gold(item, by=lena)
+    gold.mark(item, by=lena)
+    gold.mark(item, by=lena)
     assert Gold.objects.count() == 1
-    draws.unmark_gold(item, by=lena)
-    draws.unmark_gold(item, by=lena)
+    gold.unmark(item, by=lena)
+    gold.unmark(item, by=lena)
     assert not Gold.objects.exists()
     verbs = Counter(AuditEntry.objects.values_list("verb", flat=True))
     assert (verbs["gold.mark"], verbs["gold.unmark"]) == (2, 1)
@@ -492,9 +492,9 @@ def test_gold_is_marked_once_and_can_be_taken_back(platform):
 
 def test_what_is_not_decided_cannot_be_gold(platform):
     with pytest.raises(Conflict, match="Decide it first"):
-        draws.mark_gold(make_item(kind=platform.kind), by=platform.people["lena"])
+        gold.mark(make_item(kind=platform.kind), by=platform.people["lena"])
     with pytest.raises(Forbidden):
-        draws.mark_gold(make_item(kind=platform.kind), by=platform.people["rosa"])
+        gold.mark(make_item(kind=platform.kind), by=platform.people["rosa"])
 
 
 # By hand
@@ -561,6 +561,6 @@ def test_a_decision_is_not_checked_twice_by_hand(platform):
 
 def test_the_pools_are_as_large_as_what_is_drawn_from(platform):
     score(submit(platform, 4), [0.5] * 4)
-    draws.mark_gold(decide(platform).item, by=platform.people["lena"])
+    gold.mark(decide(platform).item, by=platform.people["lena"])
     let_time_pass()
-    assert draws.pool_sizes(platform.queue) == {"learning": 4, "qa": 1, "gold": 1}
+    assert draw_pools.sizes(platform.queue) == {"learning": 4, "qa": 1, "gold": 1}

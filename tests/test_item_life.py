@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews import blind, clusters, decisions, draws, enforcement, notes
+from reviews import blind, clusters, decisions, enforcement, gold, notes
 from reviews.models import (
     Enforcement,
     Item,
@@ -67,7 +67,7 @@ def live(world):
     Enforcement.objects.update(due_at="2020-01-01T00:00Z")
     enforcement.release_planned()
     notes.leave_note(item, by=world.people["remy"], text="she knows him")
-    draws.mark_gold(item, by=world.people["lena"])
+    gold.mark(item, by=world.people["lena"])
     return decision
 
 

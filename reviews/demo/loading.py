@@ -15,7 +15,7 @@ from django.utils import timezone
 from reviews import (
     claims,
     decisions,
-    draws,
+    gold,
     intake,
     planning,
     reporters,
@@ -340,7 +340,7 @@ def _override_some(platform: Platform, *, by: Person) -> None:
             action_slugs=None if known else (),
             note="Weekly check of a sample: the first answer does not hold.",
         )
-        draws.mark_gold(right.item, by=by)
+        gold.mark(right.item, by=by)
         wrong += 1
         if wrong == _OVERRIDDEN:
             return

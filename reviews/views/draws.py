@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from reviews import access, draws, sampling
+from reviews import access, draw_pools, draws, sampling
 from reviews.errors import Conflict, Invalid
 from reviews.models import Draw, Job, Lane, Queue
 
@@ -120,12 +120,12 @@ def form_context(
     request: HttpRequest, queue: Queue, errors: dict[str, str] | None = None
 ) -> dict[str, object]:
     """What the form shows, as typed before; pools as they are now."""
-    sizes = draws.pool_sizes(queue)
+    sizes = draw_pools.sizes(queue)
     return {
         "queue": queue,
         "lanes": [(lane, Lane(lane).label, sizes[lane]) for lane in draws.MANUAL_LANES],
         "strategies": [(one, one.label) for one in draws.STRATEGIES],
-        "most_in_pool": draws.MOST_IN_POOL,
+        "most_in_pool": draw_pools.MOST_IN_POOL,
         "values": {
             "lane": request.POST.get("lane", Lane.LEARNING),
             "strategy": request.POST.get("strategy", Draw.Strategy.POISSON_BAND),

@@ -20,7 +20,7 @@ from reviews import (
     comfort,
     conversations,
     desk,
-    draws,
+    gold,
     layouts,
     placement,
     wellness,
@@ -166,10 +166,10 @@ def item_gold(request: HttpRequest, pk: int) -> HttpResponse:
     """Vouch for the decision that stands, or no longer: the form says which."""
     item = access.get_item_to_vouch_for(request.user, pk)
     if request.POST.get("gold") == "0":
-        draws.unmark_gold(item, by=request.user)
+        gold.unmark(item, by=request.user)
         messages.success(request, _("No longer gold. Nobody will be asked about it as a check."))
     else:
-        draws.mark_gold(item, by=request.user)
+        gold.mark(item, by=request.user)
         messages.success(
             request, _("Marked as gold. It can be drawn for those who have not seen it.")
         )
