@@ -8,27 +8,22 @@ import bisect
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.utils import timezone
 
-from . import forecast, ranking, serving
+from . import forecast, presence, ranking, serving
 from .models import Platform, PolicyVersion, Queue
+from .presence import PRODUCTIVE, Work, week_hour
 
 MOST_ARRIVALS = 200_000
-MOST_CLAIMS = 400_000
 MOST_WAITING = 100_000
 _PAGE = 5000
 _KEPT = 500  # due times of a backlog that are kept as its sample
-# Without a claim for so long she was not there.
-PAUSE = timedelta(minutes=15)
-# What share of a shift goes into jobs, where history does not say.
-PRODUCTIVE = 0.85
 _HOUR = timedelta(hours=1)
 _LANES = ["risk", "random", "learning"]
 
@@ -53,17 +48,6 @@ WHERE job.id < %(before)s AND job.queue_id = %(queue)s AND job.lane = ANY(%(lane
   AND (job.created_at >= %(since)s OR settled.decided_at IS NULL
     OR settled.decided_at >= %(since)s)
 ORDER BY job.id DESC LIMIT %(page)s
-"""
-
-_CLAIMS = """
-SELECT claim.id, claim.reviewer_id, job.queue_id, job.item_id, claim.claimed_at, claim.ended_at,
-  claim."end", coalesce(review.active_seconds, 0)
-FROM reviews_claim AS claim
-JOIN reviews_job AS job ON job.id = claim.job_id
-JOIN reviews_queue AS queue ON queue.id = job.queue_id
-LEFT JOIN reviews_review AS review ON review.claim_id = claim.id
-WHERE claim.id < %(before)s AND queue.platform_id = %(platform)s
-ORDER BY claim.id DESC LIMIT %(page)s
 """
 
 _VIOLATED = """
@@ -91,18 +75,6 @@ _WAITING = """
 SELECT due_at FROM reviews_job
 WHERE queue_id = %(queue)s AND state IN ('ready', 'claimed') LIMIT %(most)s
 """
-
-
-class Work(NamedTuple):
-    """One ended claim of one person, from when she could begin with it."""
-
-    reviewer: int
-    queue: int
-    item: int
-    start: float  # hours from a moment the reader chose
-    end: float
-    seconds: float  # of handling; 0 where she gave it back
-    is_finished: bool
 
 
 @dataclass(frozen=True)
@@ -146,12 +118,12 @@ def read_world(
     """The queue between two moments. `people` by hour of the week (roster_hours) takes the place
     of those who worked then; what nobody handled gets a handle time drawn from the others'."""
     rows, is_cut = _read_arrivals(queue, since, until)
-    work = list(read_work(queue.platform_id, since=since, until=until))
+    work = list(presence.read_work(queue.platform_id, since=since, until=until))
     handled: dict[int, float] = defaultdict(float)
     for one in work:
         if one.queue == queue.pk and one.is_finished:
             handled[one.item] += one.seconds
-    windows = windows_of(work, queue.pk)
+    windows = presence.windows_of(work, queue.pk)
     hours = (until - since) / _HOUR
     world = _make_world(queue, rows, handled, since=since, hours=hours, seed=seed)
     worked = sum(
@@ -161,7 +133,7 @@ def read_world(
     )
     chosen = [windows[reviewer] for reviewer in sorted(windows)]
     if people is not None:
-        chosen = roster_windows(people, since=since, hours=hours)
+        chosen = presence.roster_windows(people, since=since, hours=hours)
     world = replace(world, windows=chosen)
     return History(world, worked, sum(handled.values()) / 3600, is_cut)
 
@@ -289,118 +261,6 @@ def _read_reports(
     return found
 
 
-def read_work(platform_id: int, *, since: datetime, until: datetime) -> Iterator[Work]:
-    """Claims that ended in between, newest first read, given person by person in time order. A
-    prefetched job begins when the one before it ends."""
-    claims: list[tuple] = []
-    before = 2**62
-    while len(claims) < MOST_CLAIMS:
-        page = _rows(_CLAIMS, before=before, platform=platform_id, page=_PAGE)
-        claims += [row for row in page if row[6] != "expired" and since <= row[5] < until]
-        # Ids rise with the end; a day's grace for claims that were long open.
-        if len(page) < _PAGE or page[-1][5] < since - timedelta(days=1):
-            break
-        before = page[-1][0]
-    claims.sort(key=lambda row: (row[1], row[5], row[0]))
-    last: dict[int, datetime] = {}
-    for _, reviewer, queue, item, claimed_at, ended_at, end, active in claims:
-        start = max(claimed_at, last.get(reviewer, claimed_at))
-        last[reviewer] = ended_at
-        wall = (ended_at - start).total_seconds()
-        is_finished = end == "finished"
-        yield Work(
-            reviewer=reviewer,
-            queue=queue,
-            item=item,
-            start=(start - since) / _HOUR,
-            end=(ended_at - since) / _HOUR,
-            seconds=max(wall, active) if is_finished else 0.0,
-            is_finished=is_finished,
-        )
-
-
-def windows_of(work: Iterable[Work], queue_id: int) -> dict[int, list[tuple[float, float]]]:
-    """Reviewer → when she was there for this queue: her claims in it, joined over pauses of up to
-    PAUSE, without the time that went into other queues' jobs."""
-    own: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    elsewhere: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for one in work:
-        (own if one.queue == queue_id else elsewhere)[one.reviewer].append((one.start, one.end))
-    found = {}
-    for reviewer, spans in own.items():
-        joined = _join(spans, gap=PAUSE / _HOUR)
-        found[reviewer] = _without(joined, _join(elsewhere[reviewer], gap=0.0))
-    return found
-
-
-def _join(spans: Iterable[tuple[float, float]], *, gap: float) -> list[tuple[float, float]]:
-    joined: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if joined and start - joined[-1][1] <= gap:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _without(
-    spans: Sequence[tuple[float, float]], holes: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    """Sorted spans less sorted holes."""
-    left: list[tuple[float, float]] = []
-    first = 0
-    for start, end in spans:
-        while first < len(holes) and holes[first][1] <= start:
-            first += 1
-        at = start
-        for hole_start, hole_end in holes[first:]:
-            if hole_start >= end:
-                break
-            if hole_start > at:
-                left.append((at, hole_start))
-            at = max(at, hole_end)
-        if at < end:
-            left.append((at, end))
-    return left
-
-
-# The roster
-
-
-def week_hour(moment: datetime) -> int:
-    """Its hour of the local week: 0 is Monday, 0:00."""
-    local = timezone.localtime(moment)
-    return local.weekday() * 24 + local.hour
-
-
-def roster_hours(queue: Queue) -> dict[int, float] | None:
-    """People on duty by hour of the week; None where the queue has no roster."""
-    roster = getattr(queue, "roster", None)
-    shifts = list(roster.shifts.all()) if roster is not None else []
-    if not shifts:
-        return None
-    people: dict[int, float] = defaultdict(float)
-    for shift in shifts:
-        for hour in range(shift.starts, shift.ends):
-            people[shift.weekday * 24 + hour] += shift.headcount
-    return people
-
-
-def roster_windows(
-    people: Mapping[int, float], *, since: datetime, hours: float, productive: float = PRODUCTIVE
-) -> list[list[tuple[float, float]]]:
-    """Presence of the first, second … person on duty: of each hour the share that goes into jobs,
-    so that a roster has the capacity it has in the forecast."""
-    first = since.replace(minute=0, second=0, microsecond=0)
-    slots: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for number in range(math.ceil(hours) + 1):
-        moment = first + number * _HOUR
-        start = (moment - since) / _HOUR
-        for slot in range(round(people.get(week_hour(moment), 0))):
-            slots[slot].append((max(start, 0.0), min(start + productive, hours)))
-    return [[(start, end) for start, end in slots[slot] if start < end] for slot in sorted(slots)]
-
-
 # The load
 
 
@@ -434,7 +294,7 @@ def read_load(
         counts[queue_id][hour] = count
     # All queues saw the same hours, from the first that any of them saw.
     begins = min((min(hours) for hours in counts.values()), default=this_hour)
-    work = list(read_work(platform.pk, since=since, until=now))
+    work = list(presence.read_work(platform.pk, since=since, until=now))
     return [
         _load(queue, counts[queue.pk], begins, now, since, work, is_past=is_past)
         for queue in queues
@@ -460,14 +320,14 @@ def _load(
     handling = forecast.estimate_handling(
         np.array([one.seconds for one in own]), default=queue.handling_minutes * 60
     )
-    windows = windows_of(work, queue.pk)
+    windows = presence.windows_of(work, queue.pk)
     worked = sum(end - start for present in windows.values() for start, end in present)
     handled = sum(one.seconds for one in own) / 3600
     is_seen = len(own) >= 200 and worked >= handled
-    roster = None if is_past else roster_hours(queue)
+    roster = None if is_past else presence.roster_hours(queue)
     people = np.zeros(forecast.HOURS)
     for hour, count in (
-        roster if roster is not None else past_people(windows, hours, since)
+        roster if roster is not None else presence.past_people(windows, hours, since)
     ).items():
         people[hour] = count
     due = [due_at for (due_at,) in _rows(_WAITING, queue=queue.pk, most=MOST_WAITING)]
@@ -492,25 +352,6 @@ def _load(
         has_roster=roster is not None,
         is_productive_seen=is_seen,
     )
-
-
-def past_people(
-    windows: Mapping[int, Sequence[tuple[float, float]]],
-    hours: Sequence[datetime],
-    since: datetime,
-) -> dict[int, float]:
-    """Average presence by hour of the week over `hours`. Windows count from a full hour."""
-    times: dict[int, int] = defaultdict(int)
-    for hour in hours:
-        times[week_hour(hour)] += 1
-    present: dict[int, float] = defaultdict(float)
-    for spans in windows.values():
-        for at, end in spans:
-            while at < end:
-                upto = min(math.floor(at) + 1.0, end)
-                present[week_hour(since + at * _HOUR)] += upto - at
-                at = upto
-    return {hour: round(length / max(times.get(hour, 1), 1), 2) for hour, length in present.items()}
 
 
 def _parts(ids: Sequence[int]) -> Iterator[list[int]]:

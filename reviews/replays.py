@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import access, attempts, audit, charts, history, replay, serving
+from . import access, attempts, audit, charts, history, presence, replay, serving
 from .errors import Conflict, Invalid
 from .models import Person, Queue, ReplayRun, Report
 from .wording import figure, kept, midsentence, ngettext, noop
@@ -92,7 +92,7 @@ def start_replay(
         raise Invalid(_("The seed is out of range."), details={"seed": _("0 to 2147483647")})
     if staff not in ReplayRun.Staff.values:
         raise Invalid(_("Choose whose hours to spend."), details={"staff": _("worked or roster")})
-    if staff == ReplayRun.Staff.ROSTER and history.roster_hours(queue) is None:
+    if staff == ReplayRun.Staff.ROSTER and presence.roster_hours(queue) is None:
         raise Invalid(
             _("This queue has no roster yet. Fill it in first, or replay with those who worked."),
             details={"staff": _("this queue has no roster yet")},
@@ -176,7 +176,7 @@ def _replay(attempt: attempts.Attempt[ReplayRun]) -> None:
     say(0.0, kept("Reading the history"))
     people = None
     if replay_run.staff == ReplayRun.Staff.ROSTER:
-        people = history.roster_hours(replay_run.queue)
+        people = presence.roster_hours(replay_run.queue)
     past = history.read_world(
         replay_run.queue,
         since=replay_run.since,

@@ -23,6 +23,7 @@ from reviews import (
     kinds,
     notes,
     policies,
+    policy_texts,
     questions,
     queues,
     ranking,
@@ -305,7 +306,7 @@ class Day:
     def _new_versions(self) -> None:
         """Spam is stricter since a moment ago, and will be looser next week."""
         policy = self.spam
-        text = policies.text_of(policy.version.__class__.objects.get(pk=policy.version.pk))
+        text = policy_texts.text_of(policy.version.__class__.objects.get(pk=policy.version.pk))
         definition = (
             f"{text.definition}\n\nNewsletters with no way to leave them count too, even when "
             "somebody once asked for them."

@@ -42,6 +42,7 @@ from reviews import (
     notifications,
     people,
     policies,
+    policy_texts,
     questions,
     queues,
     replays,
@@ -580,7 +581,7 @@ class World:
         self.policy = self.queue.policies.get()
         kinds.save_kind(self.kind, by=None, name="Mail", fields=self.kind.fields, layout=[])
         policies.save_policy(self.policy, by=None, name="Spam", key="1", position=1)
-        text = policies.text_of(self.policy.versions.get())._asdict()
+        text = policy_texts.text_of(self.policy.versions.get())._asdict()
         policies.add_version(self.policy, by=None, text={**text, "summary": "Stricter."})
         later = timezone.now() + timedelta(days=7)
         policies.add_version(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from reviews import decisions, history, planning, serving
+from reviews import decisions, history, planning, presence, serving
 from reviews.models import Decision, Person
 
 from .factories import make_platform, make_policy, make_queue
@@ -115,6 +115,7 @@ def test_pages_of_a_few_rows_read_the_same(place, monkeypatch):
         answer(job, place.rosa, claimed_at=at(number + 0.5), ended_at=at(number + 0.6))
     whole = place.read()
     monkeypatch.setattr(history, "_PAGE", 5)
+    monkeypatch.setattr(presence, "_PAGE", 5)
     paged = place.read()
     assert paged.world.ids.tolist() == whole.world.ids.tolist()
     assert paged.world.windows == whole.world.windows
@@ -225,12 +226,12 @@ def test_a_roster_staffs_the_replay_hour_by_hour(place):
     planning.save_roster(
         place.queue, [planning.Times(0, 9, 11, 2), planning.Times(0, 10, 12, 1)], by=None
     )
-    people = history.roster_hours(place.queue)
+    people = presence.roster_hours(place.queue)
     assert people == {9: 2, 10: 3, 11: 1}
-    windows = history.roster_windows(people, since=SINCE, hours=24.0, productive=1.0)
+    windows = presence.roster_windows(people, since=SINCE, hours=24.0, productive=1.0)
     # SINCE is a Monday, 12:00 UTC; the next Monday's shifts lie beyond a day.
     assert windows == []
-    windows = history.roster_windows(people, since=SINCE, hours=7 * 24.0, productive=0.5)
+    windows = presence.roster_windows(people, since=SINCE, hours=7 * 24.0, productive=0.5)
     assert windows[0] == [(165.0, 165.5), (166.0, 166.5), (167.0, 167.5)]
     assert [len(one) for one in windows] == [3, 2, 1]
 
@@ -238,7 +239,7 @@ def test_a_roster_staffs_the_replay_hour_by_hour(place):
 def test_a_roster_is_in_local_time(place, settings):
     settings.TIME_ZONE = "Europe/Berlin"
     with timezone.override(ZoneInfo("Europe/Berlin")):
-        assert history.week_hour(datetime(2026, 3, 8, 23, 30, tzinfo=ZoneInfo("UTC"))) == 0
+        assert presence.week_hour(datetime(2026, 3, 8, 23, 30, tzinfo=ZoneInfo("UTC"))) == 0
 
 
 def test_parameters_are_those_in_force(place):

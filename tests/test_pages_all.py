@@ -17,6 +17,7 @@ from reviews import (
     dry_run,
     enforcement,
     policies,
+    policy_texts,
     routing_versions,
     wellness,
 )
@@ -85,7 +86,7 @@ class World:
 
     def change_the_policy(self):
         """A new text in force: what was decided before is out of date."""
-        text = policies.text_of(self.policy.versions.get())
+        text = policy_texts.text_of(self.policy.versions.get())
         policies.add_version(self.policy, by=None, text={**text._asdict(), "summary": "Stricter."})
 
     def add_job(self, number=0):

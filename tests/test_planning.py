@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from reviews import charts, claims, forecast, history, planning, revisions, week_charts
+from reviews import charts, claims, forecast, history, planning, presence, revisions, week_charts
 from reviews.errors import Forbidden, Invalid
 from reviews.models import AuditEntry, Person, Revision, Roster, Shift
 
@@ -205,7 +205,7 @@ def outlook(queue, **changes):
             "handling": forecast.Handling(180, 60, 500),
             "sla_hours": 4.0,
             "people": np.ones(168),
-            "first_hour": history.week_hour(NOW),
+            "first_hour": presence.week_hour(NOW),
             "productive": 1.0,
             **changes,
         }

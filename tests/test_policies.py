@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, connections
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from reviews import claims, decisions, policies, revisions
+from reviews import claims, decisions, policies, policy_texts, revisions
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import AuditEntry, Finding, Policy, PolicyVersion
 from tests.conftest import wait_until
@@ -169,16 +169,35 @@ def test_an_old_text_is_put_back_as_a_new_version(policy, paul):
 
 
 def test_a_difference_is_told_in_words_and_as_lines():
-    old = policies.Text("a", "one\ntwo", ["x"], [], 2, 4.0, "")
-    new = policies.Text("b", "one\nthree\nfour", ["x", "y"], [], 3, 6.0, "Fraud")
-    assert policies.in_words(old, new) == (
+    old = policy_texts.Text("a", "one\ntwo", ["x"], [], 2, 4.0, "")
+    new = policy_texts.Text("b", "one\nthree\nfour", ["x", "y"], [], 3, 6.0, "Fraud")
+    assert policy_texts.in_words(old, new) == (
         "More severe (Medium to High); weight in harm 4 to 6; definition: 2 lines new, 1 line "
         "gone; examples: 1 new; summary reworded; legal category: Fraud."
     )
-    changes = {change.name: change for change in policies.compare(old, new)}
+    changes = {change.name: change for change in policy_texts.compare(old, new)}
     assert changes["definition"].lines[1:] == [" one", "-two", "+three", "+four"]
     assert (changes["severity"].before, changes["severity"].after) == ("Medium", "High")
-    assert policies.in_words(old, old) == "Says the same."
+    assert policy_texts.in_words(old, old) == "Says the same."
+    with translation.override("de"):
+        assert policy_texts.in_words(old, new).endswith(
+            "Definition: 2 Zeilen neu, 1 Zeile weg; Beispiele: 1 neu; Kurzfassung umformuliert; "
+            "Rechtsgrundlage: Fraud."
+        )
+
+
+def test_the_trail_is_english_whoever_changed_a_version_to_come(policy, paul):
+    at = later(days=3)
+    coming = policies.add_version(policy, by=paul, text=TEXT, effective_at=at)
+    milder = {**TEXT, "severity": "2"}
+    with translation.override("de"):
+        policies.save_version(coming, by=paul, text=milder, effective_at=at)
+        coming.refresh_from_db()
+        policies.withdraw_version(coming, by=paul)
+    saved = AuditEntry.objects.get(verb="policyversion.save")
+    assert saved.data["before"]["severity"] == "High"
+    withdrawn = AuditEntry.objects.get(verb="policyversion.withdraw")
+    assert withdrawn.data["text"]["severity"] == "Medium"
 
 
 def test_name_key_and_place_are_kept_as_revisions_and_put_back(policy, paul):

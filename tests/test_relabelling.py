@@ -9,7 +9,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from reviews import claims, decisions, policies, relabelling
+from reviews import claims, decisions, policies, policy_texts, relabelling
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
 from reviews.models import (
     AuditEntry,
@@ -56,7 +56,7 @@ class World:
         )
 
     def change(self, summary="Stricter.", **kw):
-        text = policies.text_of(self.policy.versions.order_by("number").first())
+        text = policy_texts.text_of(self.policy.versions.order_by("number").first())
         return policies.add_version(
             self.policy, by=None, text={**text._asdict(), "summary": summary}, **kw
         )

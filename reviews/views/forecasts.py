@@ -13,7 +13,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from reviews import access, charts, claims, forecast, history, planning, revisions, week_charts
+from reviews import (
+    access,
+    charts,
+    claims,
+    forecast,
+    history,
+    planning,
+    presence,
+    revisions,
+    week_charts,
+)
 from reviews.errors import Invalid, NotFound
 from reviews.models import Platform, Queue, Roster
 
@@ -108,7 +118,7 @@ def roster(request: HttpRequest, slug: str) -> HttpResponse:
         "queue": queue,
         "shifts": shifts + [{}] * SPARE_ROWS,
         "weekdays": list(WEEKDAYS.items()),
-        "grid": _grid(history.roster_hours(queue) or {}),
+        "grid": _grid(presence.roster_hours(queue) or {}),
         "wrong": wrong,
         "is_suggestion": "suggest" in request.GET,
         "steps": revisions.steps(saved, most=10) if saved else [],

@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, charts, claims, history, replay, replays
+from reviews import access, charts, claims, history, presence, replay, replays
 from reviews.errors import Invalid
 from reviews.models import Queue, ReplayRun, Report
 from reviews.wording import figure
@@ -35,7 +35,7 @@ def replay_list(request: HttpRequest, slug: str) -> HttpResponse:
             wrong = error.details
         else:
             return redirect("reviews:replay-detail", run.pk)
-    roster = history.roster_hours(queue)
+    roster = presence.roster_hours(queue)
     values = request.POST or request.GET
     context = {
         "queue": queue,

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, policies, questions, relabelling, revisions
+from reviews import access, policies, policy_texts, questions, relabelling, revisions
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.models import Platform, Policy, PolicyVersion, Severity
 from reviews.wording import figure
@@ -153,7 +153,7 @@ def write_version(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "GET":
         of = request.GET.get("of", "")
         start = _version(policy, int(of)) if of.isdecimal() and len(of) < 6 else in_force(policy)
-        text = policies.text_of(start)._asdict() if start else _FIRST
+        text = policy_texts.text_of(start)._asdict() if start else _FIRST
         text = _with_example(request, policy, text)
         return _version_page(request, policy, None, text=text, start=start)
     text = _text_sent(request.POST)
@@ -186,7 +186,7 @@ def edit_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     policy = access.get_policy_to_set_up(request.user, slug, "policy.edit")
     version = _version(policy, number)
     if request.method == "GET":
-        text = policies.text_of(version)._asdict()
+        text = policy_texts.text_of(version)._asdict()
         return _version_page(request, policy, version, text=text)
     text = _text_sent(request.POST)
     if request.POST.get("do") == "preview":
@@ -239,9 +239,9 @@ def _page(
         before = by_number.get(version.number - 1)
         earlier = [one for one in versions if one.number < version.number]
         before = before or (earlier[0] if earlier else None)
-        text = policies.text_of(version)
-        words = policies.in_words(policies.text_of(before), text) if before else ""
-        changes = policies.compare(policies.text_of(before), text) if before else []
+        text = policy_texts.text_of(version)
+        words = policy_texts.in_words(policy_texts.text_of(before), text) if before else ""
+        changes = policy_texts.compare(policy_texts.text_of(before), text) if before else []
         told.append({"version": version, "before": before, "words": words, "changes": changes})
     steps = revisions.steps(policy)
     return render(
@@ -346,12 +346,12 @@ def _changes_context(
     standing = in_force(policy)
     if standing is None:
         return {"in_force": None}
-    after, _rest = policies.check_text(text)
-    before = policies.text_of(standing)
+    after, _rest = policy_texts.check_text(text)
+    before = policy_texts.text_of(standing)
     return {
         "in_force": standing,
-        "words": policies.in_words(before, after),
-        "changes": policies.compare(before, after),
+        "words": policy_texts.in_words(before, after),
+        "changes": policy_texts.compare(before, after),
         "labels": _LABELS,
         # Another one that is to come: it was written without knowing this.
         "scheduled": policies.versions_of(policy)

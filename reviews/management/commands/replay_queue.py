@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from reviews import charts, claims, history, replay, replays
+from reviews import charts, claims, history, presence, replay, replays
 from reviews.errors import DomainError
 from reviews.management.platforms import find_platform
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         for pair in options["weight"]:
             slug, _, weight = pair.partition("=")
             values[f"weight_{slug}"] = weight
-        people = history.roster_hours(found) if options["roster"] else None
+        people = presence.roster_hours(found) if options["roster"] else None
         if options["roster"] and people is None:
             raise CommandError("This queue has no roster yet.")
         now = claims.clock()
