@@ -81,7 +81,7 @@ def save_policy(
     errors: Errors = {}
     values = _own(name, key, position, errors)
     _refuse(errors)
-    return _save(policy, values, by=by, note=policy_texts.line(note)[:300], seen=seen)
+    return _save(policy, values, by=by, note=policy_texts.one_line(note)[:300], seen=seen)
 
 
 def put_back(policy: Policy, number: int, *, by: Person | None, seen: int | None = None) -> Policy:
@@ -303,12 +303,12 @@ def _effective(at: datetime | None, now: datetime, errors: Errors) -> datetime:
 
 
 def _own(name: object, key: object, position: object, errors: Errors) -> dict[str, Any]:
-    clean = policy_texts.line(name)
+    clean = policy_texts.one_line(name)
     if not 0 < len(clean) <= MAX_NAME:
         errors["name"] = [
             _("Give a name of 1 to %(max_name)s characters.") % {"max_name": MAX_NAME}
         ]
-    key = policy_texts.line(key).lower()
+    key = policy_texts.one_line(key).lower()
     if key and not _KEY.fullmatch(key):
         errors["key"] = [_("Give one letter, or a digit from 1 to 9, or none.")]
     number = policy_texts.whole(position)

@@ -119,7 +119,7 @@ def in_words(old: Text, new: Text) -> str:
 
 def read_text(text: Mapping[str, Any], errors: Errors) -> Text:
     """What a version would say; what is wrong with it is put into `errors`."""
-    summary = line(text.get("summary"))
+    summary = one_line(text.get("summary"))
     if not 0 < len(summary) <= MAX_SUMMARY:
         errors["summary"] = [
             _("Say it in one line of at most %(max_summary)s characters.")
@@ -131,7 +131,7 @@ def read_text(text: Mapping[str, Any], errors: Errors) -> Text:
             _("Say what it forbids, in at most %(max_definition)s characters.")
             % {"max_definition": figure(MAX_DEFINITION)}
         ]
-    legal = line(text.get("legal_category"))
+    legal = one_line(text.get("legal_category"))
     if len(legal) > MAX_NAME:
         errors["legal_category"] = [_("At most %(max_name)s characters.") % {"max_name": MAX_NAME}]
     severity = whole(text.get("severity"))
@@ -156,7 +156,7 @@ def read_text(text: Mapping[str, Any], errors: Errors) -> Text:
 
 def _levels(value: object, errors: Errors) -> list[str]:
     rows = value if isinstance(value, list | tuple) else []
-    levels = [line for row in rows if (line := line(row))]
+    levels = [line for row in rows if (line := one_line(row))]
     if len(levels) not in (0, 2, 3, 4) or len(set(levels)) < len(levels):
         errors["severity_levels"] = [_("Give two to four different words, or none.")]
     elif any(len(level) > MAX_LEVEL for level in levels):
@@ -168,7 +168,7 @@ def _levels(value: object, errors: Errors) -> list[str]:
 
 def _examples(value: object, name: str, errors: Errors) -> list[str]:
     rows = value if isinstance(value, list | tuple) else []
-    lines = list(dict.fromkeys(line for row in rows if (line := line(row))))
+    lines = list(dict.fromkeys(line for row in rows if (line := one_line(row))))
     if len(lines) > MAX_EXAMPLES:
         errors[name] = [
             _("At most %(max_examples)s; these are %(count)s.")
@@ -217,7 +217,7 @@ def _severity(value: int) -> str:
     return str(Severity(value).label) if value in Severity.values else ""
 
 
-def line(value: object) -> str:
+def one_line(value: object) -> str:
     """One line of text as PostgreSQL can hold it."""
     return " ".join(value.replace("\x00", "").split()) if isinstance(value, str) else ""
 

@@ -27,7 +27,7 @@ REVIEWS = [
     ],
     [("models",)],
     [("signals",), ("bulk",)],
-    [("access",), ("audit",), ("draw_rows",), ("webhooks",)],
+    [("access",), ("audit",), ("draw_pools", "draw_rows"), ("webhooks",)],
     [
         ("parameters",),
         ("revisions",),
@@ -38,7 +38,7 @@ REVIEWS = [
         ("blind",),
         ("conversations",),
         ("due_rows",),
-        ("history",),
+        ("history", "presence"),
         ("notifications",),
     ],
     [("search_entries",), ("reading",)],
@@ -53,7 +53,10 @@ REVIEWS = [
         ("feedback",),
         ("notes",),
     ],
-    [("intake", "placement", "reports", "reporters", "draws", "learning_draws", "stage")],
+    [
+        ("intake", "placement", "reports", "reporters", "draws", "learning_draws", "stage"),
+        ("gold",),
+    ],
     [
         ("decisions", "decision_rows", "answers", "opinions", "rounds", "situations"),
         ("kinds",),
@@ -61,7 +64,7 @@ REVIEWS = [
         ("limits",),
         ("questions",),
         ("consultations",),
-        ("policies",),
+        ("policies", "policy_texts"),
     ],
     [
         ("idempotency",),

@@ -54,7 +54,7 @@ def test_the_search_for_unmarked_words_finds_them():
     ]
 
 
-@pytest.mark.parametrize("path", messages.catalogues(), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("path", list(messages.catalogues()), ids=lambda path: path.parts[-3])
 def test_the_catalogue_holds_what_is_in_the_source_and_no_more(path):
     """`make messages` collects them anew."""
     written = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(path))}
@@ -62,7 +62,7 @@ def test_the_catalogue_holds_what_is_in_the_source_and_no_more(path):
     assert (written - there, there - written) == (set(), set())
 
 
-@pytest.mark.parametrize("path", messages.catalogues(), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("path", list(messages.catalogues()), ids=lambda path: path.parts[-3])
 def test_everything_is_translated_and_nothing_by_guess(path):
     catalogue = polib.pofile(str(path))
     assert [entry.msgid for entry in catalogue if not entry.translated()] == []
