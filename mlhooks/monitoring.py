@@ -22,7 +22,7 @@ from reviews.errors import Conflict
 from reviews.models import Decision, ItemVersion, Person, Platform
 from reviews.wording import kept
 
-from . import alerts, drift, labels, rates, registry, vectors
+from . import alerts, drift, labels, rates, registry, shares, vectors
 from .models import ModelVersion, Monitoring
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ def _figures(
 ) -> dict[str, Any]:
     now = timezone.now()
     attempt.write(step=kept("Reading the random lane"))
-    table = _random_lane(platform, now - timedelta(days=settings.MONITOR_DAYS))
+    since = now - timedelta(days=settings.MONITOR_DAYS)
+    table = _random_lane(platform, since)
     slugs = list(platform.policies.order_by("position", "pk").values_list("slug", flat=True))
     cells = [cell for slug in slugs for cell in _cells(table, slug)]
     figures: dict[str, Any] = {
@@ -221,12 +222,15 @@ def _figures(
             [one.policy, one.model, one.language, one.band, list(one.sums), one.promised]
             for one in cells
         ],
-        "policies": {slug: {} for slug in slugs},
+        "policies": {},
     }
+    for slug in slugs:
+        found = shares.share(table, slug, champion, since=since)
+        figures["policies"][slug] = {"share": found._asdict() if found else None}
     if champion is None:
         return figures
     for slug in slugs:
-        figures["policies"][slug] = {
+        figures["policies"][slug] |= {
             "calibration": _calibration(cells, slug, champion),
             "agreement": _agreement(table, slug, champion),
         }
@@ -249,7 +253,7 @@ def _random_lane(platform: Platform, since: datetime) -> "pa.Table | None":
         return None
     frozen = labels.freeze(platform)
     pages = label_pages.Pages(platform.pk, upto, frozen)
-    names = ["lane", "language", "weight", "risk_source"]
+    names = ["item_id", "queue", "lane", "language", "weight", "risk_source"]
     for policy in frozen.policies:
         names += [f"label_{policy['slug']}", f"score_{policy['slug']}"]
     found = []

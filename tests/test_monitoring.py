@@ -9,12 +9,12 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
-from mlhooks import drift, monitoring, registry, scoring, tasks
-from mlhooks.models import Alert, Monitoring
+from mlhooks import drift, monitoring, registry, scoring, shares, tasks
+from mlhooks.models import Alert, Monitoring, Promotion
 from reviews.errors import Conflict, Forbidden
 from reviews.models import AuditEntry, Item, Lane
 
-from .factories import make_item, make_platform, make_policy, make_queue
+from .factories import make_item, make_job, make_platform, make_policy, make_queue
 from .people import make_person
 from .test_access import client_of
 from .test_learning import HAM, SPAM
@@ -242,3 +242,66 @@ def test_metrics_are_for_the_token_and_for_who_may_see_models(platform, client, 
     )
     assert "mail" in client_of(platform.mila).get(url).content.decode()
     assert client_of(platform.rosa).get(url).status_code == 403
+
+
+def come_in_scored(platform, score, *, count, source="v1 zero-shot", submitted_at=None):
+    """Items that nobody read, each with a job that waits in the queue."""
+    for _ in range(count):
+        more = {} if submitted_at is None else {"submitted_at": submitted_at}
+        item = make_item(platform=platform, text="Buy now", **more)
+        Item.objects.filter(pk=item.pk).update(
+            risks={"spam": score}, risk=score, risk_source=source
+        )
+        make_job(item=item, queue=platform.queue)
+
+
+def test_the_share_of_all_is_the_random_lane_weighted_back(platform):
+    registry.ensure_zero_shot(platform)
+    for violates, chance in [(True, 0.1), (False, 0.1), (False, 0.5), (False, 0.5)]:
+        label(platform, 0.3, violates, chance=chance)
+    label(platform, 0.9, True, lane=Lane.RISK)  # stands for nothing but itself
+    share = look(platform).figures["policies"]["spam"]["share"]
+    # Weights 10, 10, 2, 2: 10 of 24 violate; too few for the champion to be of help.
+    assert (share["value"], share["n"], share["hits"]) == (pytest.approx(10 / 24), 4, 1)
+    assert share["is_assisted"] is False
+
+
+def test_what_the_champion_said_of_the_unread_moves_the_share(platform):
+    registry.ensure_zero_shot(platform)
+    for violates in [True] * 12 + [False] * 4:
+        label(platform, 0.8, violates)
+    for violates in [True] * 4 + [False] * 12:
+        label(platform, 0.2, violates)
+    come_in_scored(platform, 0.2, count=64)
+    long_ago = timezone.now() - timedelta(days=2)  # before it was champion: not looked at
+    come_in_scored(platform, 0.8, count=9, submitted_at=long_ago)
+    come_in_scored(platform, 0.8, count=9, source="v9 trained")
+    share = look(platform).figures["policies"]["spam"]["share"]
+    # Drawn: half violate at a mean score of .5. Of all 96 it is (16 · .8 + 80 · .2) / 96 = .3; the
+    # line rises by (.75 − .25) / (.8 − .2): .5 − .2 · .5 / .6.
+    assert share["is_assisted"] is True
+    assert share["value"] == pytest.approx(0.5 - 0.2 * 0.5 / 0.6)
+    assert share["low"] < share["value"] < share["high"]
+    page = client_of(platform.mila).get(reverse("mlhooks:monitoring")).content.decode()
+    assert "33.3\u202f%" in page and "champion&#x27;s word" in page
+
+
+def test_the_champion_does_not_help_while_most_labels_are_of_another_model(platform):
+    registry.ensure_zero_shot(platform)
+    for n in range(20):
+        label(platform, 0.8, n < 10)
+    for n in range(21):
+        label(platform, 0.1, n < 10, source="v9 trained")
+    share = look(platform).figures["policies"]["spam"]["share"]
+    assert (share["n"], share["is_assisted"]) == (41, False)
+    assert share["value"] == pytest.approx(20 / 41)
+
+
+def test_a_model_that_came_back_helps_from_then_on(platform):
+    first = registry.ensure_zero_shot(platform)
+    Promotion.objects.create(model_version=first, previous=None, approved_at=Now())
+    second = Promotion.objects.create(
+        model_version=first, previous=first, approved_at=None, rolled_back_at=Now()
+    )
+    second.refresh_from_db()
+    assert shares.champion_since(first) == second.rolled_back_at

@@ -171,6 +171,7 @@ def _figures(request: HttpRequest, platform: Platform, found: Monitoring) -> dic
                 "labels": sum(one.confirmed.n for one in bands),
                 "plot": monitor_charts.band_plot(policy.name, bands, prefix=f"b{number}"),
                 "trends": _trends(past, policy.slug, policy.name, bound, f"t{number}"),
+                "share": figures.get("share"),
                 "calibration": figures.get("calibration") or {},
                 "agreement": figures.get("agreement") or {},
                 "score": _read(figures.get("score"), bound["score"]),
