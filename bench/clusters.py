@@ -115,12 +115,12 @@ def _submit(texts: list[str]) -> list[float]:
     platform = make_platform(slug="bench")
     kind = make_kind(platform=platform)
     make_queue(platform=platform, is_default=True)
-    mark = clusters.mark_versions
+    mark = clusters.mark_new_versions
     left_out: list[int] = []
     taken: dict[bool, list[float]] = {True: [], False: []}
     for start in range(0, len(texts), CHUNK):
         is_marked = start // CHUNK % 2 == 0
-        clusters.mark_versions = mark if is_marked else left_out.extend
+        clusters.mark_new_versions = mark if is_marked else left_out.extend
         rows = [
             {"kind": kind.slug, "external_id": str(start + n), "content": {"body": text}}
             for n, text in enumerate(texts[start : start + CHUNK])
@@ -128,8 +128,8 @@ def _submit(texts: list[str]) -> list[float]:
         taken[is_marked].append(
             _seconds(lambda rows=rows: intake.submit_items(platform, rows, by=None))
         )
-    clusters.mark_versions = mark
-    mark(left_out)
+    clusters.mark_new_versions = mark
+    clusters.mark_versions(left_out)
     return [
         with_row / without for with_row, without in zip(taken[True], taken[False], strict=False)
     ]

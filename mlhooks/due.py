@@ -43,6 +43,16 @@ def mark_versions(version_ids: Sequence[int]) -> None:
     nudge_on_commit()
 
 
+def mark_new_versions(version_ids: Sequence[int]) -> None:
+    """The same of versions that this transaction has made, of which none can be due yet: by COPY,
+    as they come by the thousand."""
+    bulk.copy_in(
+        "COPY mlhooks_duescore (item_version_id, attempts, error) FROM STDIN",
+        (f"{pk}\t0\t\n" for pk in version_ids),
+    )
+    nudge_on_commit()
+
+
 def mark_open_items(platform: Platform) -> int:
     """Every item that somebody still has to look at is due again. Returns how many."""
     with connection.cursor() as cursor:

@@ -10,4 +10,4 @@ from . import due
 @receiver(item_submitted)
 def mark_due(version_ids: list[int], **kwargs: object) -> None:
     """In the submission's own transaction: an item without its due row never exists."""
-    due.mark_versions(version_ids)
+    due.mark_new_versions(version_ids)

@@ -79,6 +79,18 @@ def mark_versions(version_ids: Sequence[int]) -> None:
             "ON CONFLICT DO NOTHING",
             [bulk.id_array(version_ids)],
         )
+    _nudge_on_commit()
+
+
+def mark_new_versions(version_ids: Sequence[int]) -> None:
+    """The same of versions that this transaction has made, of which none can wait yet: by COPY."""
+    bulk.copy_in(
+        "COPY reviews_duehash (item_version_id) FROM STDIN", (f"{pk}\n" for pk in version_ids)
+    )
+    _nudge_on_commit()
+
+
+def _nudge_on_commit() -> None:
     if not any(function is nudge for _, function, *_ in connection.run_on_commit):
         transaction.on_commit(nudge, robust=True)
 

@@ -158,7 +158,7 @@ def _store(
     if call.media:
         media.link(platform, call.media)
     if call.version_ids:
-        clusters.mark_versions(call.version_ids)
+        clusters.mark_new_versions(call.version_ids)
         signals.item_submitted.send(sender=Item, version_ids=call.version_ids)
     call.record(by=by)
     return [outcomes[index] for index in range(len(read))]
