@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from mlhooks import evidence, functional, gates, heads, promotions, registry, scoring
+from mlhooks import (
+    evidence,
+    functional,
+    gates,
+    heads,
+    promotions,
+    registry,
+    scoring,
+    snapshot_files,
+    snapshots,
+    withdrawals,
+)
 from mlhooks.models import Evidence, FunctionalCase
+from reviews import audit, erasure
 from reviews.errors import Conflict, Forbidden, Invalid, NotFound
-from reviews.models import AuditEntry
+from reviews.models import AuditEntry, Item
 
 from .factories import make_platform, make_policy, make_queue
 from .people import make_person
@@ -164,6 +176,33 @@ def test_a_silent_gathering_is_begun_again(platform):
     evidence.gather(found.pk)
     found.refresh_from_db()
     assert (found.state, found.attempts) == ("ready", 2)
+
+
+def test_evidence_reads_what_took_the_place_of_a_withdrawn_snapshot(platform):
+    snapshot = decided(platform, test=24)
+    model_version = register(platform, registry.ensure_zero_shot(platform), snapshot=snapshot)
+    assert gathered(model_version).figures["policies"]["spam"]["frozen"]["n"] == 24
+    item = Item.objects.filter(split_group__in=groups_of_the_test_side(snapshot)).first()
+    erasure.erase_item(item, by=make_person("ada", platform=platform), reason="She asked.")
+    audit.seal()
+    assert withdrawals.sweep() == 1
+
+    early = evidence.start_gathering(model_version, by=None)
+    evidence.gather(early.pk)
+    early.refresh_from_db()
+    assert (early.state, early.error) == (
+        "failed",
+        "The version that takes the snapshot's place is not ready yet.",
+    )
+
+    snapshot.refresh_from_db()
+    snapshots.build(snapshot.replaced_by.pk)
+    assert gathered(model_version).figures["policies"]["spam"]["frozen"]["n"] == 23
+
+
+def groups_of_the_test_side(snapshot) -> list[str]:
+    rows = snapshot_files.read_labels(snapshot, columns=["split", "split_group"]).to_pylist()
+    return [row["split_group"] for row in rows if row["split"] == "test"]
 
 
 def test_bounds_are_a_policy_owners_and_are_checked(platform):
