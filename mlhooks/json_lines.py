@@ -1,6 +1,7 @@
 """Arrow tables as JSON lines, written column by column: row by row would be many times slower."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +13,23 @@ def json_lines(table: pa.Table) -> bytes:
     """The rows as JSON, one a line, keys in the order of the columns."""
     if not table.num_rows:
         return b""
+    columns = [table[name].combine_chunks() for name in table.column_names]
+    lines = pc.binary_join_element_wise(*_pairs(table.column_names, columns), "}\n", "")
+    return _bytes_of(lines).tobytes()
+
+
+def _pairs(names: Sequence[str], columns: Sequence[pa.Array]) -> list[object]:
+    """Keys and values of an object, but for its closing brace: texts, and arrays of texts."""
     parts: list[object] = []
     run: list[tuple[str, pa.Array]] = []  # columns side by side that say few different things
-    for number, name in enumerate(table.column_names):
+    for number, (name, column) in enumerate(zip(names, columns, strict=True)):
         key = f"{',' if number else '{'}{json.dumps(name)}:"
-        column = table[name].combine_chunks()
         if _is_repetitive(column):
             run.append((key, column))
             continue
         parts += [*_together(run), key, _as_json(column)]
         run = []
-    lines = pc.binary_join_element_wise(*parts, *_together(run), "}\n", "")
-    return _bytes_of(lines).tobytes()
+    return [*parts, *_together(run)]
 
 
 def _together(run: list[tuple[str, pa.Array]]) -> list[object]:
@@ -77,11 +83,9 @@ def _as_json(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         inner = pa.ListArray.from_arrays(column.offsets, _as_json(column.values))
         text = pc.binary_join_element_wise("[", pc.binary_join(inner, ","), "]", "")
     elif pa.types.is_struct(kind):
-        parts: list[object] = []
-        for number, field in enumerate(kind):
-            mark = "," if number else "{"
-            parts += [f'{mark}"{field.name}":', _as_json(column.field(number))]
-        text = pc.binary_join_element_wise(*parts, "}", "")
+        names = [field.name for field in kind]
+        columns = [column.field(number) for number in range(len(names))]
+        text = pc.binary_join_element_wise(*_pairs(names, columns), "}", "")
     elif pa.types.is_timestamp(kind):
         # "2026-11-23 05:17:46.000123", quicker than strftime
         text = column.cast(pa.timestamp("us")).cast(pa.string())

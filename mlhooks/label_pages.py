@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from reviews import rounds
 from reviews.models import Lane, Person, PolicyVersion, Review
 
-from . import aggregation, labels, posteriors
+from . import aggregation, copying, labels, posteriors
 
 Ints = NDArray[np.int64]
 
@@ -187,8 +186,18 @@ class Pages:
 
     def read(self, after: int, upto: int) -> Raw:
         """The decisions in (after, upto], for `parse`. All the waiting for PostgreSQL is here."""
+        return Raw(*(self._copy(sql) for sql, _ in self.statements(after, upto)))
+
+    def statements(self, after: int, upto: int) -> list[tuple[bytes, dict[str, pa.DataType]]]:
+        """What `read` asks for, in its order, and the columns that each gives."""
         between = {**self._parameters, "after": after, "upto": upto}
-        return Raw(self._copy(self._decisions_sql, between), *self._behind(between, which=_OF_PAGE))
+        decisions = self._mogrify(self._decisions_sql, between)
+        answers, violated = self._behind(between, which=_OF_PAGE)
+        return [
+            (decisions, self._decision_types),
+            (answers, _ANSWER_TYPES),
+            (violated, _VIOLATED_TYPES),
+        ]
 
     def learn_raters(self) -> dict[str, dict]:
         """Learn from the labels that several people answered for how far each is to be believed;
@@ -205,8 +214,8 @@ class Pages:
             rows = np.array(sorted(cursor.fetchall()), np.int64).reshape(-1, 2)
         ids, behind = rows[:, 0].copy(), rows[:, 1]
         answers, violated = self._behind({**self._parameters, "ids": ids.tolist()}, which=_OF_THESE)
-        found = self._answers(answers, ids)
-        _, version = self._judged(found, self._violated(violated, ids), behind)
+        found = self._answers(self._copy(answers), ids)
+        _, version = self._judged(found, self._violated(self._copy(violated), ids), behind)
         self._learnt = posteriors.learn(
             self._cells(found, version), policies=len(self._policies), raters=len(self._raters.ids)
         )
@@ -216,12 +225,12 @@ class Pages:
         """Answers and violated policies of some decisions."""
         answers = _ANSWERS.format(judged_by=_JUDGED_BY, which=which.format(id="d.id"))
         violated = _VIOLATED.format(which=which.format(id="decision_id"))
-        return self._copy(answers, parameters), self._copy(violated, parameters)
+        return self._mogrify(answers, parameters), self._mogrify(violated, parameters)
 
     def parse(self, raw: Raw) -> pa.Table:
         if not raw.decisions:
             return self.schema.empty_table()
-        table = _table(raw.decisions, self._decision_types)
+        table = copying.as_table(raw.decisions, self._decision_types)
         ids = table["decision_id"].to_numpy()
         answers = self._answers(raw.answers, ids)
         found = {name: table[name] for name in table.column_names}
@@ -239,17 +248,15 @@ class Pages:
         )
         return pa.table([found[name] for name in self.schema.names], schema=self.schema)
 
-    def _copy(self, statement: str, parameters: dict[str, object]) -> bytes:
+    def _mogrify(self, statement: str, parameters: dict[str, object]) -> bytes:
+        with self._connection.cursor() as cursor:
+            found: bytes = cursor.mogrify(statement, parameters)
+        return found
+
+    def _copy(self, statement: bytes) -> bytes:
         rows = io.BytesIO()
         with self._connection.cursor() as cursor:
-            cursor.copy_expert(
-                _PLAN
-                + b"; COPY ("
-                + cursor.mogrify(statement, parameters)
-                # As quote and delimiter, what hardly any text holds: little is to be escaped.
-                + rb") TO STDOUT (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')",
-                rows,
-            )
+            cursor.copy_expert(_PLAN + b"; " + copying.copy_out(statement), rows)
         return rows.getvalue()
 
     def _compose(self, frozen: labels.Frozen) -> str:
@@ -281,7 +288,7 @@ class Pages:
 
     def _answers(self, rows: bytes, ids: Ints) -> "_Answers":
         """Sorted by decision, review and policy, so that groups lie together."""
-        table = _table(rows, _ANSWER_TYPES)
+        table = copying.as_table(rows, _ANSWER_TYPES)
         row_of, is_known = _places(table["decision_id"].to_numpy(), ids)
         policy, number = self._version(table["policy_version_id"])
         review = table["review_id"].to_numpy()
@@ -300,7 +307,7 @@ class Pages:
         )
 
     def _violated(self, rows: bytes, ids: Ints) -> tuple[Ints, Ints, Ints]:
-        table = _table(rows, _VIOLATED_TYPES)
+        table = copying.as_table(rows, _VIOLATED_TYPES)
         row_of, is_known = _places(table["decision_id"].to_numpy(), ids)
         policy, number = self._version(table["policy_version_id"])
         kept = is_known & (policy >= 0)
@@ -437,7 +444,7 @@ class _Names(NamedTuple):
 def _spans(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """JSON as stored → lists of structures; hardly any answer has one."""
     if column.null_count == len(column):
-        return pa.array([[]] * len(column), kind)
+        return pa.repeat(pa.scalar([], kind), len(column))
     return pa.array([json.loads(spans) if spans else [] for spans in column.to_pylist()], kind)
 
 
@@ -453,26 +460,3 @@ def _offsets(rows: Ints, count: int) -> pa.Array:
     """Ends of the lists when `rows` (ascending) says which list each element is in."""
     ends = np.cumsum(np.bincount(rows, minlength=count))
     return pa.array(np.concatenate([[0], ends]), pa.int32())
-
-
-def _table(rows: bytes, types: dict[str, pa.DataType]) -> pa.Table:
-    if not rows:
-        return pa.schema(list(types.items())).empty_table()
-    table = pyarrow.csv.read_csv(
-        io.BytesIO(rows),
-        read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=len(rows) + 1, column_names=list(types)
-        ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter="\x02", quote_char="\x01", newlines_in_values=True
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=types,
-            null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-    return table.combine_chunks()

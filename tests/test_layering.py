@@ -93,6 +93,7 @@ MLHOOKS = [
         ("selection",),
         ("aggregation",),
         ("json_lines",),
+        ("copying",),
         ("charts",),
         ("lexical",),
         ("pieces",),
