@@ -283,7 +283,7 @@ def test_what_the_champion_said_of_the_unread_moves_the_share(platform):
     assert share["value"] == pytest.approx(0.5 - 0.2 * 0.5 / 0.6)
     assert share["low"] < share["value"] < share["high"]
     page = client_of(platform.mila).get(reverse("mlhooks:monitoring")).content.decode()
-    assert "33.3\u202f%" in page and "champion&#x27;s word" in page
+    assert "33.3\u202f%" in page and "champion's word" in page
 
 
 def test_the_champion_does_not_help_while_most_labels_are_of_another_model(platform):
