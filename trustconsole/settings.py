@@ -192,7 +192,7 @@ TEMPLATES = [
                     ["django.template.loaders.app_directories.Loader"],
                 )
             ],
-            "builtins": ["reviews.templatetags.midsentence"],
+            "builtins": ["reviews.templatetags.midsentence", "trustconsole.early_includes"],
             "libraries": {"i18n": "trustconsole.early_translation"},
             "context_processors": [
                 "django.template.context_processors.request",
