@@ -45,7 +45,7 @@ def django_db_modify_db_settings() -> None:
 
 def _migrations_digest() -> str:
     digest = hashlib.sha256()
-    for path in sorted(ROOT.glob("*/migrations/*.py")):
+    for path in sorted(ROOT.glob("*/migrations/**/*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

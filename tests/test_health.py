@@ -75,7 +75,7 @@ def test_readyz_sees_a_migration_that_was_not_applied(client):
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM django_migrations WHERE id = "
-            "(SELECT max(id) FROM django_migrations WHERE app = 'reviews')"
+            "(SELECT id FROM django_migrations WHERE app = 'reviews' ORDER BY name DESC LIMIT 1)"
         )
     response = client.get("/readyz")
     assert response.status_code == 503

@@ -238,7 +238,7 @@ def test_old_rules_become_version_1_and_old_rules_again(platform):
     """On the table that is gone, made anew in this transaction."""
     migration = importlib.import_module("reviews.migrations.0016_rules_to_versions")
     before = [("reviews", "0015_routing_versions")]
-    old = MigrationLoader(connection).project_state(before).apps
+    old = MigrationLoader(connection, replace_migrations=False).project_state(before).apps
     OldRule = old.get_model("reviews", "RoutingRule")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
