@@ -125,6 +125,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             kept.close()
 
 
+@pytest.fixture(autouse=True)
+def _no_busy_machine_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the product keeps in its process for seconds is neither left from the test before, whose
+    rows are gone, nor does it run out within a test; and no claim counts as a slow one, which costs
+    a statement more."""
+    from reviews import desk, starts, wellness
+
+    desk.forget_rules()
+    wellness.forget()
+    monkeypatch.setattr(desk, "RULES_SECONDS", 600.0)
+    monkeypatch.setattr(wellness, "CARE_SECONDS", 600.0)
+    monkeypatch.setattr(starts, "SLOW", 60.0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _static_files_as_they_lie() -> None:
     """No manifest: pages render without collectstatic. live_app is the real thing."""
