@@ -35,7 +35,7 @@ def plan():
 
 def test_the_squashed_ones_make_what_their_steps_made():
     # Triggers, functions and storage stand in SQL and are no part of this: pg_dump gave the same
-    # schema for both ways, line by line, when the steps were squashed.
+    # schema for both ways when the steps were squashed, but for the order of two ANDs.
     loader = MigrationLoader(None, replace_migrations=False)
     by_steps = loader.project_state([(app, steps(app)[-1]) for app in SQUASHED])
     at_once = loader.project_state(list(SQUASHED.items()))
