@@ -9,6 +9,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,41 @@ class Counts:
         """The row of each entry."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.start))
 
+    def take(self, rows: NDArray[np.int64]) -> "Counts":
+        """The same of some of the rows, in their order."""
+        sizes = np.diff(self.start)[rows]
+        start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        entries = np.repeat(self.start[:-1][rows] - start[:-1], sizes) + np.arange(start[-1])
+        return Counts(start, self.buckets[entries], self.values[entries])
+
+
+class Counted(Sequence[str]):
+    """Texts that were counted beforehand, for whoever looks at the same ones again and again."""
+
+    def __init__(self, texts: Sequence[str], counts: Counts | None = None) -> None:
+        self.texts = np.array(texts, dtype=object)
+        self.counts = count(texts) if counts is None else counts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Counted": ...
+    def __getitem__(self, at: int | slice) -> "str | Counted":
+        if isinstance(at, slice):
+            return self.take(np.arange(len(self))[at])
+        return str(self.texts[at])
+
+    def take(self, rows: NDArray[np.int64]) -> "Counted":
+        return Counted(self.texts[rows], self.counts.take(rows))
+
 
 def count(texts: Sequence[str]) -> Counts:
     """Hash texts; each is folded (NFKC, case, white space) and cut to TEXT_LIMIT characters."""
+    if isinstance(texts, Counted):
+        return texts.counts
     starts = [np.zeros(1, dtype=np.int64)]
     buckets: list[NDArray[np.int64]] = []
     values: list[NDArray[np.float32]] = []

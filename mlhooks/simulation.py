@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import calibration, evaluation, selection, training
+from . import calibration, evaluation, lexical, selection, training
 from .heads import Encode, Head, PolicyText, ZeroShot
 
 Floats = NDArray[np.float64]
@@ -35,6 +35,7 @@ class Rows:
     texts: Sequence[str]
     labels: Floats
     split: NDArray[np.str_]
+    left_out: int = 0  # rows of the file without a text
 
     def of(self, split: str) -> Ints:
         return np.flatnonzero(self.split == split)
@@ -100,7 +101,7 @@ class _World:
         self, rows: Rows, vectors: NDArray[np.float32], policy: PolicyText, encode: Encode
     ) -> None:
         self.rows, self.vectors, self.policy, self.encode = rows, vectors, policy, encode
-        self.texts = np.array(rows.texts, dtype=object)
+        self.texts = lexical.Counted(rows.texts)
         self.test = rows.of("test")
         self.config = training.TrainingConfig([policy], encode)
 
@@ -113,7 +114,7 @@ class _World:
         )
 
     def predict(self, head: Head, rows: Ints) -> Floats:
-        found: Floats = head.predict(self.vectors[rows], list(self.texts[rows]))
+        found: Floats = head.predict(self.vectors[rows], self.texts.take(rows))
         return found
 
     def measure(self, head: Head) -> dict[str, float | None]:
@@ -133,7 +134,7 @@ class _World:
     def _examples(self, rows: Ints, chances: Floats | None) -> training.Examples:
         return training.Examples(
             self.vectors[rows],
-            list(self.texts[rows]),
+            self.texts.take(rows),
             self.rows.labels[rows][:, None],
             np.ones(len(rows)),
             None if chances is None else 1 / chances,

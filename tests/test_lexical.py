@@ -56,3 +56,16 @@ def test_buckets_are_the_same_on_every_machine():
     counts = lexical.count(["abc"])
     # Fixed by hand once: stored weights depend on it.
     assert counts.buckets.tolist() == [196097, 280123, 330896, 369269, 439850, 440962, 462282]
+
+
+def test_counted_texts_are_counted_once_and_taken_by_row():
+    texts = ["buy now", "see you at lunch", "", "buy now, buy cheap"]
+    some = lexical.Counted(texts).take(np.array([3, 0, 2]))
+
+    again = lexical.count([texts[3], texts[0], texts[2]])
+
+    assert list(some) == [texts[3], texts[0], texts[2]]
+    assert lexical.count(some) is some.counts
+    for mine, theirs in zip(vars(some.counts).values(), vars(again).values(), strict=True):
+        assert mine.tolist() == theirs.tolist()
+    assert list(some[1:]) == [texts[0], texts[2]]

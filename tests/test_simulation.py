@@ -114,8 +114,20 @@ def test_a_split_in_the_file_is_honoured(tmp_path):
     [
         ("a.csv", "text,label\nx,1\n", "no column 'bad'. It has text, label"),
         ("a.csv", "text,bad\nx,perhaps\n", "Row 1 of 'bad' is 'perhaps'"),
-        ("a.csv", "text,bad,split\nx,1,spare\n", "split says spare"),
+        ("a.csv", "text,bad\nx,0.3\ny,1\n", "Row 1 of 'bad' is 0.3"),
+        ("a.csv", "text,bad\nx,1\ny,\n", "1 of 2 rows have no 'bad', the first is row 2"),
+        ("a.csv", "text,bad\nx,yes\n,\n", "1 of 2 rows have no 'bad'"),
+        ("a.jsonl", '{"text": "x", "bad": 1}\n{"text": "y"}\n', "1 of 2 rows have no 'bad'"),
+        ("a.csv", "text,bad,split\nx,1,spare\n", "split says spare. It may say train,"),
+        ("a.csv", "text,bad,split\nx,1,train\ny,0,\n", "split says nothing"),
+        ("a.csv", "text,bad,split\nx,1,train\ny,0,dev\n", "There are no test rows"),
         ("a.csv", "text,bad,split\nx,1,train\ny,1,train\nz,0,test\n", "need both labels"),
+        ("a.csv", "text,bad\nx,1\ny,1\n", "All rows violate by 'bad'"),
+        ("a.csv", "text,bad\nx,1\ny,0\n", "There are no test rows"),
+        ("a.csv", "text,bad\n,1\n ,0\n", "Every text of 'text' is empty"),
+        ("a.csv", "text,bad\n", "a.csv has no rows"),
+        ("a.csv", "text,bad\nx,1,more\n", "cannot be read: CSV parse error"),
+        ("a.jsonl", '{"text": ["x"], "bad": 1}\n', "'text' holds list"),
         ("a.jsonl", "{nothing", "cannot be read"),
         ("a.xlsx", "", "none of .parquet, .csv, .jsonl"),
     ],
@@ -126,6 +138,37 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path, name, content, words):
         read_rows(tmp_path / name, text="text", label="bad")
     with pytest.raises(FileRefused, match="There is no file"):
         read_rows(tmp_path / "gone.csv", text="text", label="bad")
+
+
+def test_a_file_in_another_encoding_is_refused_rather_than_garbled(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,bad\nprüde,1\nnett,0\n".encode("latin-1"))
+    with pytest.raises(FileRefused, match="'text' is not UTF-8"):
+        read_rows(path, text="text", label="bad")
+
+
+def test_splits_are_understood_however_they_are_written(tmp_path):
+    names = ["Train", "training ", "VAL", "development", "Test", "testing"]
+    lines = [(f"t {n}", n % 2, name) for n, name in enumerate(names)]
+    path = write_csv(tmp_path / "rows.CSV", [("body", "bad", "split"), *lines])
+    rows = read_rows(path, text="body", label="bad")
+    assert rows.split.tolist() == ["train", "train", "valid", "valid", "test", "test"]
+
+
+def test_a_rare_label_is_in_every_part_of_a_divided_file(tmp_path):
+    lines = [(f"t {n}", int(n % 40 == 0)) for n in range(200)]
+    path = write_csv(tmp_path / "rows.csv", [("body", "bad"), *lines])
+    for seed in range(20):
+        rows = read_rows(path, text="body", label="bad", seed=seed)
+        found = [rows.labels[rows.of(name)].sum() for name in ("train", "valid", "test")]
+        assert found == [3, 1, 1]
+
+
+def test_rows_without_a_text_are_left_out_and_counted(tmp_path):
+    lines = [(f"t {n}", n % 2) for n in range(20)] + [("", 1), ("  ", 0)]
+    path = write_csv(tmp_path / "rows.csv", [("body", "bad"), *lines])
+    rows = read_rows(path, text="body", label="bad")
+    assert (len(rows.texts), rows.left_out) == (20, 2)
 
 
 def test_the_command_writes_figures_and_a_drawing(tmp_path, settings):

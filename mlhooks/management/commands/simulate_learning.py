@@ -51,6 +51,8 @@ class Command(BaseCommand):
             out.mkdir(parents=True, exist_ok=True)
         except (FileRefused, simulation.NotPossible, OSError) as error:
             raise CommandError(str(error)) from None
+        if rows.left_out:
+            self.stdout.write(f"{rows.left_out:,} rows without a text were left out.")
         model = encoder.shared(settings.ENCODER)
         vectors = _vectors(rows.texts, model)
         with tqdm(total=1000, desc="Simulating", disable=None, bar_format=_BAR) as bar:
@@ -74,6 +76,7 @@ class Command(BaseCommand):
             "policy": policy or label.replace("_", " "),
             "encoder": model.version,
             "rows": {split: len(rows.of(split)) for split in ("train", "valid", "test")},
+            "left_out": rows.left_out,
             "prevalence": float(rows.labels.mean()),
             **plan._asdict(),
         }
