@@ -19,7 +19,9 @@ Ints = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1  # of the expected number, drawn evenly over the pool
 SHARPNESS = 2.0  # β of soft ranks: 0 is random, ∞ takes the best and nothing else
+COLD = 1.0  # β while there is only the policy's text to rank by: see docs/learning.md
 BLEND = (0.6, 0.3)  # of `default`: near the threshold, top risk; the floor is the rest
+TWO = 2  # of each answer, from which a head learns from labels at all (few-shot)
 FEW = 16  # violations, up to which neighbours of the known ones are better guesses
 ANCHORS = 10  # labelled positives a policy that draw a neighbourhood
 NEIGHBOURS = 50  # of each anchor
@@ -287,10 +289,12 @@ def _default(pool: Pool, wanted: int, rng: np.random.Generator) -> Floats:
     """Most near the threshold, some of the highest risk; the floor, which is even, is the rest.
 
     While a policy has few labels there is no threshold to speak of: then the neighbours of its
-    known violations, and before there are any, what its own words rank first. Policies that have
-    come so far and others share by what they cost.
+    known violations, and before there are any, what its own words rank first, drawn widely: what a
+    bare name is nearest to talks about the policy and seldom breaks it. Policies that have come so
+    far and others share by what they cost.
     """
-    risk = _risk(pool, wanted, rng)
+    has_learnt = pool.known is not None and (pool.known.fewest >= TWO).any()
+    risk = soft_rank(_dearest(pool.probabilities, pool), SHARPNESS if has_learnt else COLD)
     if pool.known is None or not len(pool.known.violations):
         return risk
     near, top = BLEND

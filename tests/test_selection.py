@@ -156,11 +156,18 @@ def test_anchors_keep_the_draw_near_known_violations():
     assert found[0] > floor and (found >= floor * 0.9999).all()
 
 
-def test_before_there_is_a_label_the_default_goes_by_risk():
-    pool = make_pool()
+@pytest.mark.parametrize("labels", [[], [0.0, 0.0], [1.0, 0.0]])
+def test_while_only_a_policys_words_rank_the_default_draws_by_them_widely(labels):
+    others = make_pool(len(labels), seed=1).embeddings
+    seen = Known(others, np.array(labels)[:, None]) if labels else None
+    pool = make_pool(known=seen)
     rng = np.random.default_rng(0)
-    cold = inclusion("default", pool, expected=6, rng=rng).probabilities
-    assert cold == pytest.approx(inclusion("risk", pool, expected=6, rng=rng).probabilities)
+    found = inclusion("default", pool, expected=6, rng=rng).probabilities
+    sharp = inclusion("risk", pool, expected=6, rng=rng).probabilities
+    by_risk = np.argsort(-pool.probabilities[:, 0])
+    assert found.argmax() == by_risk[0]
+    assert found[by_risk[:6]].sum() < sharp[by_risk[:6]].sum()
+    assert found[by_risk[10:40]].sum() > sharp[by_risk[10:40]].sum()
 
 
 def test_a_cap_holds_in_expectation_and_leaves_everybody_a_chance():
