@@ -120,7 +120,7 @@ def test_a_split_in_the_file_is_honoured(tmp_path):
         ("a.jsonl", '{"text": "x", "bad": 1}\n{"text": "y"}\n', "1 of 2 rows have no 'bad'"),
         ("a.csv", "text,bad,split\nx,1,spare\n", "split says spare. It may say train,"),
         ("a.csv", "text,bad,split\nx,1,train\ny,0,\n", "split says nothing"),
-        ("a.csv", "text,bad,split\nx,1,train\ny,0,dev\n", "There are no test rows"),
+        ("a.csv", "text,bad,split\nx,1,train\ny,0,train\n", "There are no test rows"),
         ("a.csv", "text,bad,split\nx,1,train\ny,1,train\nz,0,test\n", "need both labels"),
         ("a.csv", "text,bad\nx,1\ny,1\n", "All rows violate by 'bad'"),
         ("a.csv", "text,bad\nx,1\ny,0\n", "There are no test rows"),
