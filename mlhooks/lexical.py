@@ -72,7 +72,7 @@ class Counted(Sequence[str]):
         return str(self.texts[at])
 
     def take(self, rows: NDArray[np.int64]) -> "Counted":
-        return Counted(self.texts[rows], self.counts.take(rows))
+        return Counted(self.texts[rows].tolist(), self.counts.take(rows))
 
 
 def count(texts: Sequence[str]) -> Counts:
