@@ -315,6 +315,10 @@ def _measure(wanted: int) -> None:
         "a policy": lambda: (f"policy:{rng.choice(POLICIES)}", ""),
         "a decision": lambda: (f"decision:{rng.choice(('clean', 'violating', 'none'))}", ""),
         "a day": lambda: ("from:{0} until:{0}".format(day()), ""),
+        "a word and a day": lambda: (
+            "{1} from:{0} until:{0}".format(day(), rng.choice(words[20:2_000])),
+            "",
+        ),
         "a decision and a word, up to a day": lambda: (
             f"decision:violating {rng.choice(words[:500])} until:{day()}",
             "",
