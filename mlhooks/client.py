@@ -193,32 +193,32 @@ class Client:
                 )
 
     def _fill(self, number: int, file: SnapshotFile, part: Path, progress: Progress) -> None:
-        """Ask for what is missing until the part is as long as the file."""
+        """Ask for what is missing until the part is as long as the file, or too long."""
         path = f"snapshots/{number}/files/{urllib.parse.quote(file.name)}"
         failures = 0
         while True:
-            have = part.stat().st_size if part.is_file() else 0
+            have = _size(part)
             if have > file.bytes:
                 part.unlink()
-                have = 0
-            if have == file.bytes and (have or part.is_file()):
+                have = -1
+            if have == file.bytes:
                 return
             headers = {}
-            if have:
+            if have > 0:
                 headers = {"Range": f"bytes={have}-", "If-Range": f'"{file.sha256}"'}
             try:
                 with self._open(path, headers) as answer:
-                    self._receive(answer, file, part, have, progress)
+                    self._receive(answer, file, part, max(have, 0), progress)
                 problem = "the connection ended early"
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error) or type(error).__name__
                 wait = _wait_asked_for(error)
             else:
                 wait = None
-            now = part.stat().st_size if part.is_file() else 0
-            if now == file.bytes:
+            now = _size(part)
+            if now >= file.bytes:
                 return
-            failures = 1 if now > have else failures + 1
+            failures = 1 if now > max(have, 0) else failures + 1
             self._pause(failures, wait, what=file.name, problem=problem)
 
     def _receive(
@@ -240,9 +240,9 @@ class Client:
             there = have if goes_on else 0
             while chunk := answer.read(CHUNK):
                 there += len(chunk)
-                if there > file.bytes:
-                    break
                 out.write(chunk)
+                if there > file.bytes:
+                    break  # more than was promised: these are other bytes
                 progress(file.name, there, file.bytes)
             out.flush()
             os.fsync(out.fileno())
@@ -407,6 +407,11 @@ def _wait_asked_for(error: Exception) -> float | None:
     with error:
         asked = error.headers.get("Retry-After", "")
     return float(asked) if asked.isdecimal() else None
+
+
+def _size(part: Path) -> int:
+    """−1: there is none yet. (A file may well be empty.)"""
+    return part.stat().st_size if part.is_file() else -1
 
 
 def _sha256(path: Path) -> str:

@@ -19,6 +19,7 @@ import pytest
 from django.test import Client as Browser
 
 from mlhooks import client, snapshots
+from reviews import erasure
 from reviews.tokens import create_token
 
 from .factories import make_item, make_platform, make_policy, make_queue
@@ -140,6 +141,10 @@ def spoilt(status, headers, body):
     return status, b"x" + body[1:]
 
 
+def longer(status, headers, body):
+    return status, body + b"<!-- and so on -->"
+
+
 def on_disk(snapshot, name):
     return snapshots.get_file(snapshot, name)[0].read_bytes()
 
@@ -180,6 +185,15 @@ def test_a_broken_download_goes_on_where_it_broke(console, line, waits, snapshot
     assert waits == [0.5, 0.5]  # each brought something, so it begins to count anew
 
 
+def test_an_empty_file_survives_a_broken_line(console, line, platform, tmp_path):
+    decision = decide(platform, item=make_item(platform=platform, text="secret"))
+    erasure.erase_item(decision.item, by=make_person("ada", platform=platform), reason="Asked.")
+    snapshots.build(snapshots.create_snapshot(platform, by=None).pk)
+    line.faults = [urllib.error.URLError("no route")]
+    folder = console.download(1, into=tmp_path, names=["data.jsonl"])
+    assert (folder / "data.jsonl").read_bytes() == b""
+
+
 def test_another_process_goes_on_from_what_the_first_left(console, line, snapshot, tmp_path):
     line.faults = [cut(100), *[ConnectionRefusedError()] * 2]
     with pytest.raises(client.Unreachable, match="3 attempts"):
@@ -198,13 +212,14 @@ def test_a_busy_console_is_asked_again_when_it_says(console, line, waits, snapsh
     assert waits == [7, 1.0]
 
 
+@pytest.mark.parametrize("fault", [spoilt, longer])
 def test_bytes_that_are_not_what_was_sent_are_fetched_again_once_then_refused(
-    console, line, snapshot, tmp_path
+    console, line, snapshot, tmp_path, fault
 ):
-    line.faults = [spoilt]
+    line.faults = [fault]
     console.download(1, into=tmp_path / "once", names=["data.jsonl"])
 
-    line.faults = [spoilt, spoilt]
+    line.faults = [fault, fault]
     with pytest.raises(client.Damaged, match="came twice with other bytes"):
         console.download(1, into=tmp_path / "twice", names=["data.jsonl"])
 
