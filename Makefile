@@ -19,7 +19,7 @@ run: .venv/installed ## install, start everything on this machine, print the URL
 
 test: .venv/installed-dev ## the whole suite, Chromium included
 	@sh .ci/chromium
-	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) </dev/null
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS) </dev/null
 
 lint: .venv/installed-dev ## style, types, security, Django's checks, missing migrations
 	$(BIN)/ruff check .

@@ -36,6 +36,25 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
+# What keeps one process of two for longest, longest first: begun last, it would leave the other
+# with nothing to do. Most of all that walks every page, in Chromium or for every role.
+LONGEST = (
+    *("test_every_page", "test_hostile_text", "test_access", "test_loop", "test_up"),
+    *("test_lifecycle_machine", "test_pages_all", "test_demo", "test_embedded", "test_crash"),
+    *("test_browser_ahead", "test_browser_answers", "test_browser_review", "test_browser_grid"),
+    *("test_browser_wellness", "test_browser_setup", "test_browser_routing", "test_keyboard_only"),
+    *("test_browser_media", "test_browser_bulk", "test_browser_kinds", "test_browser_evidence"),
+    *("test_browser_keys", "test_browser_strongest", "test_claims_concurrency", "test_replays"),
+    *("test_setup_pages", "test_claims", "test_ml_pages", "test_media", "test_snapshots"),
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, which pytest-xdist hands out in this order (Makefile)."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
@@ -145,6 +164,14 @@ def _no_busy_machine_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "RULES_SECONDS", 600.0)
     monkeypatch.setattr(wellness, "CARE_SECONDS", 600.0)
     monkeypatch.setattr(starts, "SLOW", 60.0)
+
+
+@pytest.fixture
+def slow_claims_keep_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the product: for tests of what holds whichever claims were slow."""
+    from reviews import starts
+
+    monkeypatch.setattr(starts, "SLOW", 0.002)
 
 
 @pytest.fixture(scope="session", autouse=True)

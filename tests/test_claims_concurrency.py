@@ -26,7 +26,10 @@ from .factories import (
 )
 from .people import make_person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("slow_claims_keep_starts"),
+]
 
 
 def at_once(*calls) -> list:

@@ -13,7 +13,10 @@ from reviews.models import Decision, Job, Person, Review
 from .factories import make_action, make_item, make_job, make_platform, make_policy, make_queue
 from .people import make_person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("slow_claims_keep_starts"),
+]
 JOBS = 300
 
 

@@ -19,6 +19,7 @@ SEED = os.environ.get("LIFECYCLE_SEED")
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("slow_claims_keep_starts")
 def test_no_order_of_events_breaks_the_books():
     Lifecycle.world = World()
     Lifecycle.done.clear()
