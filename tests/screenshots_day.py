@@ -364,7 +364,9 @@ class Day:
             text="Not if who wins is said, and how to leave the list. Without either it is.",
             is_published=True,
         )
-        questions.ask_question(self.spam, by=remy, text="And one that says so in an image only?")
+        self.open_question = questions.ask_question(
+            self.spam, by=remy, text="And one that says so in an image only?"
+        )
 
     def _change_many(self) -> None:
         """Bulk work, and clusters: every text of the day came three times, one a little changed."""
@@ -452,7 +454,8 @@ class Day:
             {"text": "Part of a campaign the leads know of."},
         ]
         canned = [{"policy": "", "language": "", **note} for note in notes]
-        Queue.objects.filter(pk=self.queue.pk).update(canned_notes=canned)
+        reasons = ["I do not read this language", "Too upsetting for me now", "I know the sender"]
+        Queue.objects.filter(pk=self.queue.pk).update(canned_notes=canned, skip_reasons=reasons)
         model = ModelVersion.objects.create(
             platform=self.platform, number=1, kind="trained", state="champion", encoder="e1/fp32"
         )
