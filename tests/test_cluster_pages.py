@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews import claims, cluster_work, decisions
+from reviews import claims, cluster_work, decisions, policies
 from reviews.models import (
     Account,
     ClusterMember,
@@ -22,6 +22,7 @@ from reviews.models import (
 )
 from reviews.views import items
 
+from .factories import make_queue
 from .people import make_person
 from .test_cluster_work import Wave, edit
 from .test_shingles import OFFER
@@ -215,6 +216,15 @@ def test_what_is_missing_is_told_beside_its_field_and_the_choice_is_kept(wave, l
         assert refused.context["chosen"] == set(form["item"])
     for token in ("", "not a token"):
         assert decide(lena, wave, answer(page, wave.items[0], token=token)).status_code == 422
+
+
+def test_a_policy_of_two_versions_and_two_queues_is_asked_for_once(wave, lena):
+    policy = wave.platform.policies.get(slug="spam")
+    text = policies.text_of(policy.versions.in_force().get())._replace(severity=4)
+    policies.add_version(policy, by=None, text=text._asdict())
+    make_queue(platform=wave.platform, slug="also", policies=[policy], members=[wave.lena])
+    asked = [version.policy.slug for version in lena.get(detail_url(wave)).context["policies"]]
+    assert asked.count("spam") == 1
 
 
 def test_who_may_only_look_gets_no_form(wave):

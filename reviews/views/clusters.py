@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from django.contrib import messages
 from django.core import signing
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -36,6 +36,7 @@ from reviews.models import (
     ItemVersion,
     Job,
     PolicyVersion,
+    Queue,
     Verdict,
 )
 from reviews.wording import figure, midsentence
@@ -153,11 +154,7 @@ def _detail(
         "seen_tokens": request.POST.getlist("seen"),
         "seen_token": _sign(request, cluster, shown),
         "next": _as_text(members[-1]) if len(found) > PAGE else "",
-        "policies": PolicyVersion.objects.in_force()
-        .filter(policy__queues__in=queues)
-        .select_related("policy")
-        .order_by("policy__position", "policy_id")
-        .distinct(),
+        "policies": _policies(queues),
         "actions": Action.objects.filter(queues__in=queues).distinct(),
         "given": request.POST,
         "given_policies": request.POST.getlist("policy"),
@@ -474,6 +471,13 @@ def _place(text: str) -> tuple[float, int] | None:
     if not pk.isdecimal() or len(pk) > 18 or not 0 <= similarity <= 1:
         return None
     return similarity, int(pk)
+
+
+def _policies(queues: QuerySet[Queue]) -> QuerySet[PolicyVersion]:
+    """What may be found in any of these queues, each policy once: by the version in force."""
+    in_force = PolicyVersion.objects.in_force().filter(policy__queues__in=queues)
+    found = PolicyVersion.objects.filter(pk__in=in_force.values("pk"))
+    return found.select_related("policy").order_by("policy__position", "policy_id")
 
 
 def _as_text(member: ClusterMember) -> str:
