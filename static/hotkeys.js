@@ -68,6 +68,14 @@ function press(element) {
   else element.click();
 }
 
+// What a key does, in words: its own, its label's, or what it stands on, without the cap.
+function wordsOf(element) {
+  if (element.dataset.keyLabel) return element.dataset.keyLabel;
+  const said = (element.labels?.[0] ?? element).cloneNode(true);
+  said.querySelectorAll("kbd, .visually-hidden").forEach((part) => part.remove());
+  return said.textContent;
+}
+
 function overlay() {
   const dialog = document.querySelector("dialog#keys");
   const list = dialog.querySelector("dl");
@@ -75,7 +83,7 @@ function overlay() {
   list.replaceChildren();
   const rows = [...document.querySelectorAll("[data-key]")]
     .filter((element) => element.getClientRects().length && element.dataset.key)
-    .map((element) => [element.dataset.key, element.dataset.keyLabel ?? element.textContent]);
+    .map((element) => [element.dataset.key, wordsOf(element)]);
   if (document.querySelector("textarea[data-key]")) {
     rows.push(["Esc", list.dataset.leave], ["Ctrl Enter", list.dataset.within]);
   }

@@ -185,6 +185,8 @@ def test_the_key_overlay_lists_every_key_of_the_page(world, live_app, page, sign
     page.keyboard.press("?")
     keys = page.locator("dialog#keys dt").all_inner_texts()
     assert {"0", "1", "R", "N", "Enter", "S", "A", "E", "P", "?"} <= set(keys)
+    words = page.locator("dialog#keys dd").all_inner_texts()
+    assert "What moved the score" in words  # without the cap that stands on the button
     page.keyboard.press("Escape")
     assert page.locator("dialog#keys").is_hidden()
 
