@@ -46,6 +46,12 @@ PAGES = (
     (_("Audit"), _("Who did what to what, when"), "reviews:audit-list", "audit.view"),
 )
 
+# Pages that stand under another in the bar, by how their routes begin.
+_UNDER = {
+    "reviews:queue-list": ("forecast/", "replays/"),
+    "reviews:setup": ("reporters/",),
+    "mlhooks:model-list": ("ml/learning/", "ml/monitoring/", "ml/training/"),
+}
 # Where what waits for her is counted in the bar.
 _COUNTED = "reviews:question-list"
 
@@ -121,10 +127,12 @@ def _unread(request: HttpRequest) -> int | None:
 def _entries(
     request: HttpRequest, pages: Iterable[tuple[Promise, Promise, str, str]]
 ) -> Iterator[Entry]:
+    route = request.resolver_match.route if request.resolver_match else ""
     for label, about, name, verb in pages:
         if verb and not access.may(request.user, verb):
             continue
         url = reverse(name)
         is_here = request.path == url if url == "/" else request.path.startswith(url)
+        is_here = is_here or route.startswith(_UNDER.get(name, ()))
         count = questions.open_for(request.user).count() if name == _COUNTED else 0
         yield Entry(str(label), str(about), url, is_here, count)
