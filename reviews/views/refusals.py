@@ -68,11 +68,13 @@ def refuse(
     sign_in_url: str = "",
 ) -> HttpResponse:
     """The refusal in words: in the notice bar for htmx, on a page of its own otherwise."""
+    # Which revision a page was made from is for forms and programs.
+    told = {name: what for name, what in (details or {}).items() if name != "seen"}
     context = {
         "status": status,
         "refusal_title": TITLES.get(status, _("That did not work")),
         "refusal": message,
-        "details": {name: _in_words(what) for name, what in (details or {}).items()},
+        "details": {name: _in_words(what) for name, what in told.items()},
         "kept_note": request.POST.get("note", "") if request.method == "POST" else "",
         "back_url": _page_before(request),
         "is_claim_lost": is_claim_lost,
