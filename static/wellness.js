@@ -9,7 +9,8 @@ const holds = () => root.dataset.reveal === "hold";
 const AWAY_MS = 60_000;
 root.dataset.comfort = "on";
 
-const isCoverable = (figure) => /\bblur\b/.test(figure.dataset.filters ?? "");
+// A sound cannot be blurred: it is open as long as it is there.
+const isCoverable = (figure) => figure.dataset.medium !== "audio" && /\bblur\b/.test(figure.dataset.filters ?? "");
 const isOpen = (figure) => !isCoverable(figure) || "shown" in figure.dataset;
 const veils = () => [...document.querySelectorAll("details.veil")];
 const all = () => [...document.querySelectorAll(".medium")].filter(isCoverable);
@@ -57,7 +58,7 @@ function dress(figure) {
     medium.autoplay = false;
     if (/\bmute\b/.test(figure.dataset.filters ?? "")) medium.muted = true;
   }
-  if (!isCoverable(figure) || figure.dataset.medium === "audio") return;
+  if (!isCoverable(figure)) return;
   const kind = cap(figure.dataset.medium || "image");
   const cover = document.createElement("div");
   cover.className = "medium-cover";
