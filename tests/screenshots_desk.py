@@ -20,7 +20,7 @@ OPENED = {
     "desk-question": ("q", "#_aside form"),
     "desk-policies": ("/sp", ".option.marked"),
     "desk-missing": (("Enter",), ".is-missing"),
-    "desk-marking": ("1k", "#spans"),
+    "desk-marking": (("1", "k", "Enter"), "#spans li"),
 }
 
 
