@@ -22,8 +22,17 @@ from reviews.models import (
     Notification,
     Review,
 )
-from tests.factories import make_item, make_job, make_platform, make_policy, make_queue
+from tests.factories import (
+    make_item,
+    make_job,
+    make_kind,
+    make_platform,
+    make_policy,
+    make_queue,
+)
+from tests.media import png, upload
 from tests.people import make_person
+from tests.test_known import PIN, submit
 
 pytestmark = pytest.mark.django_db
 State = Consultation.State
@@ -320,6 +329,42 @@ def test_the_colleague_is_not_led(desk, settings):
     assert "leans towards" not in page and "Surely a scam." not in page
     settings.CONSULTATION_SHOWS_LEANING = True
     assert "leans towards violating" in desk.client("remy").get(url).content.decode()
+
+
+@pytest.fixture
+def picture(desk):
+    """A picture in a queue that blurs; rosa holds its job."""
+    make_kind(platform=desk.platform, slug="pin", fields=PIN)
+    people = [desk.rosa, desk.remy, desk.lena]
+    pins = make_queue(
+        platform=desk.platform,
+        slug="pins",
+        policies=[desk.policy],
+        members=people,
+        filters=["blur"],
+        is_default=True,
+    )
+    medium = upload(desk.platform, png(), prepared=True)
+    submit(desk.platform, medium)
+    return medium, claims.claim_next(pins, by=desk.rosa)
+
+
+def test_the_colleague_sees_its_pictures_covered_as_they_arrive(desk, picture):
+    medium, job = picture
+    asked = consultations.ask_colleague(job.pk, job.claim_token, Ask(None, "Hm?"), by=desk.rosa)
+    page = desk.client("remy").get(reverse("reviews:consultation", args=[asked.pk]))
+    assert f"/media/{medium.pk}/" in page.content.decode()
+    assert 'data-filters="blur"' in page.content.decode()
+
+
+def test_who_overrides_sees_its_pictures_covered_as_they_arrive(desk, picture):
+    medium, job = picture
+    decision = decisions.record_review(
+        job.pk, job.claim_token, by=desk.rosa, verdict="violating", policy_slugs=["spam"]
+    )
+    page = desk.client("lena").get(reverse("reviews:decision-override", args=[decision.pk]))
+    assert f"/media/{medium.pk}/" in page.content.decode()
+    assert 'data-filters="blur"' in page.content.decode()
 
 
 def test_from_the_desk_she_asks_beside_the_item_and_goes_on(desk):

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, answers, blind, comfort, consultations, desk, notes, wellness
+from reviews import access, answers, blind, comfort, consultations, desk, media, notes, wellness
 from reviews.errors import Invalid
 from reviews.layouts import Layout
 from reviews.models import Consultation, Job, Lane
@@ -138,12 +138,13 @@ def _page(
     is_spared = is_open and consultations.is_spared(consultation, person)
     blind.hide(item, hidden)
     filters = comfort.arrives(person, queue.filters)
+    pictures = media.shown_in([version.pk]).get(version.pk, {})
     context = {
         "consultation": consultation,
         "item": item,
         "version": version,
         "is_spared": is_spared,
-        "blocks": layout.show(version.content, without=blind.hidden_roles(hidden)),
+        "blocks": layout.show(version.content, without=blind.hidden_roles(hidden), media=pictures),
         "veil": wellness.covered_by(queue, risks, tells_risk=blind.SCORE not in hidden),
         "filters": " ".join(filters),
         "filter_words": comfort.words(filters),

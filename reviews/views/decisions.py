@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from reviews import access, decisions, desk, metrics
+from reviews import access, comfort, decisions, desk, media, metrics, wellness
 from reviews.errors import Conflict, Invalid, NotFound
 from reviews.layouts import Layout
 from reviews.models import Decision, Enforcement, Person, Policy, Verdict
@@ -86,9 +86,7 @@ def override(request: HttpRequest, pk: int) -> HttpResponse:
             "decision": decision,
             "item": decision.item,
             "version": decision.item_version,
-            "blocks": Layout(decision.item.kind.fields, decision.item.kind.layout).show(
-                decision.item_version.content
-            ),
+            **_shown(request.user, decision),
             "policies": rules.policies,
             "violated": {version.policy_id for version in decision.policy_versions.all()},
             "actions": rules.actions_for(has_author=decision.item.account_id is not None),
@@ -124,6 +122,19 @@ def _overriding(request: HttpRequest) -> dict:
         "action_slugs": actions,
         "severities": severities_of(request, policies),
         "parameters": given_parameters(request, actions),
+    }
+
+
+def _shown(person: Person, decision: Decision) -> dict:
+    """The item as it was decided, its media and text covered as they arrive for her."""
+    item, version = decision.item, decision.item_version
+    filters = comfort.arrives(person, decision.queue.filters)
+    pictures = media.shown_in([version.pk]).get(version.pk, {})
+    return {
+        "blocks": Layout(item.kind.fields, item.kind.layout).show(version.content, media=pictures),
+        "veil": wellness.covered([item]).get(item.pk, []),
+        "filters": " ".join(filters),
+        "filter_words": comfort.words(filters),
     }
 
 
