@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.test import Client
+from django.urls import reverse
 
 from reviews import claims, decisions, placement
 from reviews.errors import Invalid, NotFound
@@ -53,6 +55,15 @@ def test_an_escalation_goes_to_the_leads_of_the_chosen_queue(world):
     assert entry.data["escalated_to"] == "legal"
     decision = decisions.record_review(job.pk, job.claim_token, by=world.lena, verdict="clean")
     assert decision.queue == world.legal
+
+
+def test_who_has_to_settle_it_is_not_offered_to_pass_it_on(world):
+    world.escalate()
+    lena = Client()
+    lena.force_login(world.lena)
+    settling = lena.get(reverse("reviews:review", args=["floor"])).content.decode()
+    assert 'data-key="p"' in settling
+    assert 'data-key="a"' not in settling and 'data-key="e"' not in settling
 
 
 def test_an_escalated_job_has_the_rank_and_the_time_of_its_new_queue_at_once(world):
