@@ -5,6 +5,7 @@ import pytest
 from reviews import intake, media_work
 from reviews.demo import boards
 from reviews.models import Item, Medium
+from tests.browsing import settle
 from tests.factories import make_kind, make_platform, make_queue
 from tests.media import film, png, upload, wav
 from tests.people import make_person
@@ -84,6 +85,23 @@ def test_pictures_films_and_sounds_play_in_room_that_was_kept(world, live_app, p
     )
     assert film_size == [96, 64]
     assert page.evaluate("window.moved") < 0.01
+
+
+def test_on_a_page_of_items_a_picture_is_enlarged_with_its_item(world, live_app, page, sign_in):
+    platform, _, rosa = world
+    platform.queues.update(page_size=24)
+    medium = upload(platform, png(1200, 900))
+    media_work.prepare_due(seconds=60)
+    submit(platform, "i1", picture=medium.reference)
+    sign_in(page, rosa)
+    page.goto(f"{live_app}/grid/all/")
+    picture = page.locator("img.medium-content")
+    picture.wait_for()
+    settle(page)
+    small = picture.bounding_box()["height"]
+    page.keyboard.press(" ")
+    page.locator("dialog#enlarged img.medium-content").wait_for()
+    assert picture.bounding_box()["height"] > 2 * small
 
 
 def test_a_picture_is_enlarged_once_it_is_uncovered_and_keys_stay_out_of_it(
