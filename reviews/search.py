@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Prefetch
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -293,20 +292,12 @@ def _matching(
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST.format(where=where), values)
         rows: list[tuple[datetime, int]] = cursor.fetchall()
-        if len(rows) < limit and not (question.since and _is_seen_whole(cursor, where, values)):
+        if len(rows) < limit:
             if narrow != terms:
                 where += " AND (terms @@ %(terms)s::tsquery) IS TRUE"  # so that no index is asked
             cursor.execute(_INDEX.format(where=where), values)
             rows = cursor.fetchall()
     return rows
-
-
-def _is_seen_whole(cursor: CursorWrapper, where: str, values: Mapping[str, object]) -> bool:
-    """Were the newest all there are in that time? Then the index, which knows no time, would only
-    find them again among all items with those words."""
-    cursor.execute(_SEEN.format(where=where), values)
-    seen: int = cursor.fetchone()[0]
-    return seen < NEWEST
 
 
 def _narrow(question: Question) -> list[Phrase]:
@@ -325,11 +316,6 @@ SELECT submitted_at, item_id FROM (
   ORDER BY submitted_at DESC, item_id DESC LIMIT %(newest)s
 ) AS newest
 WHERE terms @@ %(terms)s::tsquery ORDER BY submitted_at DESC, item_id DESC LIMIT %(limit)s
-"""
-_SEEN = """
-SELECT count(*) FROM (
-  SELECT FROM reviews_searchentry WHERE {where} LIMIT %(newest)s
-) AS newest
 """
 _INDEX = """
 WITH hit AS MATERIALIZED (

@@ -185,19 +185,6 @@ def test_what_is_rare_is_found_behind_the_newest(kind, lena, monkeypatch):
     assert found("needle", by=lena) == [needle]
 
 
-@pytest.mark.parametrize(("at_once", "asks_the_index"), [(6, False), (5, True)])
-def test_the_index_is_asked_only_for_what_lies_behind_the_newest_of_those_days(
-    kind, lena, monkeypatch, at_once, asks_the_index
-):
-    monkeypatch.setattr(search, "NEWEST", at_once)
-    needle = indexed(text="needle", platform=kind.platform, kind=kind)
-    for _ in range(4):
-        indexed(text="hay", platform=kind.platform, kind=kind)
-    with CaptureQueriesContext(connection) as queries:
-        assert found(f"needle from:{timezone.localdate()}", by=lena) == [needle]
-    assert any("MATERIALIZED" in query["sql"] for query in queries) is asks_the_index
-
-
 # What is kept from whom
 
 
