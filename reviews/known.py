@@ -1,4 +1,4 @@
-"""Lists of known items: kept by policy owners, held against every picture that comes in.
+"""Lists of known items: kept by policy owners, held against every picture and film that comes in.
 
 A match is a report of source `hash`, filed as any other: it raises the rank, shows in the evidence
 and is counted for or against the list. The row in LookAlike is the work, the task a nudge, a sweep
@@ -47,17 +47,22 @@ SELECT %s, sort, value::bit(256), note, %s FROM json_to_recordset(%s) AS row (
   sort text, value text, note text)
 ON CONFLICT (known_list_id, sort, value) DO NOTHING
 """
-# One pass over the platform's lists: a million hashes are 32 MB, and a bit of arithmetic each.
+# One pass over the platform's lists: a million hashes are 32 MB, and a bit of arithmetic each and
+# look. A picture has one look, a film some dozens; of these the nearest to each hash counts.
 _MATCHES = """
-SELECT known.id, list.id, list.name, list.policy_id, known.note,
-  CASE known.sort WHEN 'sha256' THEN 0 ELSE bit_count(known.value # %(look)s::bit(256)) END AS bits
+SELECT DISTINCT ON (known.id) known.id, list.id, list.name, list.policy_id, known.note,
+  CASE known.sort WHEN 'sha256' THEN 0 ELSE bit_count(known.value # look.value) END AS bits,
+  CASE known.sort WHEN 'sha256' THEN NULL ELSE look.place END AS place
 FROM reviews_knownlist AS list
 JOIN reviews_knownhash AS known ON known.known_list_id = list.id
+CROSS JOIN unnest(%(looks)s::bit(256)[]) WITH ORDINALITY AS look (value, place)
 WHERE list.platform_id = %(platform)s AND NOT list.is_archived AND CASE known.sort
   WHEN 'sha256' THEN known.value = %(bytes)s::bit(256)
-  ELSE bit_count(known.value # %(look)s::bit(256)) <= list.distance END
-ORDER BY bits, known.id
+  ELSE bit_count(known.value # look.value) <= list.distance END
+ORDER BY known.id, bits, place
 """
+# Moments of a film that differ by less say the same of it.
+_SAME = 8
 _LEASE = """
 WITH picked AS MATERIALIZED (
   SELECT medium_id FROM reviews_lookalike WHERE due_at <= clock_timestamp()
@@ -74,7 +79,8 @@ SELECT DISTINCT medium.id, clock_timestamp(), 0, ''
 FROM reviews_medium AS medium
 JOIN reviews_mediumuse AS use ON use.medium_id = medium.id
 JOIN reviews_itemversion AS version ON version.id = use.item_version_id
-WHERE medium.platform_id = %s AND medium.state = 'ready' AND EXISTS (
+WHERE medium.platform_id = %s AND medium.state = 'ready' AND medium.form IN ('image', 'video')
+  AND EXISTS (
   SELECT FROM reviews_job AS job
   WHERE job.item_id = version.item_id AND job.state IN ('ready', 'claimed'))
 ON CONFLICT (medium_id) DO UPDATE SET due_at = clock_timestamp(), attempts = 0, error = ''
@@ -207,19 +213,23 @@ def add_hashes(known_list: KnownList, given: Sequence[Given], *, by: Person | No
 
 
 def add_item(known_list: KnownList, item: Item, *, by: Person | None, note: str = "") -> int:
-    """The pictures that an item shows now become known ones."""
+    """The pictures and films that an item shows now become known ones."""
     access.check(by, "known.edit", known_list.platform_id)
     if item.platform_id != known_list.platform_id:
         raise NotFound(_("There is no such thing here."))
     media = Medium.objects.filter(
         uses__item_version=item.current_version, state=Medium.State.READY
     ).distinct()
+    about = note or f"item {item.pk}"
     given = []
-    for look in LookAlike.objects.filter(medium__in=media, value__isnull=False):
-        given.append(Given(f"{int(str(look.value), 2):064x}", note=note or f"item {item.pk}"))
+    for look in LookAlike.objects.filter(medium__in=media):
+        if look.value is not None:
+            given.append(Given(f"{int(str(look.value), 2):064x}", note=about))
+        given += [Given(value, note=f"{about}, {clock(at)}") for at, value in _unlike(look)]
     if not given:
         words = _(
-            "This item shows no picture with a hash: it has none, or a worker is at it still."
+            "This item shows no picture or film with a hash: it has none, or a worker is at it "
+            "still."
         )
         raise Invalid(words, details={"item": [words]})
     return add_hashes(known_list, given, by=by)
@@ -297,22 +307,22 @@ def _match(medium_id: int) -> None:
     medium = look.medium
     if medium.state != Medium.State.READY:
         return
-    if look.value is None and (rendition := medium.renditions.get("image")):
-        with media.storage().open(rendition["name"]) as file:
-            found = looks.look_of(file)
-        if found is not None:
-            look.value = looks.as_bits(found)
-            look.save(update_fields=["value"])
+    if medium.form == Medium.Form.IMAGE:
+        _look_at_picture(look)
+        seen: list[str | None] = [None if look.value is None else str(look.value)]
+    else:
+        _look_at_film(look)
+        seen = [looks.as_bits(value) for _at, value in look.moments] or [None]
     with connection.cursor() as cursor:
         cursor.execute(
             _MATCHES,
             {
-                "look": None if look.value is None else str(look.value),
+                "looks": seen,
                 "bytes": looks.as_bits(medium.sha256) if medium.sha256 else None,
                 "platform": medium.platform_id,
             },
         )
-        rows = cursor.fetchall()
+        rows = sorted(cursor.fetchall(), key=lambda row: (row[5], row[0]))
     if not rows:
         return
     KnownMatch.objects.bulk_create(
@@ -333,24 +343,67 @@ def _match(medium_id: int) -> None:
             "source": Report.Source.HASH.value,
             "reporter": name,
             "reason": policies[policy_id].name,
-            "text": _words(name, note, bits),
+            "text": _words(_what(look, place), name, note, bits),
             "external_id": f"known-{list_id}-{medium.pk}",
         }
         for item in items.distinct()
-        for _hash_id, list_id, name, policy_id, note, bits in nearest.values()
+        for _hash_id, list_id, name, policy_id, note, bits, place in nearest.values()
     ]
     for start in range(0, len(filed), 500):
         reports.file_reports(medium.platform, filed[start : start + 500], by=None)
 
 
-def _words(name: str, note: str, bits: int) -> str:
+def _look_at_picture(look: LookAlike) -> None:
+    rendition = look.medium.renditions.get("image")
+    if look.value is not None or rendition is None:
+        return
+    with media.storage().open(rendition["name"]) as file:
+        found = looks.look_of(file)
+    if found is not None:
+        look.value = looks.as_bits(found)
+        look.save(update_fields=["value"])
+
+
+def _look_at_film(look: LookAlike) -> None:
+    rendition = look.medium.renditions.get("video")
+    if look.moments or rendition is None:
+        return
+    with media.storage().open(rendition["name"]) as file:
+        look.moments = looks.moments_of(file, seconds=look.medium.seconds)
+    look.save(update_fields=["moments"])
+
+
+def _unlike(look: LookAlike) -> list[tuple[float, str]]:
+    """The moments of a film, one of each sight."""
+    kept: list[tuple[float, str]] = []
+    for at, value in look.moments:
+        if all(looks.distance(value, other) > _SAME for _at, other in kept):
+            kept.append((at, value))
+    return kept
+
+
+def _what(look: LookAlike, place: int | None) -> str:
+    """What was found, for whoever reads the report; of a film, when it is to be seen."""
+    if look.medium.form == Medium.Form.IMAGE:
+        return "A picture in it"
+    if place is None or not look.moments:
+        return "A film in it"
+    return f"A film in it, at {clock(look.moments[place - 1][0])},"
+
+
+def clock(seconds: float) -> str:
+    """75 → "1:15"."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _words(what: str, name: str, note: str, bits: int) -> str:
     """In the language of the installation: a report is read by many."""
     if bits == 0:
-        said = f"A picture in it is on the list of known items “{name}”."
+        said = f"{what} is on the list of known items “{name}”."
     else:
         said = (
-            f"A picture in it is nearly one on the list of known items “{name}”: {bits} of "
-            f"{looks.BITS} bits differ."
+            f"{what} is nearly one on the list of known items “{name}”: {bits} of {looks.BITS} "
+            "bits differ."
         )
     return f"{said} {note}".strip()
 

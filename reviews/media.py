@@ -44,7 +44,7 @@ COLUMNS = "id, address, state, form, width, height, seconds, error, renditions"
 _MARK = """
 INSERT INTO reviews_lookalike (medium_id, due_at, attempts, error)
 SELECT id, clock_timestamp(), 0, '' FROM reviews_medium
-WHERE id = ANY(%s) AND state = 'ready' AND form = 'image'
+WHERE id = ANY(%s) AND state = 'ready' AND form IN ('image', 'video')
 ON CONFLICT (medium_id) DO UPDATE SET due_at = clock_timestamp(), attempts = 0, error = ''
 """
 _SHOWN = f"""
@@ -134,8 +134,8 @@ def link(platform: Platform, shown: Sequence[tuple[int, Sequence[tuple[str, str]
 
 
 def hold_against_lists(medium_ids: Sequence[int]) -> None:
-    """Those of them that are pictures, and ready, are to be held against the lists of known items
-    (known.py). In the caller's transaction."""
+    """Those of them that are pictures or films, and ready, are to be held against the lists of
+    known items (known.py). In the caller's transaction."""
     if not medium_ids:
         return
     with connection.cursor() as cursor:

@@ -60,6 +60,31 @@ def look(content):
     return looks.look_of(io.BytesIO(content))
 
 
+def film(*seeds, size=(320, 240), begin=0.0, bit_rate=2_000_000):
+    """A second of each scene, the picture moving slowly; the first `begin` seconds cut off."""
+    import av
+    from PIL import Image
+
+    scenes = [Image.open(io.BytesIO(scene(seed))) for seed in seeds]
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.bit_rate = bit_rate
+        for number in range(round(begin * 10), 10 * len(seeds)):
+            left = 4 * (number % 10)
+            shown = scenes[number // 10].crop((left, 10, left + 560, 430)).resize(size)
+            for packet in stream.encode(av.VideoFrame.from_image(shown)):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return out.getvalue()
+
+
+def moments(content, seconds):
+    return looks.moments_of(io.BytesIO(content), seconds=seconds)
+
+
 @pytest.fixture
 def platform():
     platform = make_platform(slug="pins")
@@ -84,6 +109,22 @@ def submit(platform, medium, external_id="p1"):
     (outcome,) = intake.submit_items(platform, [row], by=None)
     assert outcome.status == "created", outcome.errors
     return Item.objects.get(pk=outcome.item_id)
+
+
+def _black():
+    import av
+    from PIL import Image
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(10):
+            for packet in stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 48)))):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return out.getvalue()
 
 
 # What a picture looks like
@@ -130,6 +171,30 @@ def test_hexadecimal_digits_and_bits_say_the_same():
     assert looks.distance("0" * 64, "f" + "0" * 63) == 4
     assert looks.is_hash("AB" * 32)
     assert not looks.is_hash("ab" * 31)
+
+
+def test_a_film_is_looked_at_four_times_a_second_a_longer_one_less_often():
+    found = moments(film(1, 2), 2.0)  # ten pictures a second: the first after each quarter
+    assert [at for at, _value in found] == [0.0, 0.3, 0.5, 0.8, 1.0, 1.3, 1.5, 1.8]
+    assert [at for at, _value in moments(film(1, 2), 33.0)] == [0.0, 0.5, 1.0, 1.5]
+    assert [at for at, _value in moments(film(1, 2), 65.0)] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("changed", [{"size": (160, 120)}, {"bit_rate": 60_000}, {"begin": 0.3}])
+def test_a_film_made_smaller_compressed_or_cut_has_moments_of_the_whole(changed):
+    whole = [value for _at, value in moments(film(1, 2, 3), 3.0)]
+    part = [value for _at, value in moments(film(1, 2, 3, **changed), 3.0)]
+    other = [value for _at, value in moments(film(7, 8, 9), 3.0)]
+
+    def nearest(one, those):
+        return min(looks.distance(one, value) for value in those)
+
+    assert sum(nearest(one, whole) <= 20 for one in part) > 0.8 * len(part)
+    assert min(nearest(one, whole) for one in other) > 60
+
+
+def test_a_film_of_one_colour_looks_like_nothing():
+    assert moments(_black(), 1.0) == []
 
 
 # Held against what comes in
@@ -254,7 +319,45 @@ def test_an_erased_item_takes_its_look_with_it(platform, listed):
     assert KnownHash.objects.count() == 1  # a hash is nobody's picture
 
 
-def test_a_film_and_a_picture_still_being_prepared_are_left_alone(platform, listed):
+def test_a_film_is_found_by_a_moment_of_it(platform, listed):
+    """A still is known; later somebody sends a film in which it is to be seen for a second."""
+    frame = {"box": (8, 10, 568, 430), "size": (320, 240)}
+    known.add_hashes(listed, [known.Given(look(scene(2, **frame)), note="case 7")], by=None)
+    item = submit(platform, upload(platform, film(1, 2, 3), prepared=True), "film")
+    other = submit(platform, upload(platform, film(4, 5), prepared=True), "other")
+    assert known.match_due() == 2
+    report = Report.objects.get()
+    assert (report.item, report.source) == (item, "hash")
+    assert "A film in it, at 0:01, is" in report.text and "case 7" in report.text
+    assert not other.reports.exists()
+    assert len(LookAlike.objects.get(medium__uses__item_version__item=item).moments) == 12
+
+
+def test_a_film_that_was_judged_makes_its_copies_known(platform, listed):
+    judged = submit(platform, upload(platform, film(1, 1, 2), prepared=True), "judged")
+    known.match_due()
+    added = known.add_item(listed, judged, by=platform.paul)
+    assert 4 <= added < 12  # one of each sight
+    notes = set(listed.hashes.values_list("note", flat=True))
+    assert f"item {judged.pk}, 0:00" in notes
+    copy = submit(platform, upload(platform, film(1, 1, 2, size=(160, 120)), prepared=True), "copy")
+    submit(platform, upload(platform, film(5, 6), prepared=True), "other")
+    known.match_due()
+    found = Report.objects.exclude(item=judged).get()  # one, however many moments match
+    assert found.item == copy
+
+
+def test_the_very_bytes_of_a_film_are_found_too(platform, listed):
+    import hashlib
+
+    digest = hashlib.sha256(film(1)).hexdigest()
+    known.add_hashes(listed, [known.Given(digest, "sha256")], by=None)
+    submit(platform, upload(platform, film(1), prepared=True))
+    known.match_due()
+    assert Report.objects.get().text.startswith("A film in it is on the list")
+
+
+def test_what_is_still_being_prepared_is_left_alone(platform, listed):
     known.add_hashes(listed, [known.Given(look(scene()))], by=None)
     medium, _ = media.upload_medium(platform, ContentFile(scene(), name="x"), by=None)
     submit(platform, medium)

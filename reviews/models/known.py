@@ -1,4 +1,4 @@
-"""Lists of known items: hashes of pictures that somebody has judged before."""
+"""Lists of known items: hashes of pictures and films that somebody has judged before."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -68,12 +68,14 @@ class KnownHash(models.Model):
 
 
 class LookAlike(models.Model):
-    """What a picture looks like (a perceptual hash); when it is to be held against the lists."""
+    """What a picture looks like, or a film every so often (perceptual hashes); when it is to be
+    held against the lists."""
 
     medium = models.OneToOneField(
         Medium, on_delete=models.CASCADE, primary_key=True, related_name="look"
     )
     value = BitField(length=256, null=True)  # null: no rendition of it could be hashed
+    moments = models.JSONField(default=list, db_default=[])  # of a film: [seconds, 64 hex digits]
     due_at = models.DateTimeField(null=True, db_default=Now())
     attempts = models.PositiveSmallIntegerField(db_default=0)
     error = models.CharField(max_length=300, blank=True, db_default="")
@@ -90,7 +92,8 @@ class LookAlike(models.Model):
 
 
 class KnownMatch(models.Model):
-    """A picture that is, or nearly is, a known one. Reports are filed from it."""
+    """A picture, or a moment of a film, that is, or nearly is, a known one. Reports are filed from
+    it."""
 
     medium = models.ForeignKey(
         Medium, on_delete=models.CASCADE, related_name="known_matches", db_index=False
