@@ -97,7 +97,7 @@ def build_snapshot(snapshot_id: int) -> None:
 def sweep_snapshots() -> int:
     from . import snapshots, withdrawals
 
-    return snapshots.resume_stuck() + withdrawals.sweep()
+    return withdrawals.sweep() + snapshots.resume_stuck()
 
 
 @shared_task

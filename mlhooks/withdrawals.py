@@ -8,9 +8,10 @@ asked for.
 
 import shutil
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from reviews import audit
@@ -21,6 +22,7 @@ from . import labels, snapshots
 from .models import ModelVersion, Snapshot
 
 State = Snapshot.State
+RETRY_AFTER = timedelta(minutes=15)
 
 
 def sweep() -> int:
@@ -39,7 +41,25 @@ def sweep() -> int:
             Snapshot.objects.filter(pk=snapshot.pk).update(erasures_upto=head)
     for snapshot in Snapshot.objects.filter(state=State.WITHDRAWN).select_related("platform"):
         _remove_files(snapshot)
+    retry_failed()
     return withdrawn
+
+
+def missing(platform_ids: Iterable[int]) -> QuerySet[Snapshot]:
+    """Versions that are to take the place of a withdrawn one, and could not be built."""
+    rows = Snapshot.objects.filter(
+        platform__in=platform_ids, state=State.FAILED, replaces__isnull=False
+    )
+    return rows.select_related("platform", "replaces").order_by("-id")
+
+
+def retry_failed() -> int:
+    """Those are begun again, RETRY_AFTER the last failure, for ever: whoever asks for the withdrawn
+    one has been sent here. The sweep of what waits nudges a worker."""
+    due = Snapshot.objects.filter(
+        state=State.FAILED, replaces__isnull=False, finished_at__lt=Now() - RETRY_AFTER
+    )
+    return due.update(state=State.WAITING, attempts=0)
 
 
 def withdraw(snapshot: Snapshot, *, items: int) -> Snapshot | None:

@@ -41,5 +41,11 @@ class Gone(DomainError):
     status = 410
 
 
+class TooSlow(DomainError):
+    """It would take longer than anybody waits for an answer; nothing was changed."""
+
+    status = 503
+
+
 class ClaimLost(Conflict):
     """The claim ran out, was released, or belongs to somebody else now."""

@@ -3,10 +3,12 @@ dark about it."""
 
 import shutil
 import urllib.request
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from mlhooks import client, labels, snapshots, tasks, withdrawals
 from mlhooks.models import ModelVersion, Snapshot
@@ -261,3 +263,53 @@ def test_nothing_is_trained_on_it_any_more(withdrawn, platform):
     answer = browser.post(reverse("mlhooks:training-create", args=[withdrawn.pk]), {"seed": 0})
     assert answer.status_code == 410
     assert "Snapshot 2 takes its place" in answer.text
+
+
+# Where what takes its place cannot be built
+
+
+@pytest.fixture
+def unbuilt(platform, item, sweep, monkeypatch):
+    """The disk is full when the replacement of the first snapshot is built."""
+    decide(platform)
+    old = built(platform)
+    erase(platform, item)
+
+    def full(*_given):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "_publish", full)
+        sweep()
+    old.refresh_from_db()
+    assert old.replaced_by.state == "failed"
+    return old.replaced_by
+
+
+def test_it_is_tried_again_by_itself_after_a_while(unbuilt, sweep, monkeypatch):
+    tasks.sweep_snapshots()
+    unbuilt.refresh_from_db()
+    assert unbuilt.state == "failed"  # it has only just failed
+    ago = timezone.now() - withdrawals.RETRY_AFTER - timedelta(seconds=1)
+    Snapshot.objects.filter(pk=unbuilt.pk).update(finished_at=ago, created_at=ago)
+    assert tasks.sweep_snapshots() == 1
+    unbuilt.refresh_from_db()
+    assert (unbuilt.state, len(rows_of(unbuilt))) == ("ready", 1)
+
+
+def test_a_snapshot_somebody_asked_for_is_not_tried_for_ever(platform, unbuilt):
+    ago = timezone.now() - timedelta(days=1)
+    Snapshot.objects.update(finished_at=ago)
+    Snapshot.objects.filter(pk=unbuilt.pk).update(replaces=None)
+    assert tasks.sweep_snapshots() == 0
+    assert Snapshot.objects.get(pk=unbuilt.pk).state == "failed"
+
+
+def test_the_page_and_the_metrics_say_that_it_is_missing(platform, unbuilt, settings):
+    browser = Client()
+    browser.force_login(platform.mila)
+    page = browser.get(reverse("mlhooks:snapshot-list")).text
+    assert "Snapshot 1 was taken back" in page and "No space left on device" in page
+    settings.METRICS_TOKEN = "s3cret"
+    told = browser.get(reverse("metrics"), headers={"Authorization": "Bearer s3cret"}).text
+    assert 'trustconsole_snapshots_missing{platform="mail"} 1' in told

@@ -101,6 +101,7 @@ MLHOOKS = [
         ("gates",),
         ("client",),
         ("rates",),
+        ("weights",),
     ],
     [("probability_maps",)],
     [
@@ -118,7 +119,7 @@ MLHOOKS = [
     [("models",)],
     [("labels",), ("due",), ("cards",), ("vectors",), ("functional",)],
     [("tallies",), ("shares",)],
-    [("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
+    [("patience",), ("registry",), ("snapshots", "snapshot_files", "label_pages", "withdrawals")],
     [("shadows", "shadow_scores"), ("sink",), ("differences",), ("origins",)],
     [("evidence", "evidence_rows", "promotions"), ("rounds",), ("curves",)],
     [
@@ -126,10 +127,10 @@ MLHOOKS = [
         ("neighbours", "similar"),
         ("monitoring", "alerts"),
         ("learning", "tuning"),
-        ("predictions",),
         ("new_policies",),
         ("files",),
     ],
+    [("predictions",)],
     [("tasks",)],
     [("views",), ("api",), ("receivers",)],
     [("urls",), ("admin",), ("apps",), ("management",), ("templatetags",)],

@@ -6,12 +6,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mlhooks import differences, origins
+from mlhooks.patience import within
 from reviews import access
 from reviews.api.bodies import platform_of
 from reviews.api.schemas import Refusal
 
 from . import schemas
-from .snapshots import REFUSALS, get_snapshot
+from .snapshots import ANSWER_SECONDS, REFUSALS, get_snapshot
 
 
 class DifferenceView(APIView):
@@ -22,14 +23,16 @@ class DifferenceView(APIView):
         summary="What changed between two snapshots",
         description="From the one with the earlier cutoff to the other, whichever way they are "
         "named: rows added, labels flipped, rows gone, by policy, reason and who decided. `flips` "
-        "lists the newest 100. 409 while either is not built.",
-        responses={200: schemas.Difference, 404: Refusal, 409: Refusal, **REFUSALS},
+        "lists the newest 100. 409 while either is not built; 503 where comparing takes longer "
+        "than 20 seconds: their files hold what is to be compared.",
+        responses={200: schemas.Difference, 404: Refusal, 409: Refusal, 503: Refusal, **REFUSALS},
     )
     def get(self, request: Request, number: int, other: int) -> Response:
         one, another = (
             get_snapshot(request, each, verb="snapshot.view") for each in (number, other)
         )
-        return Response(differences.as_json(differences.between(one, another)))
+        found = within(ANSWER_SECONDS, differences.between, one, another)
+        return Response(differences.as_json(found))
 
 
 class RowView(APIView):

@@ -7,11 +7,12 @@ from django.views.decorators.http import require_GET
 
 from mlhooks import differences, origins
 from mlhooks.models import Snapshot
+from mlhooks.patience import unless_slow
 from reviews import access
 from reviews.errors import Invalid
 from reviews.models import Role
 
-from .snapshots import get_snapshot, within_seconds
+from .snapshots import PREVIEW_SECONDS, get_snapshot
 
 _MOST = 2**63 - 1
 
@@ -22,7 +23,9 @@ def difference(request: HttpRequest, pk: int) -> HttpResponse:
     snapshot = get_snapshot(request.user, pk)
     others = _comparable(snapshot)
     other = _other(request.GET.get("with", ""), snapshot, others)
-    found = within_seconds(differences.between, snapshot, other) if other is not None else None
+    found = None
+    if other is not None:
+        found = unless_slow(PREVIEW_SECONDS, differences.between, snapshot, other)
     names = dict(snapshot.platform.policies.values_list("slug", "name"))
     context = {"snapshot": snapshot, "others": others, "other": other, "found": found}
     if found is not None:

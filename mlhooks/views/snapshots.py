@@ -1,10 +1,8 @@
 """Snapshots: what is frozen, how far a build is, its files to download."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
-from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -15,11 +13,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from mlhooks import files, snapshots, tallies, withdrawals
 from mlhooks.dataset_card import SPLITS
 from mlhooks.models import ModelVersion, Snapshot, TrainingRun
+from mlhooks.patience import unless_slow
 from reviews import access
 from reviews.models import Person, Platform
 from reviews.views.tables import csv_response
 
-T = TypeVar("T")
 PREVIEW_SECONDS = 5
 _OVER = (Snapshot.State.READY, Snapshot.State.FAILED, Snapshot.State.WITHDRAWN)
 
@@ -36,6 +34,7 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
         {
             "snapshots": found,
             "platforms": platforms_of(request.user),
+            "missing": withdrawals.missing(access.platform_ids(request.user)),
             "may_create": access.may(request.user, "snapshot.create"),
         },
     )
@@ -171,7 +170,7 @@ def _runs(person: Person, snapshot: Snapshot) -> list[TrainingRun]:
 
 def _dry_run(platform: Platform) -> dict:
     """Without a tally, or without what leaks, where counting would take too long to wait for."""
-    tally = within_seconds(snapshots.preview, platform)
+    tally = unless_slow(PREVIEW_SECONDS, snapshots.preview, platform)
     if tally is None or not tally.rows:
         return {"tally": tally}
     names = dict(platform.policies.values_list("slug", "name"))
@@ -183,22 +182,12 @@ def _dry_run(platform: Platform) -> dict:
             (_("Language"), sorted(tally.languages.items())),
         ],
         "drawn": tally.drawn["all"],
-        "leakage": within_seconds(snapshots.preview_leakage, platform),
+        "leakage": unless_slow(PREVIEW_SECONDS, snapshots.preview_leakage, platform),
         "rare": [
             (names.get(slug, slug), list(ones))
             for slug, ones in groupby(tally.rare, lambda one: one.policy)
         ],
     }
-
-
-def within_seconds(work: Callable[..., T], *given: object) -> T | None:
-    """None when it would take too long to wait for on a page."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'")
-            return work(*given)
-    except OperationalError:
-        return None
 
 
 def _tally_rows(names: dict[str, str], tally: tallies.Tally) -> list[dict]:

@@ -23,6 +23,7 @@ TITLES = {
     409: lazy("Things have moved on"),
     410: lazy("It was taken back"),
     422: lazy("That does not work yet"),
+    503: lazy("It takes too long"),
 }
 PLAIN_WORDS = {
     403: lazy("Your role does not allow this."),

@@ -38,6 +38,7 @@ curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
 | 409 | the world moved on: already so, or the key was used for something else |
 | 413 | more than a call may hold |
 | 422 | understood, but it makes no sense; `details` says where |
+| 503 | it would take too long, or the database is away: try again later |
 
 Scopes: {scopes}.
 """
