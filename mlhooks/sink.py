@@ -25,7 +25,7 @@ class Record(NamedTuple):
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
-    folder: Path  # weights, head.json, model card
+    folder: Path  # weights, head.json, model card; below it the encoder, if it has one of its own
 
 
 def log_on_commit(model_version: ModelVersion) -> None:
@@ -55,11 +55,13 @@ def log(model_version_id: int) -> bool:
 
 def record_of(model_version: ModelVersion) -> Record:
     snapshot, run = model_version.snapshot, getattr(model_version, "training_run", None)
+    tuning = model_version.evaluation.get("tuning") or {}
     params = {
         "kind": model_version.kind,
         "encoder": model_version.encoder,
         "snapshot": str(snapshot.number) if snapshot else "",
-        "seed": str(run.seed) if run else "",
+        "seed": str(run.seed if run else tuning.get("seed", "")),
+        **{f"tuning.{name}": str(tuning[name]) for name in ("kind", "from") if name in tuning},
         **{
             f"config.{name}": str(value)[:500]
             for name, value in (run.config if run else {}).items()
@@ -113,7 +115,8 @@ def _send(record: Record) -> None:
                 client.log_metric(run_id, name, value)
         return
     with mlflow.start_run(run_name=record.run, experiment_id=experiment.experiment_id):
-        mlflow.set_tags(record.tags)
         mlflow.log_params(record.params)
         mlflow.log_metrics(record.metrics)
         mlflow.log_artifacts(str(record.folder))
+        # Last: a run that broke off before is not known again, and the next one starts afresh.
+        mlflow.set_tags(record.tags)

@@ -45,6 +45,7 @@ class Server:
 
     def __init__(self):
         self.runs = []
+        self.is_full = False
 
     def install(self, monkeypatch):
         module = types.ModuleType("mlflow")
@@ -54,8 +55,13 @@ class Server:
         module.start_run = self.start_run
         for name in ("set_tags", "log_params", "log_metrics"):
             setattr(module, name, lambda given, name=name: self.runs[-1][name].update(given))
-        module.log_artifacts = lambda folder: self.runs[-1].update(folder=folder)
+        module.log_artifacts = self.log_artifacts
         monkeypatch.setitem(sys.modules, "mlflow", module)
+
+    def log_artifacts(self, folder):
+        if self.is_full:
+            raise OSError("No space left on device")
+        self.runs[-1]["folder"] = folder
 
     def start_run(self, *, run_name, experiment_id):
         self.runs.append(
@@ -71,7 +77,7 @@ class Server:
                 data=types.SimpleNamespace(metrics=dict(run["log_metrics"])),
             )
             for n, run in enumerate(self.runs)
-            if run["set_tags"][sink.SHA256] in filter_string
+            if run["set_tags"].get(sink.SHA256, "no tag") in filter_string
         ]
 
     def log_metric(self, run_id, name, value):
@@ -99,6 +105,38 @@ def test_what_is_logged_twice_is_there_once(model, monkeypatch):
     make_evidence(model, spam={"frozen": {"value": 0.05}})
     assert tasks.log_to_mlflow(model.pk) is True
     assert len(server.runs) == 1 and run["log_metrics"]["spam/frozen"] == 0.05
+
+
+def test_a_run_that_broke_off_is_logged_anew(model, monkeypatch):
+    server = Server()
+    server.install(monkeypatch)
+    server.is_full = True
+    assert tasks.log_to_mlflow(model.pk) is False
+    server.is_full = False
+    assert tasks.log_to_mlflow(model.pk) is True
+    assert [run.get("folder") for run in server.runs] == [None, str(registry.folder(model))]
+
+
+def test_a_tuned_model_is_logged_with_its_encoder_and_what_it_was_tuned_by(model, tmp_path):
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    (tuned / "model.safetensors").write_bytes(b"weights")
+    found = registry.register(
+        model.platform,
+        registry.load(model),
+        kind="fine-tuned",
+        policy_versions=registry.in_force(model.platform),
+        encoder_version="tuned@0123456789ab/fp32",
+        snapshot=None,
+        evaluation={"tuning": {"from": "base@0/fp32", "kind": "full", "seed": 7}},
+        by=None,
+        tuned=tuned,
+    )
+    record = sink.record_of(found)
+    assert (record.folder / registry.TUNED / "model.safetensors").read_bytes() == b"weights"
+    assert record.params["seed"] == "7"
+    assert record.params["tuning.kind"] == "full"
+    assert record.params["tuning.from"] == "base@0/fp32"
 
 
 def test_a_sink_that_is_away_or_not_installed_harms_nobody(model, monkeypatch, caplog):
