@@ -5,7 +5,6 @@ a known probability, decided after the snapshot or among its test rows; and func
 answers are beyond doubt. The champion answers the very same ones.
 """
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -210,10 +209,12 @@ def _figures(
     attempt.write(step=kept("Loading the models"))
     text_encoder = registry.encoder_of(model_version)
     mine = _model(model_version)
-    theirs = None
+    theirs, silent = None, ""
     if champion is not None and champion.pk != model_version.pk:
-        with contextlib.suppress(Conflict):  # of an encoder that runs here no more
+        try:
             theirs = _model(champion)
+        except Conflict as error:  # its files, or its encoder, are not here
+            silent = str(error)
     slugs = list(mine.head.policies)
     attempt.write(step=kept("Reading the test rows"))
     test, train = evidence_rows.of_snapshot(model_version.snapshot, slugs, text_encoder)
@@ -223,6 +224,7 @@ def _figures(
     recent = evidence_rows.recent(model_version.platform, text_encoder)
     figures: dict[str, Any] = {
         "champion": champion.label if theirs and champion else "",
+        "champion_silent": silent,
         "speed": _speed(model_version, mine, text_encoder, test),
         "leakage": _leakage(train, test),
         "policies": {},

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reviews.wording import noop
 
-from . import evaluation
+from . import evaluation, gates
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -121,9 +121,14 @@ def report(
 
 
 def worst(lines: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The line that lost most against the champion."""
+    """The line that lost most against the champion; those that surely lost before those that may
+    seem to by chance."""
     compared = [line for line in lines if line["difference"] is not None]
-    return min(compared, key=lambda line: line["difference"], default=None)
+    return min(
+        compared,
+        key=lambda line: (not gates.is_loss(line["interval"]), line["difference"]),
+        default=None,
+    )
 
 
 @cache

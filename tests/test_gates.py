@@ -28,6 +28,21 @@ def test_too_few_rows_say_nothing_for_or_against():
     }
 
 
+def test_a_part_that_seems_to_lose_by_chance_holds_nobody_up():
+    unsure = outcome("slices", value=-0.2, interval=[-0.5, 0.1], n=30, positives=5)
+    assert unsure.verdict == gates.TOO_FEW
+    sure = outcome("slices", value=-0.2, interval=[-0.3, -0.1], n=900, positives=90)
+    assert sure.verdict == gates.FAIL
+    assert outcome("slices", value=-0.05, interval=[-0.2, 0.1], n=90).verdict == gates.PASS
+    lines = [
+        {"part": "small", "difference": -0.4, "interval": [-0.8, 0.1]},
+        {"part": "large", "difference": -0.2, "interval": [-0.3, -0.1]},
+        {"part": "fine", "difference": 0.1, "interval": [0.0, 0.2]},
+    ]
+    assert slices.worst(lines)["part"] == "large"
+    assert slices.worst([lines[0], lines[2]])["part"] == "small"
+
+
 def test_own_bounds_stand_for_the_usual_ones():
     bounds = gates.bounds_of({"load": 1.1})
     found = gates.judge("spam", {"load": {"value": 1.5, "n": 500}}, bounds)

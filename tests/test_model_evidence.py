@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from mlhooks import (
@@ -263,8 +264,20 @@ def test_another_platforms_gates_and_cases_are_not_hers(platform):
 
 def test_served_scores_are_what_was_trained(platform):
     """The stored half-precision vector gives what a fresh one gives, within rounding."""
-    encoder = scoring._encoder()
+    encoder = registry.usual_encoder()
     head = registry.load(registry.ensure_zero_shot(platform))
     fresh = encoder.encode(SPAM)
     stored = fresh.astype(np.float16).astype(np.float32)
     assert np.abs(head.predict(fresh, SPAM) - head.predict(stored, SPAM)).max() < 0.02
+
+
+def test_a_champion_that_cannot_be_asked_is_no_gate_passed_in_silence(platform, client):
+    champion = registry.ensure_zero_shot(platform)
+    candidate = register(platform, champion, snapshot=decided(platform, test=24))
+    (registry.folder(champion) / registry.WEIGHTS).write_bytes(b"not what it was")
+    found = gathered(candidate)
+    assert verdicts(found)["frozen"] == gates.TOO_FEW
+    assert champion.label in found.figures["champion_silent"]
+    client.force_login(platform.paul)
+    page = client.get(reverse("mlhooks:model-detail", args=[candidate.pk])).content.decode()
+    assert "The champion could not be asked, so no gate compares with it" in page

@@ -137,7 +137,7 @@ def case_archive(request: HttpRequest, pk: int) -> HttpResponse:
     case = access.get(request.user, "functional.edit", rows, "policy__platform", pk=pk)
     functional.archive_case(case, by=request.user)
     messages.success(request, _("Archived: no model is asked it any more."))
-    return redirect("mlhooks:case-list")
+    return redirect(f"{reverse('mlhooks:case-list')}?policy={case.policy.slug}")
 
 
 def gates_context(request: HttpRequest, model_version: ModelVersion) -> dict:
@@ -162,6 +162,7 @@ def gates_context(request: HttpRequest, model_version: ModelVersion) -> dict:
             for one in rows
         ],
         "failing": [one for one in rows if one.verdict == gates.FAIL],
+        "champion_silent": found.figures.get("champion_silent", "") if found else "",
         "may_gather": access.may(request.user, "evidence.gather"),
         "may_waive": access.may(request.user, "gate.waive"),
     }
@@ -201,7 +202,8 @@ def _names(model_version: ModelVersion) -> dict[str, str]:
 
 def _bounds_context(request: HttpRequest, wrong: tuple | None = None) -> dict:
     policies = access.visible(request.user, "model.view", Policy.objects.all(), "platform")
-    own = {one.policy_id: one for one in GateBounds.objects.select_related("changed_by")}
+    rows = GateBounds.objects.select_related("changed_by").filter(policy__in=policies)
+    own = {one.policy_id: one for one in rows}
     groups = []
     for policy in policies.select_related("platform").order_by("platform", "position", "pk"):
         row = own.get(policy.pk)
@@ -216,9 +218,7 @@ def _bounds_context(request: HttpRequest, wrong: tuple | None = None) -> dict:
                         "name": name,
                         "words": GATE_WORDS[name],
                         "hint": GATE_HINTS[name],
-                        "value": wrong[1][name]
-                        if wrong and is_wrong
-                        else f"{bounds[name]:g}".replace("-", "−"),
+                        "value": wrong[1][name] if wrong and is_wrong else _plain(bounds[name]),
                         "error": (wrong[2] or {}).get(name, "") if wrong and is_wrong else "",
                         "usual": gate.bound,
                         "is_own": bounds[name] != gate.bound,
