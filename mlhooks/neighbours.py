@@ -27,7 +27,8 @@ MOST_NEIGHBOURS = 20
 WINDOW = 20_000
 BATCH = 100
 
-# Its newest vector; nothing for a text that was replaced, or that stands behind an anchor already.
+# Its newest vector by the champion's encoder: a candidate that is only being looked at may have
+# left one by its own. Nothing for a text that was replaced, or stands behind an anchor already.
 _VECTORS = """
 INSERT INTO mlhooks_nearvector (item_version_id, platform_id, encoder, vector)
 SELECT DISTINCT ON (version.id) version.id, item.platform_id, embedding.encoder, embedding.vector
@@ -37,8 +38,12 @@ JOIN mlhooks_embedding AS embedding ON embedding.item_version_id = version.id
 LEFT JOIN reviews_clustermember AS member
   ON member.item_id = item.id AND member.item_version_id = version.id
 LEFT JOIN reviews_cluster AS cluster ON cluster.id = member.cluster_id
+LEFT JOIN mlhooks_modelversion AS champion
+  ON champion.platform_id = item.platform_id AND champion.state = 'champion'
+  AND regexp_replace(champion.encoder, '/[^/]*$', '')
+    = regexp_replace(embedding.encoder, '/[^/]*$', '')
 WHERE version.id = ANY(%s) AND (member.id IS NULL OR cluster.anchor_id = version.id)
-ORDER BY version.id, embedding.id DESC
+ORDER BY version.id, champion.id IS NULL, embedding.id DESC
 ON CONFLICT (item_version_id) DO UPDATE
   SET encoder = EXCLUDED.encoder, vector = EXCLUDED.vector
 RETURNING item_version_id, platform_id, encoder

@@ -27,7 +27,11 @@ WITH given AS MATERIALIZED (
   JOIN reviews_itemversion AS version ON version.id = embedding.item_version_id
   JOIN reviews_item AS item
     ON item.id = version.item_id AND item.version_number = version.number
-  WHERE item.id = %(item)s ORDER BY embedding.id DESC LIMIT 1
+  LEFT JOIN mlhooks_modelversion AS champion
+    ON champion.platform_id = item.platform_id AND champion.state = 'champion'
+    AND regexp_replace(champion.encoder, '/[^/]*$', '')
+      = regexp_replace(embedding.encoder, '/[^/]*$', '')
+  WHERE item.id = %(item)s ORDER BY champion.id IS NULL, embedding.id DESC LIMIT 1
 ), own AS (
   SELECT cluster_id FROM reviews_clustermember WHERE item_id = %(item)s
 ), nearest AS MATERIALIZED (
