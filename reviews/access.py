@@ -119,7 +119,7 @@ GRANTS: dict[str, Grant] = {
     "job.manage": _to(Role.LEAD),  # assign, move, cancel, raise
     "cluster.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN),
     "cluster.decide": _to(Role.LEAD),
-    "draw.create": _to(Role.LEAD, Role.ML_ENGINEER),
+    "draw.create": _to(Role.LEAD, Role.ML_ENGINEER, scope="models:write"),
     "replay.view": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER, Role.AUDITOR, Role.ADMIN),
     "replay.run": _to(Role.LEAD, Role.POLICY_OWNER, Role.ML_ENGINEER),
     "design.view": _to(Role.LEAD, Role.ML_ENGINEER, Role.ADMIN),
@@ -143,7 +143,7 @@ GRANTS: dict[str, Grant] = {
     "alert.edit": _to(Role.ML_ENGINEER, Role.POLICY_OWNER),
     "evidence.gather": _to(Role.ML_ENGINEER, Role.POLICY_OWNER, scope="models:write"),
     "round.draw": _to(Role.ML_ENGINEER, Role.LEAD, scope="models:write"),
-    "round.edit": _to(Role.ML_ENGINEER),
+    "round.edit": _to(Role.ML_ENGINEER, scope="models:write"),
     # Whoever builds models does not set what they are held against.
     "gate.edit": _to(Role.POLICY_OWNER),
     "gate.waive": _to(Role.POLICY_OWNER),

@@ -489,3 +489,22 @@ def test_the_api_draws_a_round_and_tells_of_it(platform, client):
         "/api/v1/learning-rounds", {"strategy": "bald"}, content_type="application/json"
     )
     assert wrong.status_code == 422 and "strategy" in wrong.json()["details"]
+
+
+def test_the_api_tells_and_changes_how_rounds_are_drawn(platform, client):
+    client.force_login(platform.mila)
+    url = "/api/v1/learning-rounds/settings"
+    usual = client.get(url).json()
+    assert (usual["is_on"], usual["every_hours"], usual["next_at"]) == (False, 24, None)
+    told = client.patch(
+        url, {"is_on": True, "size": 40, "per_cluster": None}, content_type="application/json"
+    )
+    assert told.status_code == 200, told.content
+    assert (told.json()["size"], told.json()["per_cluster"]) == (40, None)
+    assert told.json()["changed_by"] == "mila" and told.json()["next_at"] is not None
+    assert told.json()["strategy"] == usual["strategy"]  # what is not given stays
+    assert client.get(url).json() == told.json()
+    for wrong in ({"size": 0}, {"strategy": "bald"}, {"every_hours": 721}):
+        answer = client.patch(url, wrong, content_type="application/json")
+        assert answer.status_code == 422 and set(answer.json()["details"]) == set(wrong)
+    assert client.get(url).json() == told.json()

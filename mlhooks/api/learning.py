@@ -7,8 +7,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mlhooks import curves, rounds
-from mlhooks.models import LearningRound
-from mlhooks.models.rounds import MOST_ITEMS
+from mlhooks.models import LearningRound, RoundSettings
+from mlhooks.models.rounds import HOURS, MOST_ITEMS
 from reviews import access
 from reviews.api.bodies import platform_of
 from reviews.api.schemas import Refusal
@@ -30,6 +30,43 @@ class RoundIn(serializers.Serializer):
     seed = serializers.IntegerField(
         required=False, min_value=0, max_value=2**53 - 1, help_text="Else one is drawn."
     )
+
+
+class RoundSettingsIn(serializers.Serializer):
+    """What is not given stays."""
+
+    is_on = serializers.BooleanField(required=False, help_text="Draw rounds on a schedule.")
+    every_hours = serializers.IntegerField(
+        required=False, min_value=HOURS[0], max_value=HOURS[1], help_text="Between two rounds."
+    )
+    size = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST_ITEMS, help_text="Items expected in a round."
+    )
+    strategy = serializers.ChoiceField(
+        required=False, choices=rounds.STRATEGIES, help_text="See docs/learning.md."
+    )
+    per_account = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=rounds.MOST_CAP,
+        help_text="Expected at most of one account; null: no cap.",
+    )
+    per_cluster = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=rounds.MOST_CAP,
+        help_text="Expected at most of one near-duplicate group; null: no cap.",
+    )
+
+
+class RoundSettingsOut(RoundSettingsIn):
+    next_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the next round is due, where rounds are on."
+    )
+    changed_by = serializers.CharField(allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
 
 
 class RoundDraw(serializers.Serializer):
@@ -112,6 +149,31 @@ class LearningRoundView(APIView):
         return Response(_as_json(row))
 
 
+class RoundSettingsView(APIView):
+    verb = {"GET": "model.view", "PATCH": "round.edit"}
+
+    @extend_schema(
+        operation_id="get_round_settings",
+        summary="How learning rounds are drawn",
+        responses={200: RoundSettingsOut, **REFUSALS},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(_settings_as_json(rounds.settings_of(platform_of(request))))
+
+    @extend_schema(
+        operation_id="change_round_settings",
+        summary="Change how learning rounds are drawn",
+        description="What is not given stays. The first round of a schedule that is turned on is "
+        "due at once.",
+        request=RoundSettingsIn,
+        responses={200: RoundSettingsOut, 400: Refusal, 422: Refusal, **REFUSALS},
+    )
+    def patch(self, request: Request) -> Response:
+        body = checked(RoundSettingsIn, request)
+        found = rounds.save_settings(platform_of(request), by=request.user, **body)
+        return Response(_settings_as_json(found))
+
+
 class LearningCurveView(APIView):
     verb = "model.view"
 
@@ -131,6 +193,15 @@ class LearningCurveView(APIView):
                 "figures": found.figures,
             }
         )
+
+
+def _settings_as_json(found: RoundSettings) -> dict:
+    return {
+        **{name: getattr(found, name) for name in RoundSettingsIn().fields},
+        "next_at": found.next_at if found.is_on else None,
+        "changed_by": found.changed_by.username if found.changed_by else None,
+        "changed_at": found.changed_at,
+    }
 
 
 def _whole(rows):
