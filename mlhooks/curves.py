@@ -5,28 +5,29 @@ measured on rows that no part holds. It is worked out once a snapshot, after a t
 kept; pages only read it. The row is the work, its task a nudge, and a sweep begins what is due.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
-from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from reviews import attempts
-from reviews.errors import Invalid
+from reviews.errors import Conflict, Invalid
 from reviews.models import Platform
 from reviews.ranking import interval
 
 from . import registry, vectors
-from .models import LearningCurve, Snapshot, TrainingRun
+from .models import LearningCurve, ModelVersion, Snapshot, TrainingRun
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from .encoder import Encoder
     from .heads import PolicyText
     from .training import Examples
 
@@ -159,6 +160,7 @@ def _figures(attempt: attempts.Attempt[LearningCurve]) -> dict[str, Any]:
         "labels": {arm: len(rows) for arm, rows in mine.items()},
         "common": common,
         "least": LEAST_LABELS,
+        "is_tuned": _is_tuned(registry.champion(snapshot.platform)),
         "policies": {},
     }
     if common < LEAST_LABELS:
@@ -181,12 +183,12 @@ def _curves(
     test: "np.ndarray",
 ) -> dict[str, Any]:
     """By policy: points of both arms, and how they differ where both have all their labels."""
-    from . import encoder, training
+    from . import training
     from .heads import ZeroShot
 
     slugs = [policy.slug for policy in policies]
     attempt.write(step="Reading embeddings")
-    text_encoder = encoder.shared(settings.ENCODER)
+    text_encoder = _encoder(attempt.row.platform)
     measured = _labels(table, test, slugs, text_encoder)
     arms = {arm: _labels(table, own, slugs, text_encoder) for arm, own in rows.items()}
     none = _labels(table, test[:0], slugs, text_encoder)
@@ -340,7 +342,24 @@ def _policies(snapshot: Snapshot) -> "list[PolicyText]":
     return registry.policy_texts(found)
 
 
-def _labels(table: "pa.Table", rows: "np.ndarray", slugs: Sequence[str], encoder: Any) -> _Labels:
+def _encoder(platform: Platform) -> "Encoder":
+    """The champion's: what a label teaches, it teaches a head on that. The usual one before there
+    is a champion, and where his runs here no more."""
+    champion = registry.champion(platform)
+    if champion is not None:
+        with contextlib.suppress(Conflict):
+            return registry.encoder_of(champion)
+    return registry.usual_encoder()
+
+
+def _is_tuned(champion: ModelVersion | None) -> bool:
+    """Then its encoder has learnt from labels already, maybe from these."""
+    return champion is not None and champion.kind == ModelVersion.Kind.TUNED
+
+
+def _labels(
+    table: "pa.Table", rows: "np.ndarray", slugs: Sequence[str], encoder: "Encoder"
+) -> _Labels:
     import numpy as np
 
     own = table.take(rows)

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
+from . import weights
+
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 Vectors = NDArray[np.float32]
@@ -121,15 +123,12 @@ def load(name: str) -> Encoder:
     return half if _bf16_pays(exact, half) else exact
 
 
-@functools.lru_cache(maxsize=3)
+# Of each platform's champion, and of shadows that read texts anew: too few places would have one
+# loaded at every batch, seconds each.
+@functools.lru_cache(maxsize=8)
 def shared(name: str) -> Encoder:
     """This process's copy. Never before a fork: torch does not survive it with threads."""
     return load(name)
-
-
-def family_of(version: str) -> str:
-    """ "name@sha/bf16" → "name@sha"."""
-    return version.rpartition("/")[0]
 
 
 def readable(text: str, max_characters: int) -> str:
@@ -156,10 +155,10 @@ def _find(name: str) -> tuple[str, str]:
     path = Path(name)
     if not path.is_dir():
         return name, hashlib.sha256(name.encode()).hexdigest()  # a cached model, known by name
-    weights = sorted(path.rglob("*.safetensors"))
-    if not weights:
+    digest = weights.sha256_of_folder(path)
+    if digest is None:
         raise EncoderRefused(f"There are no .safetensors weights under {name}.")
-    return name, hashlib.sha256("".join(map(_sha256, weights)).encode()).hexdigest()
+    return name, digest
 
 
 def _open(path: str) -> SentenceTransformer:
@@ -176,8 +175,7 @@ def _open(path: str) -> SentenceTransformer:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise EncoderRefused(f"The weights {path.name} are missing: reinstall the encoder.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return weights.sha256(path)
 
 
 def _dimension(model: SentenceTransformer) -> int:

@@ -4,11 +4,11 @@ The run's row is the work; the task is a nudge and sweeps begin dead runs again.
 how it learns is in training.py, which knows no rows; this file knows no arithmetic.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -109,7 +109,7 @@ def resume_stuck() -> int:
 
 def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
     """Returns the id of the evidence to gather about what it registered."""
-    from . import encoder, training
+    from . import training
 
     training_run = attempt.row
     platform, snapshot = training_run.platform, training_run.snapshot
@@ -119,7 +119,7 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
     slugs = [version.policy.slug for version in policy_versions]
     rows = read_labels(snapshot, slugs)
     say(0.05, kept("Loading the encoder"))
-    text_encoder = encoder.shared(settings.ENCODER)
+    text_encoder = registry.usual_encoder()
     found = vectors.of_versions(
         rows["item_version_id"].to_pylist(),
         rows["text"].to_pylist(),
@@ -148,7 +148,15 @@ def _train(attempt: attempts.Attempt[TrainingRun]) -> int:
         progress=_Part(say, 0.4, 0.9),
     )
     say(0.9, kept("Comparing with the champion on the test rows"))
-    evaluation = evaluate(platform, fitted, splits["test"], slugs, text_encoder, training_run.seed)
+    evaluation = evaluate(
+        platform,
+        fitted,
+        splits["test"],
+        ids_of(rows, "test"),
+        slugs,
+        text_encoder,
+        training_run.seed,
+    )
     say(0.95, kept("Registering the model"))
     with transaction.atomic():
         # Under the row: a run that was cancelled or overtaken registers nothing.
@@ -240,6 +248,14 @@ def examples(
     )
 
 
+def ids_of(rows: "pa.Table", split: str) -> list[int]:
+    """Item version ids, in the order of examples()."""
+    import pyarrow.compute as pc
+
+    found: list[int] = rows.filter(pc.equal(rows["split"], split))["item_version_id"].to_pylist()
+    return found
+
+
 def labels_of(rows: "pa.Table", slugs: list[str]) -> "np.ndarray":
     """(n, policies): 1, 0, NaN for not judged."""
     import numpy as np
@@ -251,13 +267,13 @@ def evaluate(
     platform: Platform,
     fitted: "Fitted",
     test: "Examples",
+    version_ids: Sequence[int],
     slugs: list[str],
     encoder: "Encoder",
     seed: int,
 ) -> dict[str, Any]:
-    """The candidate's reports and, on the very same rows, the champion's."""
-    from .encoder import family_of
-
+    """The candidate's reports and, on the very same rows, the champion's, each by its own encoder.
+    `version_ids` are those of the rows."""
     thresholds = fitted.thresholds
     evaluation: dict[str, Any] = {
         "test_rows": len(test.texts),
@@ -269,10 +285,15 @@ def evaluate(
         report["answered_by"] = fitted.answered_by[slug]
         report["calibration"] = _calibration(fitted.head, slug)
     champion = registry.champion(platform)
-    if champion is None or family_of(champion.encoder) != encoder.family:
+    if champion is None:
         return evaluation
-    head = registry.load(champion)
-    evaluation["champion"] = _reports(head, test, slugs, {}, seed)
+    try:
+        head, own = registry.load(champion), registry.encoder_of(champion)
+    except Conflict:  # its files, or its encoder, are not here
+        return evaluation
+    if own.family != encoder.family:
+        test = replace(test, embeddings=vectors.of_versions(version_ids, test.texts, own))
+    evaluation["champion"] = _reports(head, test, slugs, registry.thresholds(champion), seed)
     evaluation["champion_label"] = champion.label
     return evaluation
 

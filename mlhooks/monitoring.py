@@ -5,6 +5,7 @@ Labels are the random lane's, weighted by 1 / inclusion probability: what risk p
 reviewers stands for nothing but itself.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,14 +23,12 @@ from reviews.errors import Conflict
 from reviews.models import Decision, ItemVersion, Person, Platform
 from reviews.wording import kept
 
-from . import alerts, drift, labels, rates, registry, shares, vectors
+from . import alerts, drift, labels, rates, registry, shares, vectors, withdrawals
 from .models import ModelVersion, Monitoring
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-
-    from .encoder import Encoder
 
 State = Monitoring.State
 EVERY = timedelta(hours=23)  # a sweep that comes an hour late does not make it two days
@@ -41,7 +40,7 @@ MOST_DECISIONS = 200_000  # newest, looked through for random-lane rows
 
 # Whose order is as good as random, and the same every time.
 _SAMPLE = """
-SELECT version.id, item.language
+SELECT version.id, item.language, item.split_group
 FROM reviews_item AS item
 JOIN reviews_itemversion AS version
   ON version.item_id = item.id AND version.number = item.version_number
@@ -110,8 +109,9 @@ def start_due() -> int:
         last = champion.platform.monitorings.order_by("-id").first()
         if last is not None and last.created_at > timezone.now() - EVERY:
             continue
-        start_monitoring(champion.platform, by=None)
-        count += 1
+        with contextlib.suppress(Conflict):  # one that has waited for a day holds up no other
+            start_monitoring(champion.platform, by=None)
+            count += 1
     return count
 
 
@@ -183,12 +183,15 @@ def gauges(
     opened: list[tuple[dict[str, str], float]] = []
     figures: list[tuple[dict[str, str], float]] = []
     ages: list[tuple[dict[str, str], float]] = []
+    missing: list[tuple[dict[str, str], float]] = []
     for platform in platforms.order_by("slug"):
         standing = alerts.open_alerts([platform.pk])
         for is_seen in ("no", "yes"):
             rows = standing.filter(acknowledged_at__isnull=is_seen == "no")
             labels_ = {"platform": platform.slug, "acknowledged": is_seen}
             opened.append((labels_, float(rows.count())))
+        unbuilt = withdrawals.missing([platform.pk]).count()
+        missing.append(({"platform": platform.slug}, float(unbuilt)))
         found = newest(platform)
         if found is None or found.finished_at is None:
             continue
@@ -200,6 +203,11 @@ def gauges(
         ("trustconsole_model_alerts_open", "Figures of models out of their bounds.", opened),
         ("trustconsole_model_figure", "Figures of the champion at the last look.", figures),
         ("trustconsole_model_look_age_seconds", "Since the last look.", ages),
+        (
+            "trustconsole_snapshots_missing",
+            "Withdrawn snapshots whose replacement could not be built; it is tried again.",
+            missing,
+        ),
     ]
 
 
@@ -351,10 +359,7 @@ def _drifts(
 ) -> dict[str, Any]:
     """Text length and language of the platform, and the champion's scores by policy: this week
     against the weeks it was made from."""
-    from . import encoder
-
     since, until = _reference_weeks(champion, now)
-    text_encoder = encoder.shared(settings.ENCODER)
     then = _sample(platform, since, until)
     current = _sample(platform, now - CURRENT, now)
     found: dict[str, Any] = {
@@ -363,11 +368,18 @@ def _drifts(
         "length": _as_dict(drift.psi_of_values(*map(_lengths, (then, current)))),
         "language": _as_dict(drift.psi_of_categories(then.languages, current.languages)),
     }
-    is_enough = min(len(then.texts), len(current.texts)) >= drift.LEAST_ITEMS
-    if is_enough and encoder.family_of(champion.encoder) == text_encoder.family:
-        said = [_said(champion, part, text_encoder) for part in (then, current)]
-        for slug in set(said[0]) & set(policies):
-            policies[slug]["score"] = _as_dict(drift.psi_of_values(said[0][slug], said[1][slug]))
+    if champion.snapshot is not None:
+        then, current = then.unseen(), current.unseen()
+    found["scored"] = [len(then.texts), len(current.texts)]
+    if min(found["scored"]) < drift.LEAST_ITEMS:
+        return found
+    try:
+        said = [_said(champion, part) for part in (then, current)]
+    except Conflict as error:  # its files, or its encoder, are not here
+        found["not_scored"] = str(error)
+        return found
+    for slug in set(said[0]) & set(policies):
+        policies[slug]["score"] = _as_dict(drift.psi_of_values(said[0][slug], said[1][slug]))
     return found
 
 
@@ -382,6 +394,18 @@ class _Sample(NamedTuple):
     version_ids: list[int]
     texts: list[str]
     languages: list[str]
+    groups: list[str]  # of the split
+
+    def unseen(self) -> "_Sample":
+        """Those on a side of the split that no training sees. Of what it was taught a model is
+        surer than of anything later: held against that, every stream would seem to have moved."""
+        rows = [n for n, group in enumerate(self.groups) if labels.split_of(group) != "train"]
+        return _Sample(
+            [self.version_ids[n] for n in rows],
+            [self.texts[n] for n in rows],
+            [self.languages[n] for n in rows],
+            [self.groups[n] for n in rows],
+        )
 
 
 def _sample(platform: Platform, since: datetime, until: datetime) -> _Sample:
@@ -396,21 +420,18 @@ def _sample(platform: Platform, since: datetime, until: datetime) -> _Sample:
             },
         )
         rows = cursor.fetchall()
-    versions = ItemVersion.objects.select_related("item__kind").in_bulk([pk for pk, _ in rows])
-    return _Sample(
-        [pk for pk, _language in rows],
-        [versions[pk].text() for pk, _language in rows],
-        [language for _pk, language in rows],
-    )
+    ids, languages, groups = ([row[n] for row in rows] for n in range(3))
+    versions = ItemVersion.objects.select_related("item__kind").in_bulk(ids)
+    return _Sample(ids, [versions[pk].text() for pk in ids], languages, groups)
 
 
 def _lengths(sample: _Sample) -> list[int]:
     return [len(text) for text in sample.texts]
 
 
-def _said(champion: ModelVersion, sample: _Sample, encoder: "Encoder") -> "dict[str, np.ndarray]":
-    """One model on both samples, whatever scored them when they came."""
-    head = registry.load(champion)
+def _said(champion: ModelVersion, sample: _Sample) -> "dict[str, np.ndarray]":
+    """One model on both samples, by its own encoder, whatever scored them when they came."""
+    head, encoder = registry.load(champion), registry.encoder_of(champion)
     embeddings = vectors.of_versions(sample.version_ids, sample.texts, encoder)
     found = head.predict(embeddings, sample.texts)
     return {slug: found[:, n] for n, slug in enumerate(head.policies)}

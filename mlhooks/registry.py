@@ -5,7 +5,6 @@ Files are safetensors and JSON under MODEL_DIR/<platform>/<number>/, checked by 
 they are opened. Only load() and ensure_zero_shot() touch torch, and import it themselves.
 """
 
-import hashlib
 import os
 import shutil
 import uuid
@@ -24,11 +23,11 @@ from reviews.errors import Conflict, Invalid
 from reviews.models import Person, Platform, PolicyVersion
 from reviews.wording import kept
 
-from . import cards
+from . import cards, weights
 from .models import Evidence, ModelVersion, Promotion, Shadow, Snapshot
 
 if TYPE_CHECKING:
-    from .encoder import Encoder
+    from .encoder import Encoder, Vectors
     from .heads import Head, PolicyText
 
 State = ModelVersion.State
@@ -106,11 +105,12 @@ def folder(model_version: ModelVersion) -> Path:
 
 
 def verify(model_version: ModelVersion) -> None:
-    """Conflict unless the weights are there and unchanged. Needs no torch."""
-    path = folder(model_version) / WEIGHTS
+    """Conflict unless the weights, and those of an encoder of its own, are there and unchanged.
+    Needs no torch."""
+    place = folder(model_version)
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = weights.sha256(place / WEIGHTS)
+        tuned = weights.sha256_of_folder(place / TUNED)
     except OSError as error:
         raise Conflict(
             _("The files of %(label)s cannot be read: %(error)s")
@@ -124,6 +124,16 @@ def verify(model_version: ModelVersion) -> None:
             )
             % {"label": model_version.label, "found": found, "sha256": model_version.sha256}
         )
+    if model_version.kind == ModelVersion.Kind.TUNED and (
+        tuned is None or model_version.encoder_family != f"{TUNED}@{tuned[:12]}"
+    ):
+        raise Conflict(
+            _(
+                "The encoder of %(label)s is missing, or was changed after it was registered: it "
+                "was %(encoder)s."
+            )
+            % {"label": model_version.label, "encoder": model_version.encoder}
+        )
 
 
 def load(model_version: ModelVersion) -> "Head":
@@ -136,14 +146,24 @@ def load(model_version: ModelVersion) -> "Head":
         raise Conflict(f"{model_version.label}: {error}") from error
 
 
+def usual_encoder() -> "Encoder":
+    """The one that new heads are made on, this process's copy."""
+    from . import encoder
+
+    return encoder.shared(settings.ENCODER)
+
+
 def encoder_of(model_version: ModelVersion) -> "Encoder":
-    """The encoder it was made with, this process's copy: the worker's, or one of its own, whose
+    """The encoder it was made with, this process's copy: the usual one, or one of its own, whose
     version says what its weights are. Conflict when it is another."""
     from . import encoder
 
     own = folder(model_version) / TUNED
-    found = encoder.shared(str(own) if own.is_dir() else settings.ENCODER)
-    if encoder.family_of(model_version.encoder) != found.family:
+    try:
+        found = encoder.shared(str(own)) if own.is_dir() else usual_encoder()
+    except encoder.EncoderRefused as error:
+        raise Conflict(f"{model_version.label}: {error}") from error
+    if model_version.encoder_family != found.family:
         raise Conflict(
             _(
                 "%(label)s was made with the encoder %(encoder)s, this worker runs "
@@ -195,25 +215,52 @@ class Answer(NamedTuple):
     by: str
 
 
-def predict(model_version: ModelVersion, texts: Sequence[str]) -> list[dict[str, Answer]]:
-    """One answer a policy for each text, by policy slug. Conflict when its files or its encoder are
-    not there."""
-    import numpy as np
+class Ready(NamedTuple):
+    """A model version that can be asked about texts. Nothing is stored."""
 
-    from . import heads
+    encoder: "Encoder"
+    heads: "tuple[Head, ...]"
 
+    def answers(self, texts: Sequence[str]) -> list[dict[str, Answer]]:
+        """One answer a policy for each text, by policy slug."""
+        from . import heads
+
+        vectors = self._vectors(texts)
+        found: list[dict[str, Answer]] = [{} for _ in texts]
+        for head in self.heads:
+            said = heads.answer(head, vectors, texts)
+            for n, slug in enumerate(head.policies):
+                by = head.part_of(slug).kind if isinstance(head, heads.Composite) else head.kind
+                for row, answers in enumerate(found):
+                    p, low, high = (round(float(one[row, n]), 6) for one in said)
+                    known = low == low
+                    answers[slug] = Answer(p, low if known else None, high if known else None, by)
+        return found
+
+    def probabilities(self, texts: Sequence[str]) -> dict[str, list[float]]:
+        """A probability a text, by policy slug."""
+        vectors = self._vectors(texts)
+        found: dict[str, list[float]] = {}
+        for head in self.heads:
+            found |= zip(head.policies, head.predict(vectors, texts).T.tolist(), strict=True)
+        return found
+
+    def _vectors(self, texts: Sequence[str]) -> "Vectors":
+        """As they are stored."""
+        import numpy as np
+
+        return self.encoder.encode(texts).astype(np.float16).astype(np.float32)
+
+
+def make_ready(model_version: ModelVersion) -> Ready:
+    """Conflict when its files or its encoder are not there."""
     encoder = encoder_of(model_version)
-    vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)  # as they are stored
-    found: list[dict[str, Answer]] = [{} for _ in texts]
-    for head in parts(model_version, encoder).heads:
-        said = heads.answer(head, vectors, texts)
-        for n, slug in enumerate(head.policies):
-            by = head.part_of(slug).kind if isinstance(head, heads.Composite) else head.kind
-            for row, answers in enumerate(found):
-                p, low, high = (round(float(one[row, n]), 6) for one in said)
-                known = low == low
-                answers[slug] = Answer(p, low if known else None, high if known else None, by)
-    return found
+    return Ready(encoder, parts(model_version, encoder).heads)
+
+
+def predict(model_version: ModelVersion, texts: Sequence[str]) -> list[dict[str, Answer]]:
+    """As make_ready() and asking once."""
+    return make_ready(model_version).answers(texts)
 
 
 def champion(platform: Platform | int) -> ModelVersion | None:
@@ -224,7 +271,7 @@ def champion(platform: Platform | int) -> ModelVersion | None:
 
 def ensure_zero_shot(platform: Platform) -> ModelVersion:
     """The champion; the first time, a zero-shot head made from the policies in force."""
-    from . import encoder, heads
+    from . import heads
 
     found = champion(platform)
     if found is not None:
@@ -235,7 +282,7 @@ def ensure_zero_shot(platform: Platform) -> ModelVersion:
             _("%(platform)s has no policy in force: there is nothing to score for.")
             % {"platform": platform}
         )
-    text_encoder = encoder.shared(settings.ENCODER)
+    text_encoder = usual_encoder()
     head = heads.ZeroShot.from_policies(policy_texts(versions), text_encoder.encode)
     with transaction.atomic():
         lock(platform)

@@ -135,18 +135,8 @@ def score_due(*, limit: int | None = None, seconds: float = 0.0) -> int:
 
 def predictor(platform_id: int) -> Callable[[Sequence[str]], dict[str, list[float]]]:
     """The champion as a function: texts → probabilities by policy. Nothing is stored."""
-    import numpy as np
-
     scorer = _scorer(platform_id)
-
-    def predict(texts: Sequence[str]) -> dict[str, list[float]]:
-        vectors = scorer.encoder.encode(texts).astype(np.float16).astype(np.float32)
-        found: dict[str, list[float]] = {}
-        for part in scorer.parts:
-            found |= zip(part.policies, part.predict(vectors, texts).T.tolist(), strict=True)
-        return found
-
-    return predict
+    return registry.Ready(scorer.encoder, scorer.parts).probabilities
 
 
 def is_any_due() -> bool:
@@ -254,20 +244,13 @@ def _score_batch(rows: list[_Due], scorer: _Scorer) -> None:
     shadow_scores.score_beside(
         rows[0].platform_id,
         champion_id=scorer.model_version_id,
-        encoder_family=encoder.family,
+        encoder=encoder,
         policy_ids=scorer.policies,
         version_ids=[rows[n].version_id for n in kept],
         vectors=vectors[kept],
         texts=[texts[n] for n in kept],
         given=[risks[n] for n in kept],
     )
-
-
-def _encoder() -> "Encoder":
-    """Loaded at the first batch: after Celery's fork, and never in the web process."""
-    from . import encoder
-
-    return encoder.shared(settings.ENCODER)
 
 
 # This process's, by platform; the key says what each was made from.

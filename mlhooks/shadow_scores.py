@@ -1,5 +1,6 @@
-"""What shadows say of a batch that the champion has just scored: on the same vectors and texts,
-into a table of their own. Nothing here can change a risk, a rank, or the fate of the batch.
+"""What shadows say of a batch that the champion has just scored, into a table of their own: on the
+same texts and vectors, or on vectors of their own encoder. Nothing here can change a risk, a rank,
+or the fate of the batch.
 """
 
 import contextlib
@@ -8,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.utils.translation import gettext as _
 from psycopg2.extras import execute_values
 
-from reviews.errors import Conflict, DomainError
+from reviews.errors import DomainError
 
 from . import registry
-from .models import Shadow
+from .models import ModelVersion, Shadow
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .encoder import Encoder
     from .heads import Head
 
 logger = logging.getLogger(__name__)
@@ -40,23 +41,25 @@ def score_beside(
     platform_id: int,
     *,
     champion_id: int,
-    encoder_family: str,
+    encoder: "Encoder",
     policy_ids: Mapping[str, int],
     version_ids: Sequence[int],
     vectors: "NDArray[np.float32]",
     texts: Sequence[str],
     given: Sequence[Mapping[str, float]],
 ) -> None:
-    """After the champion's own scores are committed. `given`: his, by policy slug, a row a text.
+    """After the champion's own scores are committed. `encoder` and `vectors` are his; `given` what
+    he said, by policy slug, a row a text.
 
     Whatever goes wrong is kept on the shadow's row and raised to nobody.
     """
     if not version_ids:
         return
+    by_family = {encoder.family: vectors}
     for shadow in _running(platform_id):
         try:
-            head = _head(shadow, encoder_family)
-            found = head.predict(vectors, texts)
+            head = _head(shadow.model_version)
+            found = head.predict(_vectors(shadow.model_version, texts, by_family), texts)
             slugs = [slug for slug in head.policies if slug in policy_ids]
             values = [
                 (
@@ -93,19 +96,20 @@ def _running(platform_id: int) -> list[Shadow]:
     return running
 
 
-def _head(shadow: Shadow, encoder_family: str) -> "Head":
-    from . import encoder
+def _vectors(
+    model_version: ModelVersion, texts: Sequence[str], by_family: "dict[str, NDArray[np.float32]]"
+) -> "NDArray[np.float32]":
+    """Encoded once a batch and encoder, rounded as stored ones are; kept nowhere."""
+    import numpy as np
 
-    model_version = shadow.model_version
-    if encoder.family_of(model_version.encoder) != encoder_family:
-        raise Conflict(
-            _("%(label)s needs the encoder %(encoder)s, this worker runs %(family)s.")
-            % {
-                "label": model_version.label,
-                "encoder": model_version.encoder,
-                "family": encoder_family,
-            }
-        )
+    family = model_version.encoder_family
+    if family not in by_family:
+        own = registry.encoder_of(model_version).encode(texts)
+        by_family[family] = own.astype(np.float16).astype(np.float32)
+    return by_family[family]
+
+
+def _head(model_version: ModelVersion) -> "Head":
     if model_version.pk not in _heads:
         _heads[model_version.pk] = registry.load(model_version)
     return _heads[model_version.pk]

@@ -17,7 +17,7 @@ from reviews.errors import Conflict, Invalid
 from reviews.models import Draw, Person, Policy, Queue
 
 from . import concordance, registry
-from .models import Disagreement, ModelVersion, Shadow, ShadowScore
+from .models import Disagreement, Evidence, ModelVersion, Shadow, ShadowScore
 from .rates import Rate, rate
 
 State = ModelVersion.State
@@ -60,6 +60,7 @@ ORDER BY job.id DESC LIMIT %(most)s
 _ANSWERED = """
 SELECT said.policy_id, said.flags, 1 / said.inclusion_probability,
   CASE
+    WHEN decision.id IS NULL THEN NULL
     WHEN EXISTS (
       SELECT FROM reviews_decision_policy_versions AS found
       JOIN reviews_policyversion AS own ON own.id = found.policyversion_id
@@ -116,7 +117,8 @@ class Right(NamedTuple):
 
 
 def start(model_version: ModelVersion, *, by: Person | None) -> Shadow:
-    """From the next batch on it scores what the champion scores. Ranks stay his."""
+    """From the next batch on it scores what the champion scores, by its own encoder where that is
+    another. Ranks stay his."""
     platform = model_version.platform
     access.check(by, "model.shadow", platform)
     registry.verify(model_version)
@@ -131,22 +133,8 @@ def start(model_version: ModelVersion, *, by: Person | None) -> Shadow:
                     "state": model_version.get_state_display().lower(),
                 }
             )
-        champion = registry.champion(platform)
-        if champion is None:
+        if registry.champion(platform) is None:
             raise Conflict(_("There is no champion yet whose shadow it could be."))
-        if _family(model_version.encoder) != _family(champion.encoder):
-            raise Conflict(
-                _(
-                    "%(label)s reads vectors of the encoder %(own)s, the champion those of "
-                    "%(theirs)s. A shadow costs nothing because it shares the champion's vectors; "
-                    "this one would have each text encoded twice."
-                )
-                % {
-                    "label": model_version.label,
-                    "own": model_version.encoder,
-                    "theirs": champion.encoder,
-                }
-            )
         if running(platform.pk).count() >= settings.SHADOWS_MOST:
             raise Conflict(
                 _("%(most)s models stand in the shadow already. Take one out first.")
@@ -183,6 +171,22 @@ def stop(model_version: ModelVersion, *, by: Person | None) -> None:
 
 def running(platform_id: int) -> QuerySet[Shadow]:
     return Shadow.objects.filter(platform_id=platform_id, stopped_at=None)
+
+
+class Cost(NamedTuple):
+    """What a shadow by another encoder than the champion's takes: each text is encoded anew."""
+
+    encoder: str
+    milliseconds: float | None  # a text, of one core; None before anybody has measured it
+
+
+def cost(model_version: ModelVersion, champion: ModelVersion | None) -> Cost | None:
+    """None where it reads the champion's vectors, which costs next to nothing."""
+    if champion is None or model_version.encoder_family == champion.encoder_family:
+        return None
+    found = model_version.evidence.filter(state=Evidence.State.READY).order_by("-id").first()
+    speed = (found.figures.get("speed") or {}).get("texts_a_second") if found else None
+    return Cost(model_version.encoder, 1000 / speed if speed else None)
 
 
 def newest(model_version: ModelVersion) -> Shadow | None:
@@ -253,6 +257,8 @@ def draw_disagreements(
     lane, where no reviewer sees a score: each with the same known chance.
     """
     access.check(by, "draw.create", queue.platform_id)
+    if queue.platform_id != model_version.platform_id:
+        raise Conflict(_("This queue is of another platform."))
     if not 0 < expected <= MOST_DRAWN:
         raise Invalid(
             _("Give a number above 0, at most %(most)s.") % {"most": f"{MOST_DRAWN:,}"},
@@ -339,6 +345,7 @@ def as_json(model_version: ModelVersion) -> dict[str, Any]:
         "started_at": shadow.started_at if shadow else None,
         "stopped_at": shadow.stopped_at if shadow else None,
         "error": shadow.error if shadow else "",
+        "cost": _as_dict(cost(model_version, champion)),
         "policies": [
             {
                 "policy": one.policy.slug,
@@ -414,11 +421,6 @@ def _rate(judged: list[tuple[bool, float, bool]]) -> Rate | None:
         [flags == truth for flags, _weight, truth in judged],
         weights=[weight for _flags, weight, _truth in judged],
     )
-
-
-def _family(version: str) -> str:
-    """As encoder.family_of, which would bring torch along."""
-    return version.rpartition("/")[0]
 
 
 def _as_dict(one: Any) -> Mapping[str, Any] | None:

@@ -16,7 +16,7 @@ from reviews import access
 from reviews.errors import Conflict, Invalid
 from reviews.models import Person
 
-from . import evidence, learning, registry, vectors
+from . import evidence, learning, registry, sink, vectors
 from .models import ModelVersion, Snapshot
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def fine_tune(
     texts, splits = _split(rows, slugs)
     if not splits["test"].any():
         raise Invalid("The snapshot has no test rows, so a new model could not be compared.")
-    base = encoder.shared(settings.ENCODER)
+    base = registry.usual_encoder()
     labels = learning.labels_of(rows, slugs)[splits["train"]]
     work = _work(snapshot, config.kind, seed)
     try:
@@ -85,6 +85,7 @@ def fine_tune(
         tuned=work / registry.TUNED,
     )
     shutil.rmtree(work, ignore_errors=True)
+    sink.log_on_commit(model_version)
     evidence.start_gathering(model_version, by=by)
     say(1.0, "Registered")
     return model_version
@@ -108,7 +109,15 @@ def _head(
         policies=registry.policy_texts(policy_versions), encode=tuned.encode
     )
     fitted = training.fit(config, splits["train"], splits["valid"], seed=seed)
-    evaluation = learning.evaluate(snapshot.platform, fitted, splits["test"], slugs, tuned, seed)
+    evaluation = learning.evaluate(
+        snapshot.platform,
+        fitted,
+        splits["test"],
+        learning.ids_of(rows, "test"),
+        slugs,
+        tuned,
+        seed,
+    )
     return fitted, evaluation
 
 

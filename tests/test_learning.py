@@ -101,7 +101,7 @@ def test_stored_embeddings_are_used_and_missing_ones_stored(platform):
     run = trained(platform, snapshot)
     assert run.state == "done", run.error
     assert Embedding.objects.count() == snapshot.rows_done
-    encoder = scoring._encoder()
+    encoder = registry.usual_encoder()
     calls = []
 
     class Counting:

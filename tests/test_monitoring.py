@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mlhooks import drift, monitoring, registry, scoring, shares, tasks
-from mlhooks.models import Alert, Monitoring, Promotion
+from mlhooks.models import Alert, ModelVersion, Monitoring, Promotion, Snapshot
 from reviews.errors import Conflict, Forbidden
 from reviews.models import AuditEntry, Item, Lane
 
@@ -18,7 +18,7 @@ from .factories import make_item, make_job, make_platform, make_policy, make_que
 from .people import make_person
 from .test_access import client_of
 from .test_learning import HAM, SPAM
-from .test_snapshots import decide
+from .test_snapshots import decide, group_in
 
 pytestmark = pytest.mark.django_db
 
@@ -160,6 +160,40 @@ def test_the_same_stream_does_not_drift(platform):
     assert not Alert.objects.exists()
 
 
+def test_what_a_model_was_trained_on_makes_nobody_believe_the_stream_has_moved(
+    platform, monkeypatch
+):
+    """A head that is sure of what it was taught, and of nothing else; the stream is the same."""
+    champion = registry.ensure_zero_shot(platform)
+    snapshot = Snapshot.objects.create(
+        platform=platform, number=1, cutoff_id=0, cutoff_at=timezone.now() - timedelta(days=7)
+    )
+    ModelVersion.objects.filter(pk=champion.pk).update(snapshot=snapshot)
+    for days_ago in (15, 2):
+        for n in range(2 * drift.LEAST_ITEMS):
+            side = "train" if n % 2 else "test"
+            make_item(
+                platform=platform,
+                text=f"{side} {days_ago} {n % 20}",
+                split_group=group_in(side),
+                submitted_at=timezone.now() - timedelta(days=days_ago),
+            )
+
+    class Overfitted:
+        policies = ("spam",)
+
+        def predict(self, vectors, texts):
+            return np.array(
+                [[0.99 if one.startswith("train 15") else 0.01 * int(one[-1])] for one in texts]
+            )
+
+    monkeypatch.setattr(registry, "load", lambda model_version: Overfitted())
+    found = look(platform).figures
+    assert found["policies"]["spam"]["score"]["value"] < 0.05
+    assert found["scored"] == [drift.LEAST_ITEMS, drift.LEAST_ITEMS]
+    assert found["items"] == [2 * drift.LEAST_ITEMS] * 2
+
+
 # When it looks
 
 
@@ -186,6 +220,19 @@ def test_a_look_is_begun_once_a_day(platform):
     assert tasks.start_monitoring() == 0
     Monitoring.objects.update(state="ready", created_at=Now() - timedelta(hours=23, minutes=1))
     assert tasks.start_monitoring() == 1
+
+
+def test_one_that_has_waited_for_a_day_holds_up_no_other(platform):
+    """No worker came: the first platform's look still waits."""
+    registry.ensure_zero_shot(platform)
+    waiting = monitoring.start_monitoring(platform, by=None)
+    other = make_platform(slug="other")
+    make_policy(platform=other, slug="spam")
+    registry.ensure_zero_shot(other)
+    ago = Now() - timedelta(hours=24)
+    Monitoring.objects.filter(pk=waiting.pk).update(created_at=ago)
+    assert tasks.start_monitoring() == 1
+    assert Monitoring.objects.exclude(pk=waiting.pk).get().platform == other
 
 
 def test_a_silent_look_is_begun_again(platform):

@@ -252,11 +252,11 @@ def test_scoring_follows_the_champion(platform):
     second = registry.register(
         platform,
         heads.ZeroShot.from_policies(
-            registry.policy_texts(registry.in_force(platform)), scoring._encoder().encode
+            registry.policy_texts(registry.in_force(platform)), registry.usual_encoder().encode
         ),
         kind="few-shot",
         policy_versions=registry.in_force(platform),
-        encoder_version=scoring._encoder().version,
+        encoder_version=registry.usual_encoder().version,
         snapshot=None,
         evaluation={},
         by=None,

@@ -51,7 +51,7 @@ def test_a_due_item_gets_a_score_an_embedding_and_a_risk(queue):
     assert version.item.risk == pytest.approx(score.probability)
     assert version.item.risk_source == "v1 zero-shot"
     assert score.policy_version.policy == policy
-    assert Embedding.objects.get(item_version=version).encoder == scoring._encoder().version
+    assert Embedding.objects.get(item_version=version).encoder == registry.usual_encoder().version
     assert not DueScore.objects.exists()
 
 

