@@ -197,6 +197,40 @@ def interval_plot(rows: Sequence[dict], *, label: str, champion_label: str) -> P
     return plot
 
 
+def answer_plot(rows: Sequence[dict]) -> Plot | None:
+    """Probabilities of one text with their 95 % intervals, a policy a band; a dashed line where the
+    policy's threshold is. Rows: {"name", "probability", "low", "high", "threshold"}."""
+    if not rows:
+        return None
+    left, band = 144, 32
+    x = scale(0, 1, left, WIDTH - RIGHT)
+    plot = Plot(
+        id="answer",
+        title=_("Probability of a violation, with 95 % interval"),
+        description=_("Dashed: the threshold above which the model calls a text violating."),
+        x_label=_("Probability"),
+        y_label="",
+        x_ticks=_unit_ticks(x),
+        y_ticks=[Tick(TOP + band * (n + 0.5), short(row["name"])) for n, row in enumerate(rows)],
+        width=WIDTH,
+        height=TOP + BOTTOM + band * len(rows),
+        left=left,
+        head=(_("Policy"), _("Probability"), _("95 % interval"), _("Threshold")),
+    )
+    for n, row in enumerate(rows):
+        middle = TOP + band * (n + 0.5)
+        p, threshold = row["probability"], row["threshold"]
+        low, high = (p, p) if row["low"] is None else (row["low"], row["high"])
+        if threshold is not None:
+            ends = [(x(threshold), middle - band / 2 + 4), (x(threshold), middle + band / 2 - 4)]
+            plot.lines.append(Line(path(ends), "faint", "", 0, 0, "start"))
+        span = "–" if row["low"] is None else f"{_figure(low)}–{_figure(high)}"
+        words = f"{row['name']}: {_figure(p)} ({span})"
+        plot.bars.append(Bar(x(low), x(high), x(p), middle, "candidate", words))
+        plot.rows.append((row["name"], _figure(p), span, _figure(threshold)))
+    return plot
+
+
 def history_plot(history: Iterable[dict]) -> Plot | None:
     """Loss over steps, a policy a line, as far as it has come. The y axis begins at zero."""
     series: dict[str, list[tuple[float, float]]] = {}

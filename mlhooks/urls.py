@@ -13,6 +13,7 @@ from .views import (
     similar,
     snapshots,
     strongest,
+    trying,
 )
 
 app_name = "mlhooks"
@@ -41,6 +42,9 @@ urlpatterns = [
     path("models/", models.model_list, name="model-list"),
     path("models/rescoring/<int:platform_pk>/", models.rescoring, name="rescoring"),
     path("models/<int:pk>/", models.model_detail, name="model-detail"),
+    path("models/<int:pk>/try/", trying.try_text, name="model-try"),
+    path("models/try/<int:pk>/", trying.answer, name="try-answer"),
+    path("models/try/policy/<int:pk>/", trying.try_policy, name="try-policy"),
     path("models/<int:pk>/evidence/", evidence.evidence_detail, name="evidence-detail"),
     path("models/<int:pk>/evidence/gather/", evidence.gather, name="evidence-gather"),
     path("models/<int:pk>/gates/", evidence.gates_progress, name="gates-progress"),

@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from mlhooks import alerts, drift, gates, promotions, registry, shadows, snapshots
+from mlhooks import alerts, drift, gates, predictions, promotions, registry, shadows, snapshots
 from mlhooks.models import FunctionalCase, Monitoring, Prediction, ShadowScore, TrainingRun
 from reviews import (
     access,
@@ -167,6 +167,8 @@ SCOPED = {
     "model.shadow": "models:write",
     "monitoring.run": "models:write",
     "round.draw": "models:write",
+    "round.edit": "models:write",
+    "draw.create": "models:write",
     "evidence.gather": "models:write",
 }
 
@@ -343,6 +345,9 @@ ROUTES = {
     "mlhooks:model-list": {"GET": "mila paul lena abel"},
     "mlhooks:model-detail": {"GET": "mila paul lena abel"},
     "mlhooks:rescoring": {"GET": "mila paul lena abel"},
+    "mlhooks:model-try": {"GET": "mila paul", "POST": "mila paul"},
+    "mlhooks:try-answer": {"POST": "mila"},  # hers alone: she asked
+    "mlhooks:try-policy": {"GET": "mila paul"},
     "mlhooks:evidence-detail": {"GET": "mila paul lena abel"},
     "mlhooks:evidence-gather": {"POST": "mila paul"},
     "mlhooks:gates-progress": {"GET": "mila paul lena abel"},
@@ -407,6 +412,8 @@ ROUTES = {
     },
     "mlhooks_api:predict": {"POST": "mila paul"},
     "mlhooks_api:prediction": {"GET": "mila paul"},
+    "mlhooks_api:round-settings": {"GET": "mila paul lena abel", "PATCH": "mila"},
+    "mlhooks_api:shadow-draws": {"POST": "mila lena"},
 }
 # Sign-in, passwords and second factors are allauth's, about the person herself only.
 SIGN_IN = ("account_", "mfa_")
@@ -515,6 +522,9 @@ class World:
         )
         self.prediction = Prediction.objects.create(
             platform=self.platform, model_version=self.candidate, texts=["Win a prize"]
+        )
+        self.tried = predictions.ask(
+            self.candidate, ["Win a prize"], by=mila, with_spans=True, is_brief=True
         )
         known_list = known.create_list(self.queue.policies.get(), by=None, name="Known")
         known.add_hashes(known_list, [known.Given("0f" * 32)], by=None)
@@ -806,6 +816,10 @@ class World:
             "mlhooks_api:shadow": [self.shadowed.number],
             "mlhooks_api:predict": [self.candidate.number],
             "mlhooks_api:prediction": [self.prediction.pk],
+            "mlhooks_api:shadow-draws": [self.shadowed.number],
+            "mlhooks:model-try": [self.candidate.pk],
+            "mlhooks:try-answer": [self.tried.pk],
+            "mlhooks:try-policy": [self.functional_case.policy_id],
         }
         url = reverse(route, args=arguments.get(route, []))
         if route == "reviews:job-change":
@@ -912,6 +926,9 @@ class World:
             "reviews_api:media": {"file": SimpleUploadedFile("a.png", b"a picture")},
             "mlhooks_api:training-runs": {"snapshot": self.snapshot.number},
             "mlhooks_api:predict": {"texts": ["Win a prize"]},
+            "mlhooks_api:round-settings": {"size": 40},
+            "mlhooks_api:shadow-draws": {"queue": self.queue.slug, "expected": 5},
+            "mlhooks:model-try": {"text": "Win a prize"},
             "reviews:setup-known-new": {
                 "policy": str(self.known_hash.known_list.policy_id),
                 "name": "N",
@@ -960,8 +977,8 @@ def client_of(person=None):
 def ask(client, world, route, method, **headers):
     """The status, with everything undone again."""
     url, is_api = world.url(route), "_api:" in route
-    body = world.body(route) if method == "POST" else {}
-    is_json = is_api and method == "POST" and route != "reviews_api:media"
+    body = world.body(route) if method in ("POST", "PATCH") else {}
+    is_json = is_api and method in ("POST", "PATCH") and route != "reviews_api:media"
     kind = {"content_type": "application/json"} if is_json else {}
     with transaction.atomic():
         response = getattr(client, method.lower())(url, body, headers=headers, **kind)
@@ -1161,6 +1178,9 @@ def test_a_token_reaches_what_its_scope_names_and_nothing_else(world):
         ("mlhooks_api:learning-curve", "GET"): "models:read",
         ("mlhooks_api:predict", "POST"): "models:write",
         ("mlhooks_api:prediction", "GET"): "models:write",
+        ("mlhooks_api:round-settings", "GET"): "models:read",
+        ("mlhooks_api:round-settings", "PATCH"): "models:write",
+        ("mlhooks_api:shadow-draws", "POST"): "models:write",
     }
     listed = {(r, m) for r, methods in ROUTES.items() for m in methods if "_api:" in r}
     for_people = {

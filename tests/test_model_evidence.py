@@ -14,7 +14,6 @@ from mlhooks import (
     heads,
     promotions,
     registry,
-    scoring,
     snapshot_files,
     snapshots,
     withdrawals,

@@ -176,7 +176,8 @@ class PredictView(APIView):
         summary="Ask a model version about texts",
         description="Answers at once; a worker predicts. Ask for the prediction until its `state` "
         "is `ready` or `failed`, usually a second. Policies that came after the model are answered "
-        "from their own words. Texts and answers are kept for a day.",
+        "from their own words. `spans` says what in the texts moved the scores. Texts and answers "
+        "are kept for a day.",
         request=schemas.PredictionIn,
         responses={
             202: schemas.PredictionOut,
@@ -190,7 +191,9 @@ class PredictView(APIView):
     def post(self, request: Request, number: int) -> Response:
         model_version = get_model_version(request, number, verb="model.predict")
         body = checked(schemas.PredictionIn, request)
-        found = predictions.ask(model_version, body["texts"], by=request.user)
+        found = predictions.ask(
+            model_version, body["texts"], by=request.user, with_spans=body["spans"]
+        )
         return Response(_prediction_as_json(found), status=202)
 
 
@@ -203,7 +206,7 @@ class PredictionView(APIView):
         responses={200: schemas.PredictionOut, 404: Refusal, **REFUSALS},
     )
     def get(self, request: Request, pk: int) -> Response:
-        rows = Prediction.objects.select_related("model_version")
+        rows = Prediction.objects.select_related("model_version").filter(is_brief=False)
         found = access.get(request.user, "model.predict", rows, "platform", pk=pk)
         return Response(_prediction_as_json(found))
 
@@ -236,6 +239,10 @@ def _prediction_as_json(found: Prediction) -> dict:
         "state": found.state,
         "error": found.error,
         "answers": found.answers,
+        "spans": [
+            [dict(zip(("policy", "start", "end", "effect"), one, strict=True)) for one in text]
+            for text in found.spans
+        ],
         "created_at": found.created_at,
         "finished_at": found.finished_at,
     }

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from mlhooks import differences, predictions
+from mlhooks import differences, predictions, shadows
 from mlhooks.models import Alert, Evidence, ModelVersion, Prediction, Snapshot, TrainingRun
 
 
@@ -249,6 +249,12 @@ class PredictionIn(serializers.Serializer):
         min_length=1,
         max_length=predictions.MOST_TEXTS,
     )
+    spans = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text=f"Say what in the texts moved the scores; of {predictions.MOST_WITH_SPANS} at "
+        "most.",
+    )
 
 
 class Answer(serializers.Serializer):
@@ -262,6 +268,13 @@ class Answer(serializers.Serializer):
     by = serializers.ChoiceField(choices=[one.value for one in ModelVersion.Kind])
 
 
+class AnswerSpan(serializers.Serializer):
+    policy = serializers.CharField(help_text="Slug.")
+    start = serializers.IntegerField(help_text="Characters of the text, from 0.")
+    end = serializers.IntegerField()
+    effect = serializers.FloatField(help_text="Without it the probability is so much lower.")
+
+
 class PredictionOut(serializers.Serializer):
     id = serializers.IntegerField()
     model = serializers.IntegerField()
@@ -270,6 +283,10 @@ class PredictionOut(serializers.Serializer):
     answers = serializers.ListField(
         child=serializers.DictField(child=Answer()),
         help_text="One a text, in their order, by policy slug.",
+    )
+    spans = serializers.ListField(
+        child=AnswerSpan(many=True),
+        help_text="Where they were asked for: one list a text, the strongest of each policy first.",
     )
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -337,6 +354,29 @@ class ShadowRight(serializers.Serializer):
     shadow = RateOut(allow_null=True, help_text="How often the shadow was right.")
 
 
+class ShadowCost(serializers.Serializer):
+    encoder = serializers.CharField()
+    milliseconds = serializers.FloatField(
+        allow_null=True, help_text="A text, of one core; null before there is evidence."
+    )
+
+
+class DisagreementsIn(serializers.Serializer):
+    queue = serializers.CharField(help_text="Slug.")
+    expected = serializers.FloatField(
+        min_value=0, max_value=shadows.MOST_DRAWN, help_text="About so many are drawn."
+    )
+
+
+class DisagreementsDrawn(serializers.Serializer):
+    draw = serializers.IntegerField()
+    queue = serializers.CharField(help_text="Slug.")
+    pool = serializers.IntegerField(help_text="Waiting jobs on which the two disagree.")
+    probability = serializers.FloatField(help_text="Of each of them.")
+    drawn = serializers.IntegerField()
+    seed = serializers.IntegerField()
+
+
 class ShadowOut(serializers.Serializer):
     model = serializers.IntegerField()
     state = serializers.ChoiceField(choices=ModelVersion.State.choices)
@@ -344,6 +384,10 @@ class ShadowOut(serializers.Serializer):
     started_at = serializers.DateTimeField(allow_null=True)
     stopped_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField(help_text="Why it could not score the last batch; mostly empty.")
+    cost = ShadowCost(
+        allow_null=True,
+        help_text="Where its encoder is another than the champion's: each text is encoded again.",
+    )
     policies = ShadowPolicy(many=True)
     right = ShadowRight(many=True)
 

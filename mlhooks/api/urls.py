@@ -3,7 +3,12 @@
 from django.urls import path
 
 from .datasets import DifferenceView, RowView
-from .learning import LearningCurveView, LearningRoundsView, LearningRoundView
+from .learning import (
+    LearningCurveView,
+    LearningRoundsView,
+    LearningRoundView,
+    RoundSettingsView,
+)
 from .models import (
     EvidenceView,
     ModelsView,
@@ -14,7 +19,7 @@ from .models import (
     TrainingRunView,
 )
 from .monitoring import MonitoringView
-from .shadows import ShadowView
+from .shadows import DisagreementsView, ShadowView
 from .snapshots import DryRunView, SnapshotFileView, SnapshotsView, SnapshotView
 
 urlpatterns = [
@@ -35,6 +40,7 @@ urlpatterns = [
     path("training-runs", TrainingRunsView.as_view(), name="training-runs"),
     path("training-runs/<int:pk>", TrainingRunView.as_view(), name="training-run"),
     path("learning-rounds", LearningRoundsView.as_view(), name="learning-rounds"),
+    path("learning-rounds/settings", RoundSettingsView.as_view(), name="round-settings"),
     path("learning-rounds/<int:pk>", LearningRoundView.as_view(), name="learning-round"),
     path("learning-curve", LearningCurveView.as_view(), name="learning-curve"),
     path("models", ModelsView.as_view(), name="models"),
@@ -42,6 +48,7 @@ urlpatterns = [
     path("models/<int:number>/evidence", EvidenceView.as_view(), name="evidence"),
     path("monitoring", MonitoringView.as_view(), name="monitoring"),
     path("models/<int:number>/shadow", ShadowView.as_view(), name="shadow"),
+    path("models/<int:number>/shadow/draws", DisagreementsView.as_view(), name="shadow-draws"),
     path("models/<int:number>/predict", PredictView.as_view(), name="predict"),
     path("predictions/<int:pk>", PredictionView.as_view(), name="prediction"),
 ]

@@ -10,7 +10,8 @@ from .versions import ModelVersion
 
 
 class Prediction(models.Model):
-    """Some texts and what a model version says of them; a worker answers. Kept for a day."""
+    """Some texts and what a model version says of them; a worker answers. Kept for a day; one that
+    was asked on a page, until it was read, ten minutes at most (`is_brief`)."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
@@ -22,6 +23,10 @@ class Prediction(models.Model):
     model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
     texts = models.JSONField()
     answers = models.JSONField(default=list)  # a text: {policy slug: registry.Answer}
+    with_spans = models.BooleanField(default=False, db_default=False)
+    # A text: [policy slug, start, end, effect], strongest first a policy; as in StrongSpans.
+    spans = models.JSONField(default=list, db_default=[])
+    is_brief = models.BooleanField(default=False, db_default=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     error = models.TextField(blank=True, default="")
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -72,6 +72,7 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "may_propose": access.may(request.user, "model.propose"),
             "may_approve": access.may(request.user, "model.approve"),
             "may_roll_back": access.may(request.user, "model.roll_back"),
+            "may_try": access.may(request.user, "model.predict"),
             "levels": LEVELS,
             **_evaluation(model_version),
             **gates_context(request, model_version),

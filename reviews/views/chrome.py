@@ -78,7 +78,7 @@ SETUP: tuple[tuple[Promise, Promise, str, str], ...] = (
     ),
     (
         _("Known items"),
-        _("Pictures that were judged before"),
+        _("Pictures and films that were judged before"),
         "reviews:setup-known-list",
         "known.view",
     ),

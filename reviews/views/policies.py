@@ -45,6 +45,7 @@ def policy_detail(request: HttpRequest, slug: str) -> HttpResponse:
             "in_force": in_force,
             "queues": policy.queues.all(),
             "may_set_up": access.may(request.user, "setup.view"),
+            "may_try": in_force is not None and access.may(request.user, "model.predict"),
             **beside_policy(request, policy),
         },
     )
