@@ -42,6 +42,15 @@ function putOwnKeys() {
 
 const presses = (element) => element.matches("a[href], button, summary, select");
 
+// What the mouse pressed keeps the focus, and is done: Enter then means what its cap says.
+let clicked = null;
+document.addEventListener("click", (event) => {
+  if (event.detail > 0) clicked = document.activeElement; // 0: pressed by a key
+});
+document.addEventListener("focusin", (event) => {
+  if (event.target !== clicked) clicked = null;
+});
+
 function targetOf(key) {
   const wanted = key.length === 1 ? key.toLowerCase() : key;
   if (!wanted) return undefined;
@@ -115,7 +124,7 @@ document.addEventListener("keydown", (event) => {
     overlay();
     return;
   }
-  if (event.key === "Enter" && presses(focused)) return;
+  if (event.key === "Enter" && presses(focused) && focused !== clicked) return;
   const target = targetOf(event.key) ?? targetOf(latin(event));
   if (!target) return;
   event.preventDefault();

@@ -37,6 +37,24 @@ def test_her_own_keys_stand_on_the_buttons_and_act_from_job_to_job(world, live_a
     assert Review.objects.filter(verdict="clean").count() == 2
 
 
+def test_enter_decides_after_the_mouse_pressed_something_else(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.locator("button.copy").first.click()
+    press_and_wait(page, "0", "Enter")
+    assert Review.objects.get().verdict == "clean"
+
+
+def test_enter_presses_what_the_tab_key_came_to(world, live_app, page, sign_in):
+    sign_in(page, world.people["rosa"])
+    open_desk(page, live_app, world)
+    page.keyboard.press("0")
+    page.locator("[data-show-keys]").focus()
+    page.keyboard.press("Enter")
+    page.locator("dialog#keys[open]").wait_for()
+    assert not Review.objects.exists()
+
+
 def test_single_keys_can_be_turned_off(world, live_app, page, sign_in):
     rosa = world.people["rosa"]
     keymap.save_keys(rosa, by=rosa, own={}, off=True)
