@@ -25,11 +25,12 @@ def forget(app, names):
         )
 
 
-def plan():
+def plan(*targets):
+    """Up to these only: what came later is no part of it, and stands in the database already."""
     executor = MigrationExecutor(connection)
-    leaves = executor.loader.graph.leaf_nodes()
     return executor, [
-        (migration.app_label, migration.name) for migration, _ in executor.migration_plan(leaves)
+        (migration.app_label, migration.name)
+        for migration, _ in executor.migration_plan(list(targets))
     ]
 
 
@@ -57,9 +58,9 @@ def test_a_database_that_took_the_steps_takes_only_what_came_after():
             "UPDATE pg_constraint SET convalidated = false "
             "WHERE conname = 'only_a_violation_has_a_severity'"
         )
-    executor, found = plan()
+    executor, found = plan(*later)
     assert found == later
-    executor.migrate(executor.loader.graph.leaf_nodes())
+    executor.migrate(later)
     assert set(SQUASHED.items()) <= executor.recorder.applied_migrations().keys()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -76,7 +77,8 @@ def test_a_database_between_two_steps_takes_the_rest_one_by_one():
     for app, names in ahead.items():
         forget(app, [SQUASHED[app], *names])
     forget("reviews", ["0062_check_severities"])
-    _, found = plan()
+    last = [("reviews", "0062_check_severities"), ("mlhooks", steps("mlhooks")[-1])]
+    _, found = plan(*last)
     for app, names in ahead.items():
         assert [name for label, name in found if label == app][: len(names)] == names
     assert not set(SQUASHED.items()) & set(found)
