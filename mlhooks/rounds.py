@@ -195,7 +195,9 @@ def sweep() -> int:
                 platform=one.platform, state__in=[State.WAITING, State.RUNNING]
             )
             if moved and not open_ones.exists():
-                start_round(one.platform, by=None, is_scheduled=True)
+                # Somebody pressed the button meanwhile: that is the round.
+                with contextlib.suppress(Conflict), transaction.atomic():
+                    start_round(one.platform, by=None, is_scheduled=True)
     pks = attempts.resume(LearningRound.objects.all(), running=State.RUNNING, verb="round.fail")
     for pk in pks:
         nudge(pk)
@@ -325,8 +327,18 @@ def read_pool(platform: Platform, champion: ModelVersion) -> _Found:
         accounts=np.array([here[n].account_id or -1 for n in rows], dtype=np.int64),
         clusters=np.array([here[n].cluster_id or -1 for n in rows], dtype=np.int64),
         known=_read_known(platform, champion, policies),
+        examples=_read_examples(champion, policies),
     )
     return _Found([here[n] for n in rows], pool, policies, left_out)
+
+
+def _read_examples(champion: ModelVersion, policies: Sequence[str]) -> "np.ndarray":
+    """(policies,): how many violations the text by which the champion judges each policy shows."""
+    import numpy as np
+
+    versions = champion.policy_versions.values_list("policy__slug", "examples")
+    shown = {slug: len(examples) for slug, examples in versions}
+    return np.array([shown.get(slug, 0) for slug in policies], dtype=np.int64)
 
 
 def _read_scores(

@@ -19,9 +19,10 @@ Ints = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1  # of the expected number, drawn evenly over the pool
 SHARPNESS = 2.0  # β of soft ranks: 0 is random, ∞ takes the best and nothing else
-COLD = 1.0  # β while there is only the policy's text to rank by: see docs/learning.md
+COLD = 1.0  # β while there is only a policy's bare words to rank by: see docs/learning.md
 BLEND = (0.6, 0.3)  # of `default`: near the threshold, top risk; the floor is the rest
 TWO = 2  # of each answer, from which a head learns from labels at all (few-shot)
+EXAMPLES = 3  # of a policy, from which heads.ZeroShot compares by them and not by its words
 FEW = 16  # violations, up to which neighbours of the known ones are better guesses
 ANCHORS = 10  # labelled positives a policy that draw a neighbourhood
 NEIGHBOURS = 50  # of each anchor
@@ -57,7 +58,8 @@ class Pool:
     embeddings (n, d), rows of length 1; probabilities (n, p), calibrated; thresholds (p,), where
     each policy begins to act; costs (p,) or (n, p), what a missed violation costs (severity; 0
     where an item's queue does not judge that policy); ensembles (m, n, p), the same from m heads;
-    accounts, clusters (n,), −1 for none.
+    accounts, clusters (n,), −1 for none; examples (p,), how many violations each policy's text
+    shows.
     """
 
     embeddings: Vectors
@@ -68,6 +70,7 @@ class Pool:
     accounts: Ints | None = None
     clusters: Ints | None = None
     known: Known | None = None
+    examples: Ints | None = None
 
     def __post_init__(self) -> None:
         n, p = self.probabilities.shape
@@ -289,12 +292,14 @@ def _default(pool: Pool, wanted: int, rng: np.random.Generator) -> Floats:
     """Most near the threshold, some of the highest risk; the floor, which is even, is the rest.
 
     While a policy has few labels there is no threshold to speak of: then the neighbours of its
-    known violations, and before there are any, what its own words rank first, drawn widely: what a
-    bare name is nearest to talks about the policy and seldom breaks it. Policies that have come so
-    far and others share by what they cost.
+    known violations, and before there are any, what its own text ranks first. Without examples that
+    is drawn widely: what a bare name is nearest to talks about the policy and seldom breaks it.
+    Policies that have come so far and others share by what they cost.
     """
     has_learnt = pool.known is not None and (pool.known.fewest >= TWO).any()
-    risk = soft_rank(_dearest(pool.probabilities, pool), SHARPNESS if has_learnt else COLD)
+    has_examples = pool.examples is not None and (pool.examples >= EXAMPLES).all()
+    sharpness = SHARPNESS if has_learnt or has_examples else COLD
+    risk = soft_rank(_dearest(pool.probabilities, pool), sharpness)
     if pool.known is None or not len(pool.known.violations):
         return risk
     near, top = BLEND

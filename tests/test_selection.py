@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlhooks import selection
+from mlhooks.heads import ZeroShot
 from mlhooks.selection import Caps, Known, Pool, draw, draw_exactly, inclusion, soft_rank
 
 
@@ -168,6 +169,18 @@ def test_while_only_a_policys_words_rank_the_default_draws_by_them_widely(labels
     assert found[by_risk[:3]].mean() > 2 * found[by_risk[30:]].mean()
     assert found[by_risk[:6]].sum() < sharp[by_risk[:6]].sum()
     assert found[by_risk[10:40]].sum() > sharp[by_risk[10:40]].sum()
+
+
+def test_a_policy_that_shows_examples_is_drawn_by_sharply_at_once():
+    def chances(examples):
+        pool = make_pool(examples=np.array(examples))
+        return inclusion("default", pool, expected=6, rng=np.random.default_rng(0)).probabilities
+
+    risk = inclusion("risk", make_pool(), expected=6, rng=np.random.default_rng(0)).probabilities
+    assert chances([3]) == pytest.approx(risk)
+    assert chances([2]) == pytest.approx(chances([0]))
+    assert np.sort(chances([2]))[-6:].sum() < np.sort(risk)[-6:].sum()
+    assert selection.EXAMPLES == ZeroShot.ENOUGH
 
 
 def test_a_cap_holds_in_expectation_and_leaves_everybody_a_chance():
