@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews import claims, cluster_work, decisions, policies
+from reviews import claims, cluster_work, decisions, policies, policy_texts
 from reviews.models import (
     Account,
     ClusterMember,
@@ -220,7 +220,7 @@ def test_what_is_missing_is_told_beside_its_field_and_the_choice_is_kept(wave, l
 
 def test_a_policy_of_two_versions_and_two_queues_is_asked_for_once(wave, lena):
     policy = wave.platform.policies.get(slug="spam")
-    text = policies.text_of(policy.versions.in_force().get())._replace(severity=4)
+    text = policy_texts.text_of(policy.versions.in_force().get())._replace(severity=4)
     policies.add_version(policy, by=None, text=text._asdict())
     make_queue(platform=wave.platform, slug="also", policies=[policy], members=[wave.lena])
     asked = [version.policy.slug for version in lena.get(detail_url(wave)).context["policies"]]
