@@ -106,6 +106,7 @@ def test_every_task_has_a_queue_that_some_worker_serves():
     }
     assert set(queues.values()) <= set(programs.QUEUES)
     assert queues["mlhooks.tasks.score_due"] == "score"
+    assert queues["mlhooks.tasks.score_texts"] == queues["mlhooks.tasks.score_pieces"] == "ask"
     assert queues["mlhooks.tasks.sweep_scores"] == "sweep"
     assert queues["mlhooks.tasks.run_training"] == "train"
     assert queues["mlhooks.tasks.build_snapshot"] == "train"

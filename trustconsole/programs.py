@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-QUEUES = ("score", "train", "media", "enforce", "sweep")
+QUEUES = ("ask", "score", "train", "media", "enforce", "sweep")
 
 
 def web() -> list[str]:

@@ -390,9 +390,14 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.2,
 }
 CELERY_TASK_DEFAULT_QUEUE = "sweep"
-CELERY_TASK_QUEUES = [Queue(name) for name in ("score", "train", "media", "enforce", "sweep")]
+CELERY_TASK_QUEUES = [
+    Queue(name) for name in ("ask", "score", "train", "media", "enforce", "sweep")
+]
 CELERY_TASK_ROUTES = {
-    "mlhooks.tasks.score_*": {"queue": "score"},
+    # Somebody waits for these before her screen: never behind what has all night.
+    "mlhooks.tasks.score_pieces": {"queue": "ask"},
+    "mlhooks.tasks.score_texts": {"queue": "ask"},
+    "mlhooks.tasks.score_due": {"queue": "score"},
     # Seconds of arithmetic at a time: not beside the sweeps that rescue claims.
     "mlhooks.tasks.find_neighbours": {"queue": "score"},
     "reviews.tasks.hash_items": {"queue": "score"},

@@ -128,6 +128,7 @@ class Command(BaseCommand):
         supervisor.start(Child("beat", programs.beat(), logs / "beat.log", 5))
         supervisor.start(Child("web", programs.web(), logs / "web.log", 12, signal.SIGQUIT))
         for name, queues, processes in (
+            ("ask", ["ask"], 1),
             ("score", ["score", "train", "media"], settings.SCORE_WORKERS),
             ("sweep", ["enforce", "sweep"], settings.SWEEP_WORKERS),
         ):
