@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 FLOOR_SHARE = 0.1  # of the expected number, drawn evenly over the pool
 SHARPNESS = 2.0  # β of soft ranks: 0 is random, ∞ takes the best and nothing else
 COLD = 1.0  # β while there is only a policy's bare words to rank by: see docs/learning.md
-BLEND = (0.6, 0.3)  # of `default`: near the threshold, top risk; the floor is the rest
+BLEND = (0.3, 0.6)  # of `default`: near the threshold, top risk; the floor is the rest
 TWO = 2  # of each answer, from which a head learns from labels at all (few-shot)
 EXAMPLES = 3  # of a policy, from which heads.ZeroShot compares by them and not by its words
 FEW = 16  # violations, up to which neighbours of the known ones are better guesses
@@ -289,7 +289,7 @@ def _anchor(pool: Pool, wanted: int, rng: np.random.Generator) -> Floats:
 
 
 def _default(pool: Pool, wanted: int, rng: np.random.Generator) -> Floats:
-    """Most near the threshold, some of the highest risk; the floor, which is even, is the rest.
+    """Most of the highest risk, some near the threshold; the floor, which is even, is the rest.
 
     While a policy has few labels there is no threshold to speak of: then the neighbours of its
     known violations, and before there are any, what its own text ranks first. Without examples that

@@ -18,7 +18,7 @@ from .snapshots import platforms_of
 
 SHOWN = 20
 STRATEGY_WORDS = {
-    "default": gettext_lazy("The product's blend: near the threshold, top risk, and evenly"),
+    "default": gettext_lazy("The product's blend: top risk, near the threshold, and evenly"),
     "random": gettext_lazy("Evenly"),
     "risk": gettext_lazy("The highest probabilities"),
     "band": gettext_lazy("Nearest to the policy's threshold"),
