@@ -198,7 +198,8 @@ def test_what_is_labelled_on_the_training_side_is_known_to_the_strategy(platform
     row = drawn(platform, size=3)
     chances = pool_of(row)
     assert row.known == 2
-    assert chances[near.item_id] == max(chances.values()) > 0.9
+    # A third of the draw asks near what is known; the risks are alike.
+    assert chances[near.item_id] == max(chances.values()) > 0.5
 
 
 def test_severity_is_a_cost_and_a_queue_s_other_policies_none(platform):
