@@ -207,7 +207,9 @@ def answer_plot(rows: Sequence[dict]) -> Plot | None:
     plot = Plot(
         id="answer",
         title=_("Probability of a violation, with 95 % interval"),
-        description=_("Dashed: the threshold above which the model calls a text violating."),
+        description=_("Dashed: the threshold above which the model calls a text violating.")
+        if any(row["threshold"] is not None for row in rows)
+        else "",
         x_label=_("Probability"),
         y_label="",
         x_ticks=_unit_ticks(x),
